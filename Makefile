@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Every target sets up what it needs by itself on a Debian that has git and make.
+#
+#   make study    prepare, measure, report: results/$(STUDY)
+#   make test     everything that proves it, real guests included (root)
+#   make check    the quick part: linters, types, unit tests
+#   make clean    put this host back as it was found; finished results stay
+#
+# Anything an Ansible user would say on the command line goes into ARGS:
+#   make study PRESET=seed INVENTORY=inventory/example ARGS='-e study_blocks=8 --limit host1'
+
+PRESET ?= laptop
+STUDY ?= $(PRESET)
+INVENTORY ?= inventory/local
+ARGS ?=
+PYTHON ?= python3
+
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime
+TOOLS := $(VENV)/.tools
+RESULTS := results/$(STUDY)
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+
+PLAY = ansible-playbook -i $(INVENTORY)
+ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup study report test check clean distclean
+
+help:
+	@sed -n '3,10s/^# \{0,1\}//p' Makefile
+
+# --- what the other targets stand on ------------------------------------------------
+
+setup: $(RUNTIME)
+
+# The interpreter's own venv and ensurepip are separate packages in Debian.
+$(BIN)/pip:
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo 'Installing python3-venv with apt.'; \
+	  $(ROOT) apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive $(ROOT) apt-get install -y -qq --no-install-recommends python3 python3-venv; } || { \
+	  echo 'hintfleet: python3 with venv is missing and apt could not install it; install python3-venv and try again.' >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): requirements.txt pyproject.toml | $(BIN)/pip
+	@echo 'Installing the Python packages of requirements.txt into $(VENV).'
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(TOOLS): requirements-dev.txt $(RUNTIME)
+	@echo 'Installing the test tools of requirements-dev.txt into $(VENV).'
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@command -v shellcheck cc >/dev/null || { \
+	  $(ROOT) apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive $(ROOT) apt-get install -y -qq --no-install-recommends shellcheck gcc libc6-dev; }
+	@touch $@
+
+# --- the study ----------------------------------------------------------------------
+
+study: $(RUNTIME)
+	@$(PLAY) playbooks/site.yml -e study_preset=$(PRESET) -e study_name=$(STUDY) $(ARGS)
+	@hintfleet report $(RESULTS)
+
+report: $(RUNTIME)
+	@hintfleet report $(RESULTS)
+
+clean: $(RUNTIME)
+	@$(PLAY) playbooks/clean.yml $(ARGS)
+
+distclean:
+	rm -rf $(VENV) .ansible .pytest_cache .mypy_cache .ruff_cache
+
+# --- what proves it -----------------------------------------------------------------
+
+check: $(TOOLS)
+	ruff check .
+	ruff format --check .
+	mypy
+	git ls-files '*.sh' '.ci/run' | xargs shellcheck
+	ansible-lint --offline --profile production
+	pytest -q
+
+test: check
+	pytest -m guest
