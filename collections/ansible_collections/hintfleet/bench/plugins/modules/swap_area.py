@@ -1,0 +1,211 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-2.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: swap_area
+short_description: Keep one swap area in use, in a file or on a disk of its own
+version_added: 0.1.0
+description:
+  - Makes a swap area that carries the label C(hintfleet) and puts it in use; takes it out of use
+    and removes it. Never touches an area that does not carry the label.
+options:
+  path:
+    description: The swap file to make, or an existing block device to use as a whole.
+    type: path
+    required: true
+  size_mib:
+    description: Size of the swap file in MiB; a device must have at least that. Needed if present.
+    type: int
+  priority:
+    description: Swap priority; the area with the highest priority is used first.
+    type: int
+    default: 32767
+  state:
+    description: Whether the area is in use, or gone (file removed, device blank).
+    type: str
+    choices: [present, absent]
+    default: present
+author:
+  - hintfleet contributors (@hintfleet)
+attributes:
+  check_mode:
+    description: Says what would change and changes nothing.
+    support: full
+  diff_mode:
+    description: Shows no diff.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Have 256 MiB of swap
+  hintfleet.bench.swap_area:
+    path: /var/lib/hintfleet/swap
+    size_mib: 256
+
+- name: Swap to a disk of its own
+  hintfleet.bench.swap_area:
+    path: /dev/disk/by-id/virtio-swap
+    size_mib: 256
+
+- name: Take the swap area away
+  hintfleet.bench.swap_area:
+    path: /var/lib/hintfleet/swap
+    state: absent
+"""
+
+RETURN = r"""
+steps:
+  description: What was done, or would be done in check mode, in order.
+  returned: always
+  type: list
+  elements: str
+  sample: [allocate, format, use]
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hintfleet.bench.plugins.module_utils import _swap
+from ansible_collections.hintfleet.bench.plugins.module_utils._errors import BenchError
+
+Step = tuple[str, Callable[[], None]]
+BUSY_SECONDS = 30
+
+
+class SwapArea:
+    """The wanted area, what is there, and the steps from one to the other."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.path = Path(module.params["path"])
+        self.device = _swap.is_device(self.path)
+        # The kernel lists an area by the path it resolves to.
+        self.real = self.path.resolve()
+        self.in_use = _swap.parse_swaps(Path("/proc/swaps").read_text()).get(str(self.real))
+
+    def run(self, *command: str) -> str:
+        """Run a command; its failure ends the module with a sentence."""
+        code, out, error = self.module.run_command(list(command))
+        if code != 0:
+            raise BenchError(
+                f"Command `{' '.join(command)}` failed ({error.strip() or out.strip()}): "
+                f"see that {self.path} can hold a swap area and that you are root on the host."
+            )
+        return out
+
+    def present(self) -> list[Step]:
+        """Steps towards an area in use."""
+        size_bytes = self.module.params["size_mib"] * _swap.MIB
+        if self.device:
+            header = _swap.read_header(self.real)
+            ready = header is not None and header.label == _swap.LABEL
+            if not (ready and self.in_use):
+                _swap.check_device(self.real, size_bytes, self.signature())
+        else:
+            kind = _swap.file_system(self.path.parent, Path("/proc/self/mountinfo").read_text())
+            sentence = _swap.refusal(self.path, kind)
+            if sentence:
+                raise BenchError(sentence)
+            ready = _swap.holds_file(self.path, size_bytes)
+        steps: list[Step] = []
+        good = (
+            ready
+            and self.in_use is not None
+            and self.in_use.priority == self.module.params["priority"]
+        )
+        if self.in_use and not good:
+            steps.append(("stop", self.stop))
+        if not ready:
+            if not self.device:
+                steps.append(("allocate", lambda: _swap.allocate(self.path, size_bytes)))
+            steps.append(("format", self.format))
+        if not good:
+            steps.append(("use", self.use))
+        return steps
+
+    def absent(self) -> list[Step]:
+        """Steps towards no area; one with another label is not ours and stays."""
+        if not self.real.exists():
+            return []
+        header = _swap.read_header(self.real)
+        ours = header is not None and header.label == _swap.LABEL
+        unfinished = header is None and self.real.is_file()
+        steps: list[Step] = []
+        if self.in_use and ours:
+            steps.append(("stop", self.stop))
+        if self.device:
+            if ours:
+                steps.append(("blank", lambda: _swap.erase_header(self.real)))
+        elif ours or unfinished:
+            steps.append(("remove", self.real.unlink))
+        return steps
+
+    def signature(self) -> str:
+        """What blkid finds on the device; exit code 2 is its way to say nothing."""
+        code, out, error = self.module.run_command(
+            [
+                "blkid",
+                "--probe",
+                "--match-tag",
+                "TYPE",
+                "--match-tag",
+                "PTTYPE",
+                "--output",
+                "value",
+                str(self.real),
+            ]
+        )
+        if code not in (0, 2):
+            raise BenchError(
+                f"Device {self.path} could not be looked at ({error.strip()}): give a disk that "
+                "can be read."
+            )
+        return " ".join(out.split())
+
+    def format(self) -> None:
+        self.run("mkswap", "--label", _swap.LABEL, str(self.real))
+
+    def use(self) -> None:
+        self.run("swapon", "--priority", str(self.module.params["priority"]), str(self.real))
+
+    def stop(self) -> None:
+        """Take the area out of use; what exits just now may still hold it busy for a moment."""
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                self.run("swapoff", str(self.real))
+                return
+            except BenchError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.5)
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "size_mib": {"type": "int"},
+            "priority": {"type": "int", "default": 32767},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        },
+        required_if=[("state", "present", ["size_mib"])],
+        supports_check_mode=True,
+    )
+    try:
+        area = SwapArea(module)
+        steps = getattr(area, module.params["state"])()
+        if not module.check_mode:
+            for _, action in steps:
+                action()
+    except (BenchError, OSError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=bool(steps), steps=[name for name, _ in steps])
+
+
+if __name__ == "__main__":
+    main()
