@@ -55,7 +55,7 @@ $(RUNTIME): requirements.txt pyproject.toml | $(BIN)/pip
 $(TOOLS): requirements-dev.txt $(RUNTIME)
 	@echo 'Installing the test tools of requirements-dev.txt into $(VENV).'
 	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	@command -v shellcheck cc >/dev/null || { \
+	@{ command -v shellcheck && command -v cc; } >/dev/null || { \
 	  $(ROOT) apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive $(ROOT) apt-get install -y -qq --no-install-recommends shellcheck gcc libc6-dev; }
 	@touch $@

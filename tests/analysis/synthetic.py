@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Builds studies whose truth is known, as the files a real study leaves behind."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+BOUNDS_NS = [float(2 ** (6 + step / 4)) for step in range(57)]
+MECHANISMS = ("none", "free_page_reporting", "page_hinting")
+WORKLOADS = ("consolidation", "memhog", "page_fault")
+
+
+@dataclass
+class Truth:
+    """What a synthetic cell does under one mechanism, before noise."""
+
+    guests: int
+    third_memhog_seconds: float
+    memhog_swap_mib: float
+    rate: float
+    fault_ns: float
+    seconds_to_90: float | None
+
+
+LAPTOP = {
+    "none": Truth(2, 2.57, 244.0, 100_000.0, 900.0, None),
+    "free_page_reporting": Truth(7, 1.25, 0.0, 99_000.0, 910.0, 3.1),
+    "page_hinting": Truth(7, 1.22, 0.0, 98_000.0, 915.0, 0.6),
+}
+
+
+@dataclass
+class Builder:
+    """Writes results/<study>/ into a folder. noise is relative, normal, one draw a run."""
+
+    root: Path
+    study: str = "laptop"
+    blocks: int = 3
+    cells: tuple[str, ...] = ("local-node0",)
+    mechanisms: tuple[str, ...] = MECHANISMS
+    workloads: tuple[str, ...] = WORKLOADS
+    noise: float = 0.01
+    seed: int = 1
+    truth: dict[str, Truth] = field(default_factory=lambda: dict(LAPTOP))
+
+    @property
+    def folder(self) -> Path:
+        return self.root / self.study
+
+    def write(self) -> Path:
+        """The whole study: plan, records, samples."""
+        random = np.random.default_rng(self.seed)
+        planned = []
+        for cell in self.cells:
+            for block in range(1, self.blocks + 1):
+                order = list(random.permutation(list(self.mechanisms)))
+                for position, mechanism in enumerate(map(str, order), 1):
+                    for workload in self.workloads:
+                        record = self.record(
+                            cell, block, position, mechanism, workload, random
+                        )
+                        self.put(record)
+                        keys = ("run_id", "block", "order", "mechanism", "workload")
+                        planned.append({"cell": cell, **{key: record[key] for key in keys}})
+        plan = {"schema": "hintfleet.study/1", "study": self.study, "runs": planned}
+        (self.folder / "study.json").write_text(json.dumps(plan))
+        return self.folder
+
+    def put(self, record: dict[str, Any]) -> Path:
+        """One record with its samples."""
+        folder = self.folder / "runs" / record["run_id"]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "record.json").write_text(json.dumps(record))
+        (folder / "samples.csv").write_text(samples_csv(record))
+        return folder / "record.json"
+
+    def record(
+        self,
+        cell: str,
+        block: int,
+        order: int,
+        mechanism: str,
+        workload: str,
+        random: np.random.Generator,
+    ) -> dict[str, Any]:
+        """One valid run record."""
+        truth = self.truth[mechanism]
+
+        def noisy(value: float) -> float:
+            return float(value * np.exp(random.normal(0.0, self.noise))) if self.noise else value
+
+        result = {
+            "consolidation": lambda: consolidation(truth),
+            "memhog": lambda: memhog(truth, noisy),
+            "page_fault": lambda: page_fault(truth, noisy, random),
+        }[workload]()
+        guests = max(len(result.get("steps", result.get("guests", [None]))), 1)
+        returned = mechanism != "none"
+        return {
+            "schema": "hintfleet.run/1",
+            "run_id": f"{cell}.b{block}.{mechanism}.{workload}",
+            "study": self.study,
+            "cell": {
+                "name": cell,
+                "host": cell.rpartition("-")[0] or cell,
+                "node": 0,
+                "memory_mib": 960,
+                "swap_mib": 256,
+                "cpus": [0, 1],
+                "cgroup_version": 1,
+                "memory_binding": "cpuset",
+            },
+            "block": block,
+            "order": order,
+            "mechanism": mechanism,
+            "workload": workload,
+            "parameters": {"guest_memory_mib": 320},
+            "started": f"2026-11-{block % 28 + 1:02d}T10:0{order}:00Z",
+            "finished": f"2026-11-{block % 28 + 1:02d}T10:0{order}:40Z",
+            "duration_seconds": 40.0,
+            "outcome": {"status": "finished", "reason": None},
+            "proof": {
+                "freed_mib": 128,
+                "dropped_mib": 125.0 if returned else 0.5,
+                "watched_seconds": 10.0,
+                "acted": returned,
+                "as_expected": True,
+                "seconds_to_50": truth.seconds_to_90 and truth.seconds_to_90 / 2,
+                "seconds_to_90": truth.seconds_to_90,
+                "seconds_to_99": None,
+            },
+            "result": result,
+            "guests": [guest(number, mechanism) for number in range(1, guests + 1)],
+            "provenance": {
+                "host": {
+                    "cpu_model": "Synthetic CPU",
+                    "cpus": 2,
+                    "memory_mib": 24576,
+                    "kernel_release": "6.1.0-synthetic",
+                    "load_1min_before": 0.4,
+                },
+                "qemu": {"version": "7.2.0", "accelerator": "tcg"},
+                "guest_kernel": {
+                    "key": "0123456789abcdef",
+                    "release": "6.1.0-hintfleet-0123456789ab",
+                    "sha256": "ab" * 32,
+                    "debug_options": [],
+                },
+                "guest_image": {"key": "fedcba9876543210", "sha256": "cd" * 32},
+                "hintfleet": {"version": "0.1.0"},
+            },
+            "parity": {"guest_kernel_config": "ab" * 8, "thp_enabled": "never", "swappiness": 60},
+            "host_cpu_seconds": {"user": noisy(20.0), "system": noisy(4.0)},
+            "files": {"samples": "samples.csv", "consoles": [], "host_log": None},
+        }
+
+
+def guest(number: int, mechanism: str) -> dict[str, Any]:
+    return {
+        "name": f"guest{number}",
+        "memory_mib": 320,
+        "vcpus": 1,
+        "boot_seconds": 2.0,
+        "command_line": ["qemu-system-x86_64", "-m", "320"],
+        "kernel_release": "6.1.0-hintfleet-0123456789ab",
+        "kernel_command_line": f"console=ttyS0 engine={mechanism}",
+        "features": {"page_reporting": mechanism != "none"},
+        "placement_mib": {"0": 100.0},
+        "remote_share": 0.0,
+        "end": "stopped",
+        "warnings": [],
+    }
+
+
+def consolidation(truth: Truth) -> dict[str, Any]:
+    started = truth.guests + 1
+    idle = (960.0 - 343.0) / max(truth.guests, 1) if truth.guests > 2 else 343.0
+    steps = [
+        {
+            "guest": number,
+            "started_seconds": 4.0 * (number - 1),
+            "boot_seconds": 2.0,
+            "program_seconds": 1.0,
+            "touched_mib": 256,
+            "cell_memory_mib": min(idle * number + 20.0, 959.0),
+            "cell_swap_mib": 65.0 if number == started else 0.0,
+            "guest_resident_mib": [idle] * number,
+        }
+        for number in range(1, started + 1)
+    ]
+    return {
+        "steps": steps,
+        "guests_without_swap": truth.guests,
+        "guests_at_first_swap": started,
+        "stopped_by": "swap",
+        "swap_end_mib": 65.0,
+        "active_footprint_mib": 343.0,
+        "idle_footprint_mib": idle,
+        "physical_limit_guests": int((960.0 - 343.0) / idle) + 1,
+    }
+
+
+def memhog(truth: Truth, noisy: Any) -> dict[str, Any]:
+    seconds = [1.2, 1.3, truth.third_memhog_seconds]
+    guests = [
+        {
+            "guest": number,
+            "seconds": noisy(value),
+            "censored": None,
+            "swap_after_mib": truth.memhog_swap_mib if number == 3 else 0.0,
+        }
+        for number, value in enumerate(seconds, 1)
+    ]
+    return {
+        "guests": guests,
+        "swap_end_mib": truth.memhog_swap_mib,
+        "swap_peak_mib": truth.memhog_swap_mib,
+    }
+
+
+def page_fault(truth: Truth, noisy: Any, random: np.random.Generator) -> dict[str, Any]:
+    boot = noisy(truth.rate)
+    rows = [
+        {
+            "tasks": tasks,
+            "processes": boot * tasks**0.9,
+            "processes_idle": 100.0 - 40.0 * tasks,
+            "threads": boot * tasks**0.8,
+            "threads_idle": 100.0 - 38.0 * tasks,
+            "linear": boot * tasks,
+        }
+        for tasks in (1, 2)
+    ]
+    draws = random.lognormal(np.log(truth.fault_ns), 0.3, 4000)
+    counts, _ = np.histogram(draws, BOUNDS_NS)
+    p50, p95, p99, p999 = np.quantile(draws, [0.5, 0.95, 0.99, 0.999])
+    return {
+        "program": "hintfleet",
+        "rows": rows,
+        "latency": {
+            "count": int(counts.sum()),
+            "p50_ns": p50,
+            "p95_ns": p95,
+            "p99_ns": p99,
+            "p999_ns": p999,
+            "histogram": {"bounds_ns": BOUNDS_NS, "counts": counts.tolist()},
+        },
+        "thp": {"guest": "never", "in_play": False},
+    }
+
+
+def samples_csv(record: dict[str, Any]) -> str:
+    """A curve that ends where the record says it ended; ten samples a second."""
+    result = record["result"] or {}
+    swap_end = result.get("swap_end_mib", 0.0)
+    seconds = min(record["duration_seconds"], 10.0 + 4.0 * len(result.get("steps", [])))
+    lines = ["seconds,guest,resident_mib,swap_mib"]
+    count = int(seconds * 10)
+    for index in range(count):
+        share = index / max(count - 1, 1)
+        swap = max(share - 0.8, 0.0) * 5.0 * swap_end
+        lines.append(f"{index / 10:.1f},0,{900.0 * share:.1f},{swap:.1f}")
+        lines.append(f"{index / 10:.1f},1,{300.0 * share:.1f},0.0")
+    return "\n".join(lines) + "\n"
