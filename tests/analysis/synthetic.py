@@ -61,9 +61,7 @@ class Builder:
                 order = list(random.permutation(list(self.mechanisms)))
                 for position, mechanism in enumerate(map(str, order), 1):
                     for workload in self.workloads:
-                        record = self.record(
-                            cell, block, position, mechanism, workload, random
-                        )
+                        record = self.record(cell, block, position, mechanism, workload, random)
                         self.put(record)
                         keys = ("run_id", "block", "order", "mechanism", "workload")
                         planned.append({"cell": cell, **{key: record[key] for key in keys}})

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The run record as types, for the reader and for mypy.
+
+run_record.schema.json is the definition; a test holds the required keys of both against each
+other. Units are in the names as there.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired, TypedDict
+
+
+class Cell(TypedDict):
+    name: str
+    host: str
+    node: int
+    memory_mib: float
+    swap_mib: float
+    cpus: list[int]
+    cgroup_version: int
+    memory_binding: str
+    side_by_side: NotRequired[bool]
+
+
+class Outcome(TypedDict):
+    status: str
+    reason: str | None
+
+
+class Proof(TypedDict):
+    freed_mib: float
+    dropped_mib: float
+    watched_seconds: float
+    acted: bool
+    as_expected: bool
+    seconds_to_50: float | None
+    seconds_to_90: float | None
+    seconds_to_99: float | None
+
+
+class Step(TypedDict):
+    guest: int
+    started_seconds: float
+    boot_seconds: float
+    program_seconds: float
+    touched_mib: float
+    cell_memory_mib: float
+    cell_swap_mib: float
+    guest_resident_mib: list[float]
+
+
+class Consolidation(TypedDict):
+    steps: list[Step]
+    guests_without_swap: int
+    guests_at_first_swap: int | None
+    stopped_by: str
+    swap_end_mib: float
+    active_footprint_mib: float
+    idle_footprint_mib: float
+    physical_limit_guests: int
+
+
+class MemhogGuest(TypedDict):
+    guest: int
+    seconds: float | None
+    censored: NotRequired[str | None]
+    swap_after_mib: float
+
+
+class Memhog(TypedDict):
+    guests: list[MemhogGuest]
+    swap_end_mib: float
+    swap_peak_mib: float
+
+
+class PageFaultRow(TypedDict):
+    tasks: int
+    processes: float
+    processes_idle: float
+    threads: float
+    threads_idle: float
+    linear: float
+
+
+class Histogram(TypedDict):
+    bounds_ns: list[float]
+    counts: list[int]
+
+
+class Latency(TypedDict):
+    count: int
+    p50_ns: float
+    p95_ns: float
+    p99_ns: float
+    p999_ns: float
+    histogram: Histogram
+
+
+class Thp(TypedDict):
+    guest: str
+    in_play: bool
+
+
+class PageFault(TypedDict):
+    program: str
+    rows: list[PageFaultRow]
+    latency: Latency
+    thp: Thp
+
+
+class Guest(TypedDict):
+    name: str
+    memory_mib: int
+    vcpus: int
+    boot_seconds: float | None
+    command_line: list[str]
+    kernel_release: str | None
+    kernel_command_line: str
+    features: dict[str, bool]
+    placement_mib: dict[str, float]
+    remote_share: float | None
+    end: str
+    warnings: list[str]
+
+
+class Qemu(TypedDict):
+    version: str
+    accelerator: str
+
+
+class GuestKernel(TypedDict):
+    key: str
+    release: str
+    sha256: str
+    config_sha256: NotRequired[str]
+    debug_options: list[str]
+
+
+class GuestImage(TypedDict):
+    key: str
+    sha256: str
+
+
+class Tool(TypedDict):
+    version: str
+
+
+class Provenance(TypedDict):
+    host: dict[str, Any]
+    qemu: Qemu
+    guest_kernel: GuestKernel
+    guest_image: GuestImage
+    hintfleet: Tool
+
+
+class HostCpuSeconds(TypedDict):
+    user: float
+    system: float
+
+
+class Files(TypedDict):
+    samples: str | None
+    consoles: NotRequired[list[str]]
+    host_log: NotRequired[str | None]
+
+
+ParityValue = str | int | float | bool | None
+
+
+class RunRecord(TypedDict):
+    schema: str
+    run_id: str
+    study: str
+    cell: Cell
+    block: int
+    order: int
+    mechanism: str
+    workload: str
+    parameters: dict[str, Any]
+    started: str
+    finished: str
+    duration_seconds: float
+    outcome: Outcome
+    proof: Proof | None
+    result: Consolidation | Memhog | PageFault | None
+    guests: list[Guest]
+    provenance: Provenance
+    parity: dict[str, ParityValue]
+    host_cpu_seconds: HostCpuSeconds
+    files: Files
+
+
+class PlannedRun(TypedDict):
+    run_id: str
+    cell: str
+    block: int
+    order: int
+    mechanism: str
+    workload: str
+
+
+class StudyPlan(TypedDict):
+    schema: str
+    study: str
+    parameters: NotRequired[dict[str, Any]]
+    runs: list[PlannedRun]

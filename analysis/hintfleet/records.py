@@ -1,0 +1,383 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reads results/<study>/: the plan and every run record, whatever their state.
+
+A record that cannot be used costs itself: it becomes a Damage that names file, field, what was
+expected and what was found, and the study is read without it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, cast
+
+from jsonschema import Draft202012Validator, ValidationError
+
+from hintfleet.record_types import (
+    Consolidation,
+    Memhog,
+    PageFault,
+    PlannedRun,
+    RunRecord,
+    StudyPlan,
+)
+
+SCHEMAS = Path(__file__).parent
+LARGEST_RECORD_BYTES = 64 << 20
+RESULT_TYPE = {"consolidation": "steps", "memhog": "guests", "page_fault": "rows"}
+"""The key that tells one workload's result from another's."""
+
+
+@dataclass(frozen=True)
+class Damage:
+    """One file that could not be used, and why."""
+
+    file: Path
+    field: str
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.field}: expected {self.expected}, found {self.found}"
+
+
+class UnusableError(Exception):
+    """What was asked for cannot be read; the message names object, cause and remedy."""
+
+
+class DamagedError(Exception):
+    """A file cannot be used; carries the Damage."""
+
+    def __init__(self, damage: Damage) -> None:
+        super().__init__(str(damage))
+        self.damage = damage
+
+
+@dataclass(frozen=True)
+class Run:
+    """One valid run record and the folder it was found in."""
+
+    record: RunRecord
+    folder: Path
+
+    @property
+    def run_id(self) -> str:
+        return self.record["run_id"]
+
+    @property
+    def mechanism(self) -> str:
+        return self.record["mechanism"]
+
+    @property
+    def workload(self) -> str:
+        return self.record["workload"]
+
+    @property
+    def block(self) -> int:
+        return self.record["block"]
+
+    @property
+    def cell(self) -> str:
+        return self.record["cell"]["name"]
+
+    @property
+    def finished(self) -> bool:
+        return self.record["outcome"]["status"] == "finished"
+
+    @property
+    def consolidation(self) -> Consolidation | None:
+        return cast(Consolidation | None, self._result_of("consolidation"))
+
+    @property
+    def memhog(self) -> Memhog | None:
+        return cast(Memhog | None, self._result_of("memhog"))
+
+    @property
+    def page_fault(self) -> PageFault | None:
+        return cast(PageFault | None, self._result_of("page_fault"))
+
+    @property
+    def samples_file(self) -> Path | None:
+        name = self.record["files"]["samples"]
+        return self.folder / name if name else None
+
+    def _result_of(self, workload: str) -> object:
+        return self.record["result"] if self.workload == workload and self.finished else None
+
+
+@dataclass(frozen=True)
+class Study:
+    """All that was found of one study."""
+
+    name: str
+    folder: Path
+    runs: tuple[Run, ...]
+    damages: tuple[Damage, ...] = ()
+    planned: tuple[PlannedRun, ...] | None = None
+
+    def finished(self, workload: str | None = None) -> list[Run]:
+        """Runs that came to their end, in the order of cells, blocks and run order."""
+        return [run for run in self.runs if run.finished and workload in (None, run.workload)]
+
+
+def load_study(folder: Path) -> Study:
+    """Everything readable of results/<study>/; UnusableError if there is nothing."""
+    if not folder.is_dir():
+        raise UnusableError(
+            f"{folder} is not a folder of results; name one that holds runs/, "
+            "such as results/<study>"
+        )
+    runs: dict[str, Run] = {}
+    damages: list[Damage] = []
+    plan = _load_plan(folder, damages)
+    for file in sorted((folder / "runs").glob("*/record.json")):
+        try:
+            run = load_run(file)
+            if run.run_id in runs:
+                raise _damaged(
+                    file,
+                    "run_id",
+                    "one record a run",
+                    f"{run.run_id} a second time, first in {runs[run.run_id].folder}",
+                )
+            if plan and run.record["study"] != plan["study"]:
+                raise _damaged(file, "study", repr(plan["study"]), repr(run.record["study"]))
+        except DamagedError as error:
+            damages.append(error.damage)
+        else:
+            runs[run.run_id] = run
+    name = plan["study"] if plan else next((r.record["study"] for r in runs.values()), folder.name)
+    if not plan:
+        for run in list(runs.values()):
+            if run.record["study"] != name:
+                file = run.folder / "record.json"
+                damages.append(
+                    Damage(
+                        file, "study", f"{name!r} as in the first record", repr(run.record["study"])
+                    )
+                )
+                del runs[run.run_id]
+    if not runs and not damages and not plan:
+        raise UnusableError(
+            f"{folder} holds no run record (runs/<run>/record.json); run the study first, or "
+            "name the folder of one study"
+        )
+    ordered = sorted(runs.values(), key=lambda r: (r.cell, r.block, r.record["order"], r.workload))
+    planned = tuple(plan["runs"]) if plan else None
+    return Study(name, folder, tuple(ordered), tuple(damages), planned)
+
+
+def load_run(file: Path) -> Run:
+    """One record.json, checked against the schema and against itself; DamagedError if not."""
+    document = read_json(file)
+    _check_schema_name(file, document, "hintfleet.run/1")
+    for error in _validator("run_record.schema.json").iter_errors(document):
+        raise DamagedError(_schema_damage(file, error))
+    record = cast(RunRecord, document)
+    for field, expected, found in contradictions(record):
+        raise _damaged(file, field, expected, found)
+    return Run(record, file.parent)
+
+
+def read_json(file: Path) -> Any:
+    """Parsed JSON; DamagedError for a file that is unreadable, too large, truncated or has NaN."""
+
+    def refuse(constant: str) -> float:
+        raise _damaged(file, "a number", "a finite number", constant)
+
+    try:
+        size = file.stat().st_size
+        if size > LARGEST_RECORD_BYTES:
+            raise _damaged(file, "size", f"at most {LARGEST_RECORD_BYTES} bytes", f"{size} bytes")
+        document = json.loads(file.read_text(encoding="utf-8"), parse_constant=refuse)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno} column {error.colno}"
+        found = "an empty file" if size == 0 else f"{error.msg} at {where} of {size} bytes"
+        raise _damaged(file, "JSON", "a complete JSON document", found) from error
+    except (UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise _damaged(file, "JSON", "a JSON document in UTF-8", _short(str(error))) from error
+    except OSError as error:
+        raise _damaged(file, "file", "a readable file", error.strerror or str(error)) from error
+    for field, number in _numbers(document):
+        if not math.isfinite(number):
+            raise _damaged(file, field, "a finite number", str(number))
+    return document
+
+
+def contradictions(record: RunRecord) -> Iterator[tuple[str, str, str]]:
+    """What the schema cannot say, as (field, expected, found): clocks, units, kinds."""
+    if record["outcome"]["status"] != "finished":
+        return
+    started, finished = _time(record["started"]), _time(record["finished"])
+    if started is None or finished is None:
+        name, text = (
+            ("started", record["started"]) if started is None else ("finished", record["finished"])
+        )
+        yield name, "a time that exists", repr(text)
+        return
+    if finished < started:
+        yield "finished", f"a time after started ({record['started']})", record["finished"]
+    result, workload = record["result"], record["workload"]
+    key = RESULT_TYPE[workload]
+    if result is None or key not in result or (workload == "memhog") != ("swap_peak_mib" in result):
+        yield (
+            "result",
+            f"a result of {workload}",
+            "null" if result is None else "another workload's",
+        )
+        return
+    cell = record["cell"]
+    swap = cast(dict[str, Any], result).get("swap_end_mib", 0.0)
+    if swap > cell["swap_mib"] * 1.05 + 1.0:
+        yield (
+            "result.swap_end_mib",
+            f"at most the cell's {cell['swap_mib']:g} MiB of swap (another unit?)",
+            f"{swap:g}",
+        )
+    if workload == "consolidation":
+        yield from _consolidation_contradictions(cast(Consolidation, result), cell["memory_mib"])
+    if workload == "page_fault":
+        yield from _page_fault_contradictions(cast(PageFault, result))
+
+
+def _consolidation_contradictions(
+    result: Consolidation, memory_mib: float
+) -> Iterator[tuple[str, str, str]]:
+    clock = 0.0
+    for index, step in enumerate(result["steps"]):
+        if step["started_seconds"] < clock:
+            yield (
+                f"result.steps[{index}].started_seconds",
+                f"at least {clock:g}, the start of the step before (a clock that went back?)",
+                f"{step['started_seconds']:g}",
+            )
+        clock = step["started_seconds"]
+        if step["cell_memory_mib"] > memory_mib * 1.05 + 1.0:
+            yield (
+                f"result.steps[{index}].cell_memory_mib",
+                f"at most the cell's {memory_mib:g} MiB (another unit?)",
+                f"{step['cell_memory_mib']:g}",
+            )
+    if result["guests_without_swap"] > len(result["steps"]):
+        yield (
+            "result.guests_without_swap",
+            f"at most the {len(result['steps'])} guests of result.steps",
+            str(result["guests_without_swap"]),
+        )
+
+
+def _page_fault_contradictions(result: PageFault) -> Iterator[tuple[str, str, str]]:
+    tasks = [row["tasks"] for row in result["rows"]]
+    if len(set(tasks)) != len(tasks):
+        yield "result.rows", "each number of tasks once", f"tasks {tasks}"
+    histogram = result["latency"]["histogram"]
+    bounds, counts = histogram["bounds_ns"], histogram["counts"]
+    if len(bounds) != len(counts) + 1:
+        yield (
+            "result.latency.histogram",
+            "one bound more than counts",
+            f"{len(bounds)} bounds and {len(counts)} counts",
+        )
+    if any(high <= low for low, high in pairwise(bounds)):
+        yield "result.latency.histogram.bounds_ns", "rising bounds", "a bound below the one before"
+
+
+def _load_plan(folder: Path, damages: list[Damage]) -> StudyPlan | None:
+    file = folder / "study.json"
+    if not file.exists():
+        return None
+    try:
+        document = read_json(file)
+        _check_schema_name(file, document, "hintfleet.study/1")
+        for error in _validator("study.schema.json").iter_errors(document):
+            raise DamagedError(_schema_damage(file, error))
+    except DamagedError as error:
+        damages.append(error.damage)
+        return None
+    return cast(StudyPlan, document)
+
+
+def _check_schema_name(file: Path, document: object, wanted: str) -> None:
+    if not isinstance(document, dict):
+        raise _damaged(file, "document", "a JSON object", type(document).__name__)
+    found = document.get("schema")
+    if found == wanted:
+        return
+    kind, _, version = wanted.partition("/")
+    if isinstance(found, str) and found.startswith(kind + "/"):
+        newer = found.partition("/")[2]
+        if newer.isdigit() and int(newer) > int(version):
+            raise _damaged(
+                file,
+                "schema",
+                f"{wanted!r} (a newer hintfleet wrote this; update to read it)",
+                repr(found),
+            )
+    raise _damaged(file, "schema", repr(wanted), repr(found) if "schema" in document else "nothing")
+
+
+def _schema_damage(file: Path, error: ValidationError) -> Damage:
+    """The deepest cause of a schema error, in words."""
+    while error.context:
+        error = max(error.context, key=lambda inner: len(inner.absolute_path))
+    field = ".".join(str(part) for part in error.absolute_path) or "document"
+    limit = error.validator_value
+    wording = {
+        "required": f"the key {_missing_key(error)!r}",
+        "type": f"{limit}" if isinstance(limit, str) else f"one of {limit}",
+        "enum": f"one of {limit}",
+        "const": repr(limit),
+        "minimum": f"at least {limit}",
+        "maximum": f"at most {limit}",
+        "exclusiveMinimum": f"more than {limit}",
+        "pattern": f"text like {limit}",
+    }
+    expected = wording.get(str(error.validator), f"{error.validator} {limit}")
+    found = "no such key" if error.validator == "required" else _short(repr(error.instance))
+    return Damage(file, field, expected, found)
+
+
+def _missing_key(error: ValidationError) -> str:
+    if error.validator != "required" or not isinstance(error.instance, dict):
+        return ""
+    keys = cast(Iterable[str], error.validator_value)
+    return next((key for key in keys if key not in error.instance), "")
+
+
+def _numbers(document: object, path: str = "") -> Iterator[tuple[str, float]]:
+    """Every float of a parsed document with its path; 1e999 is JSON and parses to infinity."""
+    stack: list[tuple[str, object]] = [(path, document)]
+    while stack:
+        where, value = stack.pop()
+        if isinstance(value, float):
+            yield where, value
+        elif isinstance(value, dict):
+            stack.extend((f"{where}.{key}".lstrip("."), item) for key, item in value.items())
+        elif isinstance(value, list):
+            stack.extend((f"{where}.{index}".lstrip("."), x) for index, x in enumerate(value))
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+
+
+@cache
+def _validator(name: str) -> Draft202012Validator:
+    return Draft202012Validator(json.loads((SCHEMAS / name).read_text(encoding="utf-8")))
+
+
+def _damaged(file: Path, field: str, expected: str, found: str) -> DamagedError:
+    return DamagedError(Damage(file, field, expected, found))
+
+
+def _short(text: str, most: int = 80) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

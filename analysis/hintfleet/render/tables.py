@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The tables of a report as plain data: the terminal, HTML and Markdown show the same cells.
+
+Rows are figures and columns are mechanisms, so that long names of mechanisms fit 80 columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from hintfleet.figures import Figure, Figures, Verdict
+from hintfleet.render.words import extremes, interval_text, mechanisms, short, with_spread
+from hintfleet.report import Report
+from hintfleet.units import UNKNOWN, number
+
+FIGURE = Callable[[Figure | None], str]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One text and how far to believe it; None where nothing is claimed."""
+
+    text: str
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure under every mechanism."""
+
+    label: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """A table with its heading; columns are mechanisms unless said otherwise."""
+
+    heading: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def summary_table(report: Report) -> ReportTable:
+    """Gain and cost of each mechanism, few enough rows for one screen."""
+    last = guests_in_turn(report)
+    density, memhog, memory, fault = _groups(report)
+    rows = [
+        _row(report, "Guests without swap", density, "guests_without_swap", _bare),
+        _row(report, "Guests when swap began", density, "guests_at_first_swap", _bare),
+        _row(report, f"memhog in guest {last}", memhog, f"guest{last}_seconds", short),
+        _row(report, "  swap at its end", memhog, "swap_end_mib", short),
+        _row(report, "  memory held, GiB·min", memory, "memhog_footprint_gib_min", _bare_short),
+        _row(report, "Freed memory 90 % back", memory, "seconds_to_return_90", short),
+        _row(report, "Page faults vs none", fault, "processes_vs_none", short),
+        _row(report, "Single fault, p99", fault, "fault_p99_ns", short),
+        _row(report, "Host CPU a guest", density, "host_cpu_seconds_per_guest", short),
+    ]
+    return ReportTable("Gain and cost", tuple(mechanisms(report)), _filled(rows))
+
+
+def tables(report: Report) -> list[ReportTable]:
+    """Every table of the report that has rows."""
+    found = [
+        density_table(report),
+        memhog_table(report),
+        page_fault_table(report),
+        memory_table(report),
+    ]
+    return [table for table in found if table.rows]
+
+
+def density_table(report: Report) -> ReportTable:
+    """Both counting rules, so that no reader mistakes one for the other."""
+    density = _groups(report)[0]
+    rows = [
+        _counts(report, {n: len(r.observations) for n, r in report.density.items()}),
+        _row(report, "guests without swap", density, "guests_without_swap", _bare),
+        _row(report, "guests when swap began", density, "guests_at_first_swap", _bare),
+        _row(report, "more than none", density, "more_guests_than_none", _bare),
+        _row(report, "  95 % interval", density, "more_guests_than_none", interval_text),
+        _row(report, "fits in 95 % of blocks", density, "reliable_guests", _reliable),
+        _row(report, "swap at the end, MiB", density, "swap_end_mib", _bare),
+        _row(report, "idle guest, MiB", density, "idle_footprint_mib", _bare),
+        _row(report, "physical limit, guests", density, "physical_limit_guests", _bare),
+        _row(report, "share of limit reached", density, "share_of_physical_limit", with_spread),
+        _row(report, "host CPU a guest, s", density, "host_cpu_seconds_per_guest", _bare),
+    ]
+    return ReportTable("Density: guests that fit", tuple(mechanisms(report)), _filled(rows))
+
+
+def memhog_table(report: Report) -> ReportTable:
+    """Seconds by guest position; the last guest meets a node the others have filled."""
+    memhog = _groups(report)[1]
+    last = guests_in_turn(report)
+    rows = [_counts(report, {n: len(r.observations) for n, r in report.memhog.items()})]
+    for k in range(1, last + 1):
+        rows.append(_row(report, f"guest {k}, s", memhog, f"guest{k}_seconds", _bare))
+    rows += [
+        _row(report, f"guest {last} vs none", memhog, f"guest{last}_vs_none", short),
+        _row(report, "  95 % interval", memhog, f"guest{last}_vs_none", interval_text),
+        _row(report, "swap at the end, MiB", memhog, "swap_end_mib", _bare),
+    ]
+    heading = "memhog: one guest after the other"
+    return ReportTable(heading, tuple(mechanisms(report)), _filled(rows))
+
+
+def page_fault_table(report: Report) -> ReportTable:
+    """Rates relative to none over all task counts, and the latency of single faults."""
+    fault = _groups(report)[3]
+    rows = [_counts(report, {n: len(r.observations) for n, r in report.page_fault.items()})]
+    for mode in ("processes", "threads"):
+        rows.append(_row(report, f"{mode}, rate vs none", fault, f"{mode}_vs_none", short))
+        rows.append(_row(report, "  95 % interval", fault, f"{mode}_vs_none", interval_text))
+        rows.append(_row(report, "  over blocks", fault, f"{mode}_vs_none", _extremes_only))
+    for key, name in (("p50", "p50"), ("p95", "p95"), ("p99", "p99"), ("p999", "p99.9")):
+        rows.append(_row(report, f"single fault, {name}", fault, f"fault_{key}_ns", short))
+        rows.append(_row(report, "  vs none", fault, f"fault_{key}_ns_vs_none", short))
+    heading = "page_fault: rate and latency, relative to none"
+    return ReportTable(heading, tuple(mechanisms(report)), _filled(rows))
+
+
+def memory_table(report: Report) -> ReportTable:
+    """Memory held over time, and how fast freed memory came back in the proof before each run."""
+    memory = _groups(report)[2]
+    rows = [
+        _row(report, "memhog, GiB·min held", memory, "memhog_footprint_gib_min", _bare),
+        _row(report, "  vs none", memory, "memhog_footprint_vs_none", short),
+        _row(report, "memhog, peak MiB", memory, "memhog_peak_mib", _bare),
+        _row(report, "50 % back after, s", memory, "seconds_to_return_50", _bare),
+        _row(report, "90 % back after, s", memory, "seconds_to_return_90", _bare),
+        _row(report, "99 % back after, s", memory, "seconds_to_return_99", _bare),
+        _row(report, "MiB back a CPU second", memory, "returned_mib_per_cpu_second", _bare),
+    ]
+    heading = "Memory: how much is held, how soon it is back"
+    return ReportTable(heading, tuple(mechanisms(report)), _filled(rows))
+
+
+def guests_in_turn(report: Report) -> int:
+    """How many guests ran memhog one after the other."""
+    runs = [run for result in report.memhog.values() for run in result.observations]
+    return max((len(run.seconds) for run in runs), default=0)
+
+
+Group = Mapping[str, Figures]
+
+
+def _groups(report: Report) -> tuple[Group, Group, Group, Group]:
+    return (
+        {name: result.figures for name, result in report.density.items()},
+        {name: result.figures for name, result in report.memhog.items()},
+        {name: result.figures for name, result in report.memory.items()},
+        {name: result.figures for name, result in report.page_fault.items()},
+    )
+
+
+def _row(report: Report, label: str, group: Group, key: str, text: FIGURE) -> Row:
+    figures = [group.get(name, {}).get(key) for name in mechanisms(report)]
+    return Row(label, tuple(_cell(figure, text) for figure in figures))
+
+
+def _counts(report: Report, counts: Mapping[str, int]) -> Row:
+    return Row("n", tuple(Cell(str(counts.get(name, 0))) for name in mechanisms(report)))
+
+
+def _cell(figure: Figure | None, text: FIGURE) -> Cell:
+    if figure is None or not figure.n:
+        return Cell(UNKNOWN)
+    return Cell(text(figure), figure.verdict)
+
+
+def _filled(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Rows that say something; a lone row of counts does not."""
+    told = tuple(row for row in rows if any(cell.text != UNKNOWN for cell in row.cells))
+    return told if any(row.label != "n" for row in told) else ()
+
+
+def _bare(figure: Figure | None) -> str:
+    return with_spread(figure, "")
+
+
+def _bare_short(figure: Figure | None) -> str:
+    return short(figure, "")
+
+
+def _reliable(figure: Figure | None) -> str:
+    if figure is None:
+        return UNKNOWN
+    return number(figure.estimate) if figure.estimate is not None else "unknown ?"
+
+
+def _extremes_only(figure: Figure | None) -> str:
+    return UNKNOWN if figure is None else extremes(figure)

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A study becomes a report: plain data, computed once, which every renderer only shows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hintfleet.answer import answer
+from hintfleet.density import Density, densities
+from hintfleet.estimate import DEFAULTS
+from hintfleet.figures import Figure, Figures, Objection, Thresholds, Verdict, worst
+from hintfleet.latency import MemhogResult, PageFaultResult, memhog_results, page_fault_results
+from hintfleet.memory import Memory, Timeline, memories, observe
+from hintfleet.observations import (
+    BASELINE,
+    DensityObservation,
+    MemhogObservation,
+    PageFaultObservation,
+    density_of,
+    memhog_of,
+    page_fault_of,
+)
+from hintfleet.parity import Disparity, disparities
+from hintfleet.records import Damage, Run, Study
+from hintfleet.trust import objections_to
+from hintfleet.units import percent
+
+NamedFigure = tuple[str, str, str, Figure]
+"""Topic, mechanism, name, figure."""
+
+DECIDING = ("guests_without_swap", "more_guests_than_none", "processes_vs_none")
+"""The figures whose verdict is the study's; all others are read for themselves."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A planned run that gave no result, and why."""
+
+    run_id: str
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What the study was, in counts and names."""
+
+    name: str
+    mechanisms: tuple[str, ...]
+    workloads: tuple[str, ...]
+    cells: tuple[str, ...]
+    hosts: tuple[str, ...]
+    blocks: int
+    planned: int
+    finished: int
+    started: str | None
+    ended: str | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """All a renderer needs. provenance: what was the same in every run, and what varied."""
+
+    study: Overview
+    answer: str
+    verdict: Verdict
+    density: dict[str, Density]
+    memhog: dict[str, MemhogResult]
+    page_fault: dict[str, PageFaultResult]
+    memory: dict[str, Memory]
+    timelines: tuple[Timeline, ...]
+    disparities: tuple[Disparity, ...]
+    objections: tuple[Objection, ...]
+    notes: tuple[str, ...]
+    missing: tuple[Missing, ...]
+    damages: tuple[Damage, ...]
+    provenance: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Results:
+    """The figures of a study or of a published table."""
+
+    density: dict[str, Density]
+    memhog: dict[str, MemhogResult]
+    page_fault: dict[str, PageFaultResult]
+
+
+def results_of(
+    density: Sequence[DensityObservation],
+    memhog: Sequence[MemhogObservation],
+    page_fault: Sequence[PageFaultObservation],
+    objections: Sequence[Objection] = (),
+    limits: Thresholds = DEFAULTS,
+) -> Results:
+    """Figures from observations, measured or published."""
+    return Results(
+        densities(density, objections, limits),
+        memhog_results(memhog, objections, limits),
+        page_fault_results(page_fault, objections, limits),
+    )
+
+
+def build_report(study: Study, limits: Thresholds = DEFAULTS) -> Report:
+    """The report of a study, however incomplete it is."""
+    differing = disparities(study.finished())
+    objections = objections_to(study, differing, limits)
+    results = results_of(
+        density_of(study), memhog_of(study), page_fault_of(study), objections, limits
+    )
+    observations, timelines, sample_damages = observe(study)
+    memory = memories(observations, objections, limits)
+    overview = _overview(study)
+    damages = (*study.damages, *sample_damages)
+    return Report(
+        overview,
+        answer(results.density, results.memhog, results.page_fault),
+        _verdict([*_figures_of(results), *_memory_figures(memory)], objections),
+        results.density,
+        results.memhog,
+        results.page_fault,
+        memory,
+        tuple(timelines),
+        tuple(differing),
+        tuple(objections),
+        tuple(_notes(study, overview, limits)),
+        tuple(_missing(study)),
+        damages,
+        _provenance(study.finished()),
+    )
+
+
+def all_figures(report: Report) -> list[tuple[str, str, str, Figure]]:
+    """Every figure as (topic, mechanism, name, figure)."""
+    results = Results(report.density, report.memhog, report.page_fault)
+    return [*_figures_of(results), *_memory_figures(report.memory)]
+
+
+def _figures_of(results: Results) -> list[NamedFigure]:
+    groups: list[tuple[str, str, Figures]] = [
+        *(("density", name, result.figures) for name, result in results.density.items()),
+        *(("memhog", name, result.figures) for name, result in results.memhog.items()),
+        *(("page_fault", name, result.figures) for name, result in results.page_fault.items()),
+    ]
+    return [
+        (topic, mechanism, name, figure)
+        for topic, mechanism, figures in groups
+        for name, figure in figures.items()
+    ]
+
+
+def _memory_figures(memory: dict[str, Memory]) -> list[NamedFigure]:
+    return [
+        ("memory", mechanism, name, figure)
+        for mechanism, result in memory.items()
+        for name, figure in result.figures.items()
+    ]
+
+
+def _verdict(figures: Sequence[NamedFigure], objections: Sequence[Objection]) -> Verdict:
+    """The worst of the figures that decide, of every doubt, and of what nobody may believe.
+
+    A side figure that is merely unsettled does not unsettle the study.
+    """
+    if not figures:
+        return Verdict.NOT_TO_BE_TRUSTED
+    deciding = [
+        figure.verdict
+        for _, _, name, figure in figures
+        if name in DECIDING or figure.verdict == Verdict.NOT_TO_BE_TRUSTED
+    ]
+    return worst([*deciding, *(objection.verdict for objection in objections)])
+
+
+def _overview(study: Study) -> Overview:
+    plan = study.planned or ()
+    mechanisms = {run.mechanism for run in study.runs} | {run["mechanism"] for run in plan}
+    workloads = {run.workload for run in study.runs} | {run["workload"] for run in plan}
+    blocks = {run.block for run in study.runs} | {run["block"] for run in plan}
+    ids = {run.run_id for run in study.runs} | {run["run_id"] for run in plan}
+    return Overview(
+        study.name,
+        tuple(sorted(mechanisms, key=lambda name: (name != BASELINE, name))),
+        tuple(sorted(workloads)),
+        tuple(sorted({run.cell for run in study.runs} | {run["cell"] for run in plan})),
+        tuple(sorted({run.record["cell"]["host"] for run in study.runs})),
+        len(blocks),
+        len(ids),
+        len(study.finished()),
+        min((run.record["started"] for run in study.runs), default=None),
+        max((run.record["finished"] for run in study.runs), default=None),
+    )
+
+
+def _missing(study: Study) -> list[Missing]:
+    missing = [
+        Missing(
+            run.run_id,
+            run.record["outcome"]["status"],
+            run.record["outcome"]["reason"] or "no reason was recorded",
+        )
+        for run in study.runs
+        if not run.finished
+    ]
+    known = {run.run_id for run in study.runs}
+    damaged = {damage.file.parent.name for damage in study.damages}
+    for planned in study.planned or ():
+        name = planned["run_id"]
+        if name in damaged:
+            missing.append(Missing(name, "damaged", "its record cannot be used, see above"))
+        elif name not in known:
+            missing.append(Missing(name, "not run", "start the study again to run it"))
+    return missing
+
+
+def _notes(study: Study, overview: Overview, limits: Thresholds) -> list[str]:
+    """What a reader must know that makes no figure wrong."""
+    notes = []
+    finished = study.finished()
+    if any(run.record["provenance"]["qemu"]["accelerator"] == "tcg" for run in finished):
+        notes.append(
+            "Guests ran under emulation (TCG), not KVM: counts and swap carry over to other "
+            "hosts, seconds and rates do so only as ratios, and roughly."
+        )
+    if finished and BASELINE not in {run.mechanism for run in finished}:
+        notes.append(f"No run without a mechanism ({BASELINE}): nothing can be called a gain.")
+    if len({run.mechanism for run in finished}) == 1:
+        notes.append("Only one mechanism was run: there is nothing to compare.")
+    if not study.planned and finished:
+        notes.append("There is no usable study.json: runs that are missing cannot be named.")
+    if 0 < overview.blocks < 6:
+        notes.append(
+            f"{overview.blocks} blocks show large effects only; a permutation test needs 6 to "
+            f"reach {percent(1 - limits.confidence)}."
+        )
+    if any(run.record["cell"].get("side_by_side") for run in finished):
+        notes.append("Cells of one host ran at the same time: they share its caches and disks.")
+    return notes
+
+
+def _provenance(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
+    """Facts about how the runs were made, each with every value it had, most frequent first."""
+    facts: dict[str, Counter[str]] = {}
+    for run in runs:
+        record, source = run.record, run.record["provenance"]
+        cell, kernel, host = record["cell"], source["guest_kernel"], source["host"]
+        values: dict[str, object] = {
+            "cell": f"{cell['memory_mib']:g} MiB memory, {cell['swap_mib']:g} MiB swap, "
+            f"{len(cell['cpus'])} CPUs, node {cell['node']}, cgroup v{cell['cgroup_version']}",
+            "guest kernel": kernel["release"],
+            "guest kernel sha256": kernel["sha256"],
+            "guest image sha256": source["guest_image"]["sha256"],
+            "QEMU": f"{source['qemu']['version']}, {source['qemu']['accelerator']}",
+            "hintfleet": source["hintfleet"]["version"],
+        }
+        values |= {
+            f"host {key.replace('_', ' ')}": host[key]
+            for key in sorted(host)
+            if key not in ("load_1min_before",)
+        }
+        for name, value in values.items():
+            facts.setdefault(name, Counter())[_text(value)] += 1
+    return {
+        name: tuple(value for value, _ in counter.most_common()) for name, counter in facts.items()
+    }
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(_text(item) for item in value) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={_text(item)}" for key, item in value.items()) or "none"
+    return str(value)

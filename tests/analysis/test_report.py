@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""From files to report: the answer, the verdicts, and what programs read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hintfleet.cli import main
+from hintfleet.figures import Verdict
+from hintfleet.records import load_study
+from hintfleet.render import json_report, terminal
+from hintfleet.report import Report, build_report
+from synthetic import Builder, Truth
+
+
+def change_records(builder: Builder, pattern: str, change: Any) -> None:
+    for file in sorted(builder.folder.glob(f"runs/{pattern}/record.json")):
+        record = json.loads(file.read_text())
+        change(record)
+        file.write_text(json.dumps(record))
+
+
+def report_of(builder: Builder) -> Report:
+    return build_report(load_study(builder.folder))
+
+
+def test_the_answer_names_gain_and_cost(builder: Builder) -> None:
+    builder.write()
+    report = report_of(builder)
+    assert report.answer.startswith(
+        "5 more guests fit with free_page_reporting and page_hinting: 7 instead of 2"
+    )
+    assert "memhog in guest 3" in report.answer
+    assert "page faults a second" in report.answer
+    assert report.verdict == Verdict.SOUND
+
+
+def test_json_has_what_programs_rely_on(builder: Builder) -> None:
+    builder.write()
+    document = json.loads(json_report.render(report_of(builder)))
+    assert document["schema"] == "hintfleet.report/1"
+    density = document["density"]["page_hinting"]
+    assert density["guests_without_swap"] == [7, 7, 7]
+    assert density["swap_end_mib"] == [65.0] * 3
+    assert density["blocks"] == [1, 2, 3]
+    memhog = document["memhog"]["none"]
+    assert [len(block) for block in memhog["seconds"]] == [3, 3, 3]
+    assert memhog["swap_end_mib"] == [244.0] * 3
+    rows = document["page_fault"]["none"]["rows"]
+    assert {row["block"] for row in rows} == {1, 2, 3}
+    columns = {"tasks", "processes", "processes_idle", "threads", "threads_idle", "linear"}
+    assert columns <= set(rows[0])
+    for topic in ("density", "memhog", "page_fault"):
+        for result in document[topic].values():
+            for figure in result["figures"].values():
+                assert {"unit", "n", "verdict", "reason", "next_step", "interval"} <= set(figure)
+
+
+def test_three_blocks_say_what_they_cannot(builder: Builder) -> None:
+    builder.write()
+    figure = report_of(builder).density["page_hinting"].figures["reliable_guests"]
+    assert figure.verdict == Verdict.UNSETTLED
+    assert "37 %" in figure.judgement.reason
+    assert "59 blocks" in figure.judgement.next_step
+
+
+def test_a_gain_within_counting_noise_is_unsettled(builder: Builder) -> None:
+    builder.truth["page_hinting"] = Truth(3, 2.5, 200.0, 1e5, 900.0, 1.0)
+    builder.blocks = 3
+    builder.write()
+    counts = iter([2, 3, 2])
+
+    def vary(record: dict[str, Any]) -> None:
+        record["result"]["guests_without_swap"] = next(counts)
+
+    change_records(builder, "*.page_hinting.consolidation", vary)
+    figure = report_of(builder).density["page_hinting"].figures["more_guests_than_none"]
+    assert figure.verdict == Verdict.UNSETTLED
+    assert figure.blocks_to_settle is not None and figure.blocks_to_settle > 3
+
+
+DOUBTS: dict[str, tuple[str, Any, str]] = {
+    "proof failed": (
+        "*.page_hinting.consolidation",
+        lambda record: record["proof"].update(as_expected=False, acted=False),
+        "did not give freed memory back",
+    ),
+    "none gave back": (
+        "*.none.memhog",
+        lambda record: record["proof"].update(as_expected=False, acted=True),
+        "although no mechanism was on",
+    ),
+    "no proof": (
+        "*.page_hinting.page_fault",
+        lambda record: record.update(proof=None),
+        "nobody saw",
+    ),
+    "debug options": (
+        "*.page_fault",
+        lambda record: record["provenance"]["guest_kernel"].update(
+            debug_options=["CONFIG_DEBUG_PAGEALLOC"]
+        ),
+        "CONFIG_DEBUG_PAGEALLOC",
+    ),
+    "parity": (
+        "*.page_hinting.memhog",
+        lambda record: record["parity"].update(thp_enabled="always"),
+        "differ in thp_enabled",
+    ),
+    "remote memory": (
+        "*.none.memhog",
+        lambda record: record["guests"][0].update(remote_share=0.4),
+        "another node",
+    ),
+    "console": (
+        "*.none.memhog",
+        lambda record: record["guests"][0].update(warnings=["WARNING: at mm/page_alloc.c"]),
+        "printed warnings",
+    ),
+    "another kernel": (
+        "*.none.memhog",
+        lambda record: record["guests"][0].update(kernel_release="6.1.0-other"),
+        "ran 6.1.0-other",
+    ),
+    "CPU bound": (
+        "*.none.consolidation",
+        lambda record: record["result"].update(stopped_by="cpu_bound"),
+        "CPU ran out before memory",
+    ),
+    "launch failed": (
+        "*.none.consolidation",
+        lambda record: record["result"].update(stopped_by="launch_failed"),
+        "failed to start",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DOUBTS)
+def test_what_cannot_be_trusted_is_said_and_exits_2(
+    builder: Builder, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pattern, change, words = DOUBTS[name]
+    builder.write()
+    change_records(builder, pattern, change)
+    assert main(["report", str(builder.folder), "--format", "json"]) == 2
+    document = json.loads(capsys.readouterr().out)
+    grave = [w for w in document["warnings"] if w["verdict"] == "not to be trusted"]
+    assert any(words in warning["reason"] for warning in grave)
+    assert all(warning["next_step"] for warning in grave)
+
+
+def test_a_doubt_falls_on_its_own_figures_only(builder: Builder) -> None:
+    builder.write()
+    pattern, change, _ = DOUBTS["proof failed"]
+    change_records(builder, pattern, change)
+    report = report_of(builder)
+    untrusted = Verdict.NOT_TO_BE_TRUSTED
+    assert report.density["page_hinting"].figures["guests_without_swap"].verdict == untrusted
+    assert report.density["none"].figures["guests_without_swap"].verdict == Verdict.SOUND
+    assert report.memhog["page_hinting"].figures["guest3_seconds"].verdict == Verdict.SOUND
+
+
+def test_an_effect_on_none_taints_what_is_compared_with_it(builder: Builder) -> None:
+    builder.write()
+    pattern, change, _ = DOUBTS["CPU bound"]
+    change_records(builder, pattern, change)
+    figures = report_of(builder).density["page_hinting"].figures
+    assert figures["more_guests_than_none"].verdict == Verdict.NOT_TO_BE_TRUSTED
+    assert figures["guests_without_swap"].verdict == Verdict.SOUND
+
+
+def test_a_guest_that_did_not_end_is_kept(builder: Builder) -> None:
+    builder.write()
+
+    def censor(record: dict[str, Any]) -> None:
+        record["result"]["guests"][2].update(seconds=None, censored="deadline of 600 s")
+
+    change_records(builder, "*.b1.none.memhog", censor)
+    report = report_of(builder)
+    figure = report.memhog["none"].figures["guest3_seconds"]
+    assert (figure.n, figure.censored, figure.interval) == (3, 1, None)
+    assert figure.estimate is not None, "the median of three stands when one is late"
+    document = json_report.document(report)
+    assert document["memhog"]["none"]["seconds"][0][2] is None
+
+
+def test_failed_and_missing_runs_are_named_with_reasons(builder: Builder) -> None:
+    builder.write()
+
+    def fail(record: dict[str, Any]) -> None:
+        record["result"] = None
+        record["outcome"] = {"status": "failed", "reason": "guest 2's agent stayed silent"}
+
+    change_records(builder, "*.b1.none.memhog", fail)
+    gone = builder.folder / "runs" / "local-node0.b2.none.memhog"
+    (gone / "record.json").unlink()
+    damaged = builder.folder / "runs" / "local-node0.b3.none.memhog" / "record.json"
+    damaged.write_text("{")
+    report = report_of(builder)
+    found = {one.run_id.split(".")[1]: one for one in report.missing}
+    assert (found["b1"].status, found["b1"].reason) == ("failed", "guest 2's agent stayed silent")
+    assert found["b2"].status == "not run"
+    assert found["b3"].status == "damaged"
+    assert [damage.file for damage in report.damages] == [damaged]
+    assert report.density["none"].figures["guests_without_swap"].n == 3
+
+
+def test_damaged_samples_cost_the_curve_and_not_the_run(builder: Builder) -> None:
+    builder.write()
+    file = builder.folder / "runs" / "local-node0.b1.none.consolidation" / "samples.csv"
+    file.write_text("seconds,guest,resident_mib,swap_mib\n1,0,-5,0\n")
+    report = report_of(builder)
+    assert [damage.file for damage in report.damages] == [file]
+    assert report.density["none"].figures["guests_without_swap"].n == 3
+    assert any(timeline.mechanism == "none" for timeline in report.timelines)
+
+
+@pytest.mark.parametrize(
+    "mechanisms", [("none",), ("page_hinting",), ("page_hinting", "free_page_reporting")]
+)
+def test_studies_that_compare_nothing_say_so(builder: Builder, mechanisms: tuple[str, ...]) -> None:
+    builder.mechanisms = mechanisms
+    builder.write()
+    report = report_of(builder)
+    text = terminal.as_text(terminal.render(report, 80, detail=True), 80)
+    if mechanisms == ("none",):
+        assert "not known: no mechanism was measured (none holds 2)" in " ".join(text.split())
+    else:
+        assert "nothing can be called a gain" in " ".join(text.split())
+
+
+@pytest.mark.parametrize("workload", ["consolidation", "memhog", "page_fault"])
+def test_one_workload_alone_is_reported(builder: Builder, workload: str) -> None:
+    builder.workloads = (workload,)
+    builder.write()
+    for ascii_only in (False, True):
+        assert terminal.as_text(
+            terminal.render(report_of(builder), 80, ascii_only, detail=True), 80, ascii_only
+        )
+
+
+def test_a_study_of_planned_runs_only_is_not_to_be_trusted(
+    builder: Builder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    builder.write()
+    for file in builder.folder.glob("runs/*/record.json"):
+        file.unlink()
+    assert main(["report", str(builder.folder)]) == 2
+    assert "27 runs" in capsys.readouterr().out
+
+
+def test_one_block_is_unsettled_and_still_exits_0(builder: Builder) -> None:
+    builder.blocks = 1
+    builder.write()
+    report = report_of(builder)
+    assert report.verdict == Verdict.UNSETTLED
+    assert main(["report", str(builder.folder)]) == 0
+
+
+def test_cells_that_stand_out_are_named(builder: Builder) -> None:
+    builder.cells = tuple(f"host{number}-node0" for number in range(6))
+    builder.workloads = ("consolidation",)
+    builder.write()
+
+    def weaken(record: dict[str, Any]) -> None:
+        record["result"]["guests_without_swap"] = 3
+
+    change_records(builder, "host4-node0.*.page_hinting.*", weaken)
+    report = report_of(builder)
+    assert report.density["page_hinting"].cells_that_stand_out == ("host4-node0",)
+    assert report.density["none"].cells_that_stand_out == ()
+
+
+def test_errors_are_one_sentence_on_stderr(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", str(tmp_path / "absent")]) == 1
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1
+    assert "is not a folder of results; name one" in said.err
+
+
+def test_output_that_cannot_be_written_is_an_error(
+    builder: Builder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    builder.write()
+    target = str(builder.root / "absent" / "report.json")
+    assert main(["report", str(builder.folder), "--format", "json", "--output", target]) == 1
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_the_summary_fits_one_screen(builder: Builder) -> None:
+    builder.write()
+    lines = terminal.as_text(terminal.summary(report_of(builder)), 80).rstrip("\n").split("\n")
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 160])
+def test_no_line_is_wider_than_asked(builder: Builder, width: int) -> None:
+    builder.write()
+    text = terminal.as_text(terminal.render(report_of(builder), width, detail=True), width)
+    assert max(map(len, text.split("\n"))) <= width
+
+
+def test_ascii_is_ascii(builder: Builder, capsys: pytest.CaptureFixture[str]) -> None:
+    builder.write()
+    assert main(["report", str(builder.folder), "--ascii", "--width", "80", "--detail"]) == 0
+    out = capsys.readouterr().out
+    assert out.isascii()
+    assert "\x1b" not in out
+    main(["report", str(builder.folder), "--width", "80", "--detail"])
+    marks = capsys.readouterr().out.count("?")
+    assert out.count("?") == marks, "every character has an ASCII stand-in"
