@@ -31,6 +31,13 @@ class Hierarchy:
         """1 or 2: the version that holds the memory controller."""
         return 2 if self.unified and self.roots.get("memory") == self.unified else 1
 
+    def counts_swap(self) -> bool:
+        """Whether the kernel accounts swap to cgroups; v2's root does not show it."""
+        if self.version == 2:
+            return "swapaccount=0" not in _text(Path("/proc/cmdline")).split()
+        memory = self.roots.get("memory")
+        return memory is not None and (memory / "memory.memsw.usage_in_bytes").exists()
+
     def folders(self, name: str) -> list[Path]:
         """Each place where the cgroup `name` lies or would lie."""
         return [root / name for root in sorted(set(self.roots.values()))]

@@ -187,9 +187,7 @@ def remove(paths: Iterable[Path]) -> None:
             path.unlink(missing_ok=True)
 
 
-def unfetched(state_dir: Path) -> dict[str, list[str]]:
-    """Run folders with a record, by study: what a controller may not have fetched yet."""
-    found: dict[str, list[str]] = {}
-    for record in sorted((state_dir / "runs").glob("*/*/record.json")):
-        found.setdefault(record.parent.parent.name, []).append(record.parent.name)
-    return found
+def recorded_runs(state_dir: Path) -> list[str]:
+    """Runs with a record on this host, as `<study>/<run>`."""
+    records = (state_dir / "runs").glob("*/*/record.json")
+    return sorted(str(record.parent.relative_to(state_dir / "runs")) for record in records)

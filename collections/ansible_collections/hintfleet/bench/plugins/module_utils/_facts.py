@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a host is and how it is set: provenance of every figure."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from pathlib import Path
+from typing import Any
+
+KIB_PER_MIB = 1024
+
+
+def _text(path: str) -> str | None:
+    file = Path(path)
+    return file.read_text().strip() if file.exists() else None
+
+
+def chosen(text: str | None) -> str | None:
+    """The bracketed word of a setting such as `always [madvise] never`."""
+    match = re.search(r"\[(\S+)\]", text or "")
+    return match.group(1) if match else text
+
+
+def parse_swaps(text: str) -> list[dict[str, Any]]:
+    """From /proc/swaps."""
+    rows = [line.split() for line in text.splitlines()[1:]]
+    return [
+        {
+            "name": row[0],
+            "type": row[1],
+            "size_mib": int(row[2]) / KIB_PER_MIB,
+            "used_mib": int(row[3]) / KIB_PER_MIB,
+            "priority": int(row[4]),
+        }
+        for row in rows
+    ]
+
+
+def parse_list(text: str) -> list[int]:
+    """Kernel list format: '0-2,5' is [0, 1, 2, 5]."""
+    numbers: list[int] = []
+    for part in filter(None, text.strip().split(",")):
+        first, _, last = part.partition("-")
+        numbers += range(int(first), int(last or first) + 1)
+    return numbers
+
+
+def node_ids() -> list[int]:
+    """NUMA nodes with memory; [0] where the kernel has no NUMA."""
+    return parse_list(_text("/sys/devices/system/node/has_memory") or "0")
+
+
+def _memory_kib(text: str, name: str) -> int:
+    match = re.search(rf"{name}:\s+(\d+) kB", text)
+    return int(match.group(1)) if match else 0
+
+
+def node_memory_mib(node: int) -> float:
+    text = _text(f"/sys/devices/system/node/node{node}/meminfo") or _text("/proc/meminfo") or ""
+    return _memory_kib(text, "MemTotal") / KIB_PER_MIB
+
+
+def free_swap_mib() -> float:
+    return _memory_kib(_text("/proc/meminfo") or "", "SwapFree") / KIB_PER_MIB
+
+
+def node_cpus(node: int) -> list[int]:
+    text = _text(f"/sys/devices/system/node/node{node}/cpulist")
+    return parse_list(text) if text is not None else sorted(os.sched_getaffinity(0))
+
+
+def _number(path: str) -> int | None:
+    text = _text(path)
+    return int(text) if text is not None else None
+
+
+def host_facts() -> dict[str, Any]:
+    cpu = re.search(r"model name\s*: (.*)", _text("/proc/cpuinfo") or "")
+    system = re.search(r'PRETTY_NAME="(.*)"', _text("/etc/os-release") or "")
+    return {
+        "cpu_model": cpu.group(1) if cpu else platform.machine(),
+        "cpus": os.cpu_count(),
+        "memory_mib": round(_memory_kib(_text("/proc/meminfo") or "", "MemTotal") / KIB_PER_MIB),
+        "nodes": [
+            {"node": n, "memory_mib": round(node_memory_mib(n)), "cpus": node_cpus(n)}
+            for n in node_ids()
+        ],
+        "kernel_release": platform.release(),
+        "kernel_command_line": _text("/proc/cmdline"),
+        "thp_enabled": chosen(_text("/sys/kernel/mm/transparent_hugepage/enabled")),
+        "thp_defrag": chosen(_text("/sys/kernel/mm/transparent_hugepage/defrag")),
+        "ksm_run": _number("/sys/kernel/mm/ksm/run"),
+        "swappiness": _number("/proc/sys/vm/swappiness"),
+        "numa_balancing": _number("/proc/sys/kernel/numa_balancing"),
+        "swap_devices": parse_swaps(_text("/proc/swaps") or ""),
+        "load_1min_before": os.getloadavg()[0],
+        "os": system.group(1) if system else platform.system(),
+    }

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The run record and its folder: written whole or not at all, and carried to the controller.
+
+The schema is analysis/hintfleet/run_record.schema.json.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import os
+import shutil
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+SCHEMA = "hintfleet.run/1"
+RECORD = "record.json"
+
+
+def utc(timestamp: float) -> str:
+    """Seconds since the epoch as the schema's time."""
+    moment = datetime.fromtimestamp(timestamp, tz=timezone.utc)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write whole or not at all, and onto the disk: a host may lose power the next moment."""
+    temporary = path.with_name(path.name + ".new")
+    with temporary.open("w") as file:
+        json.dump(content, file, indent=1)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """The record in a run's folder; None if there is none."""
+    path = folder / RECORD
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def is_finished(record: dict[str, Any] | None) -> bool:
+    return record is not None and record["outcome"]["status"] == "finished"
+
+
+def new_record(request: dict[str, Any]) -> dict[str, Any]:
+    """A record of a run that has not got anywhere yet: what was asked for."""
+    now = utc(time.time())
+    kernel, image = request["guest_kernel"]["manifest"], request["guest_image"]["manifest"]
+    return {
+        "schema": SCHEMA,
+        "run_id": request["run_id"],
+        "study": request["study"],
+        "cell": {**request["cell"], "cgroup_version": 2, "memory_binding": "none"},
+        "block": request["block"],
+        "order": request["order"],
+        "mechanism": request["mechanism"],
+        "workload": request["workload"],
+        "parameters": request["parameters"],
+        "started": now,
+        "finished": now,
+        "duration_seconds": 0.0,
+        "outcome": {"status": "aborted", "reason": "The run has not ended."},
+        "proof": None,
+        "result": None,
+        "guests": [],
+        "provenance": {
+            "host": {},
+            "qemu": {"version": "unknown", "accelerator": request["accelerator"]},
+            "guest_kernel": kernel,
+            "guest_image": image,
+            "hintfleet": request["versions"],
+        },
+        "parity": {},
+        "host_cpu_seconds": {"user": 0.0, "system": 0.0},
+        "files": {"samples": None, "consoles": [], "host_log": None},
+    }
+
+
+def keep_earlier(folder: Path) -> Path | None:
+    """Move an earlier attempt aside, as <run_id>.1, .2 and so on; None if there is none."""
+    if not folder.exists():
+        return None
+    return folder.rename(_free_name(folder))
+
+
+def _free_name(folder: Path) -> Path:
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
+        number += 1
+    return aside
+
+
+def earlier_attempts(folder: Path) -> list[Path]:
+    """Folders of earlier attempts at the run, oldest first."""
+    found = [path for path in folder.parent.glob(f"{folder.name}.*") if path.suffix[1:].isdigit()]
+    return sorted(found, key=lambda path: int(path.suffix[1:]))
+
+
+def record_files(record: dict[str, Any]) -> list[str]:
+    """Names of the files that belong to a record."""
+    files = record["files"]
+    single = [files.get(name) for name in ("samples", "proof_samples", "host_log")]
+    return [name for name in [*single, *files.get("consoles", [])] if name]
+
+
+def pack(folder: Path) -> dict[str, str]:
+    """The files of a run by name, compressed, as text."""
+    record = read_record(folder)
+    names = [RECORD, *record_files(record)] if record else []
+    return {
+        name: base64.b64encode(gzip.compress((folder / name).read_bytes(), mtime=0)).decode()
+        for name in names
+        if (folder / name).exists()
+    }
+
+
+def unpack_missing(files: dict[str, str], folder: Path) -> None:
+    """Keep an earlier attempt beside `folder`, unless it is there: in `folder` or beside it."""
+    started = json.loads(gzip.decompress(base64.b64decode(files[RECORD])))["started"]
+    here = [read_record(path) for path in (folder, *earlier_attempts(folder))]
+    if started not in [record["started"] for record in here if record]:
+        unpack(files, _free_name(folder))
+
+
+def unpack(files: dict[str, str], folder: Path) -> None:
+    """Make `folder` with these files, whole or not at all; an attempt there is kept aside."""
+    temporary = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    for name, content in files.items():
+        if Path(name).name != name:
+            raise ValueError(f"run file {name!r} is no plain name")
+        (temporary / name).write_bytes(gzip.decompress(base64.b64decode(content)))
+    keep_earlier(folder)
+    temporary.rename(folder)

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Carries out one run on this host, from an empty cell to a record."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pwd
+import shutil
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.hintfleet.bench.plugins.module_utils._bench import Bench
+from ansible_collections.hintfleet.bench.plugins.module_utils._cgroup import (
+    CellCgroup,
+    find_hierarchy,
+)
+from ansible_collections.hintfleet.bench.plugins.module_utils._detached import turn
+from ansible_collections.hintfleet.bench.plugins.module_utils._errors import (
+    BenchError,
+    StopRequest,
+)
+from ansible_collections.hintfleet.bench.plugins.module_utils._facts import host_facts, node_ids
+from ansible_collections.hintfleet.bench.plugins.module_utils._parity import parity
+from ansible_collections.hintfleet.bench.plugins.module_utils._proof import prove
+from ansible_collections.hintfleet.bench.plugins.module_utils._qemu import (
+    Machine,
+    check_version,
+)
+from ansible_collections.hintfleet.bench.plugins.module_utils._record import new_record, utc
+from ansible_collections.hintfleet.bench.plugins.module_utils._sampler import Sampler
+from ansible_collections.hintfleet.bench.plugins.module_utils._workloads import WORKLOADS
+
+SAMPLES, PROOF_SAMPLES, HOST_LOG = "samples.csv", "proof.csv", "host.log"
+
+
+class HostLog:
+    """Kernel messages of the host from now on."""
+
+    def __init__(self) -> None:
+        self._descriptor = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+        os.lseek(self._descriptor, 0, os.SEEK_END)
+
+    def write(self, path: Path) -> None:
+        with path.open("wb") as file:
+            while True:
+                try:
+                    file.write(os.read(self._descriptor, 8192))
+                except OSError as error:
+                    if error.errno == errno.EPIPE:  # the ring went round: go on with what is left
+                        continue
+                    break  # EAGAIN: no more messages
+        os.close(self._descriptor)
+
+
+def perform(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Wait for the host and the cell to be free, carry out the run, return its record.
+
+    Whatever happens, nothing that it started is left, and the record says what it was.
+    """
+    record = new_record(request)
+    locks = folder.parent.parent
+    try:
+        with (
+            turn(locks / "host.lock", shared=request["cell"]["side_by_side"]),
+            turn(locks / f"cell-{request['cell']['name']}.lock", shared=False),
+        ):
+            _Run(request, folder, record).carry_out()
+    except StopRequest:
+        outcome = "aborted", (
+            f"Run {request['run_id']} was asked to stop; start the study again to repeat it."
+        )
+    except BenchError as error:
+        outcome = "failed", str(error)
+    except Exception as error:
+        traceback.print_exc()
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        outcome = "failed", (
+            f"Run {request['run_id']} met an error of hintfleet itself ({type(error).__name__}: "
+            f"{error}, in {last.name}); see runner.log in {folder} on the host, and report it."
+        )
+    else:
+        outcome = "finished", None
+    record["outcome"] = dict(zip(("status", "reason"), outcome, strict=True))
+    if outcome[0] != "finished":
+        record["partial"], record["result"] = record["result"], None
+    return record
+
+
+class _Run:
+    """The run itself; fills in the record as it goes."""
+
+    def __init__(self, request: dict[str, Any], folder: Path, record: dict[str, Any]) -> None:
+        self.request = request
+        self.folder = folder
+        self.record = record
+        self.cell = request["cell"]
+        self.cgroup = CellCgroup(self.cell["name"], find_hierarchy())
+        self.sockets = Path(request["runtime_dir"]) / self.cell["name"]
+        self.started = time.monotonic()
+
+    def carry_out(self) -> None:
+        record, began = self.record, time.time()
+        record["started"] = utc(began)
+        host_log = HostLog()
+        try:
+            self._tidy()  # what a runner that was killed has left in this cell
+            self._make_sockets_folder()
+            facts = host_facts()
+            record["provenance"]["host"] = facts
+            record["provenance"]["qemu"]["version"] = check_version()
+            self._phase(PROOF_SAMPLES, "proof_samples", self._prove)
+            self._phase(SAMPLES, "samples", self._measure)
+        finally:
+            self._tidy()
+            host_log.write(self.folder / HOST_LOG)
+            record["files"]["host_log"] = HOST_LOG
+            record["finished"] = utc(time.time())
+            record["duration_seconds"] = round(time.monotonic() - self.started, 3)
+
+    def _tidy(self) -> None:
+        self.cgroup.remove()
+        shutil.rmtree(self.sockets, ignore_errors=True)
+
+    def _make_sockets_folder(self) -> None:
+        user = pwd.getpwnam(self.request["user"])
+        for folder in (self.sockets.parent, self.sockets):
+            if not folder.exists():
+                folder.mkdir(mode=0o700)
+                os.chown(folder, user.pw_uid, user.pw_gid)
+
+    def _phase(self, samples: str, entry: str, work: Callable[[Bench], None]) -> None:
+        """Work in a cell that nobody has used before, and leave none of its guests."""
+        cell, record = self.cell, self.record
+        self.cgroup.create(cell["memory_mib"], cell["swap_mib"], cell["cpus"], cell["node"])
+        hertz = self.request["parameters"]["sample_hz"]
+        with Sampler(self.cgroup, self.folder / samples, self.started, hertz) as sampler:
+            record["files"][entry] = samples
+            bench = self._bench(sampler)
+            kindly = True
+            try:
+                work(bench)
+            except StopRequest:
+                kindly = False
+                raise
+            finally:
+                bench.end_guests(kindly=kindly)
+                record["guests"] += [guest.record() for guest in bench.guests]
+                record["files"]["consoles"] += bench.logs()
+                record["host_cpu_seconds"] = bench.cpu_seconds()
+        self.cgroup.remove()
+
+    def _bench(self, sampler: Sampler) -> Bench:
+        request, parameters = self.request, self.request["parameters"]
+        machine = Machine(
+            name="guest",
+            sockets=self.sockets,
+            logs=self.folder,
+            memory_mib=parameters["guest_memory_mib"],
+            vcpus=parameters["guest_vcpus"],
+            accelerator=request["accelerator"],
+            mechanism=request["mechanism"],
+            kernel=Path(request["guest_kernel"]["path"]),
+            initramfs=Path(request["guest_image"]["path"]),
+            kernel_arguments=parameters["kernel_arguments"],
+            tb_size_mib=request["tb_size_mib"],
+            bind_node=self.cell["node"] if len(node_ids()) > 1 else None,
+        )
+        release = request["guest_kernel"]["manifest"]["release"]
+        return Bench(
+            machine, self.cgroup, sampler, self.cell, parameters, request["user"], release
+        )
+
+    def _prove(self, bench: Bench) -> None:
+        parameters = self.request["parameters"]
+        self.record["proof"] = prove(
+            bench, self.request["mechanism"], parameters["proof_mib"], parameters["proof_seconds"]
+        )
+
+    def _measure(self, bench: Bench) -> None:
+        self.record["result"] = {}
+        WORKLOADS[self.request["workload"]].run(bench, self.record["result"])
+        self.record["parity"] = parity(self.record, bench.guests[0])

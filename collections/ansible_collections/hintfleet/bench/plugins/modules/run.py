@@ -1,0 +1,393 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-2.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: run
+short_description: Carry out one run and return its record
+version_added: 0.1.0
+description:
+  - Starts guests in a cell, drives a workload in them under one mechanism, watches the host, ends
+    everything it started, and returns the run record with its samples and logs.
+  - The run is carried out by a process of its own on the host. It goes on to its end if the module
+    or the controller dies; the next call with the same O(study) and O(run_id) returns its record,
+    or waits for it. A run whose process died is kept as an aborted attempt and run anew.
+  - The action plugin of the same name writes the record into O(results_dir) on the controller, and
+    does nothing if a finished one is there already.
+  - A run that fails is a result, too. The task then succeeds and RV(outcome) says what happened.
+attributes:
+  check_mode:
+    description: Checks all that can be checked without changing the host.
+    support: partial
+    details: Returns without a record.
+  diff_mode:
+    description: There is nothing to compare.
+    support: none
+  idempotent:
+    description: A finished run is not run again.
+    support: full
+options:
+  study:
+    description: Name of the study.
+    type: str
+    required: true
+  study_id:
+    description:
+      - Tells two studies of the same name apart, see M(hintfleet.bench.study_plan). A record of
+        another study that is still on the host does not count as finished.
+    type: str
+    default: ''
+  run_id:
+    description: Name of the run, unique in the study.
+    type: str
+    required: true
+  results_dir:
+    description:
+      - Folder on the controller that holds RV(run_id) under C(runs/) when the run is done.
+      - Used by the action plugin only.
+    type: path
+  cell:
+    description: Where the run happens.
+    type: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the cell, unique in the study.
+        type: str
+        required: true
+      host:
+        description: Name of the host in reports. The action plugin fills in the inventory name.
+        type: str
+        default: localhost
+      node:
+        description: NUMA node.
+        type: int
+        required: true
+      memory_mib:
+        description: Memory that all guests together, with their QEMUs, may have.
+        type: float
+        required: true
+      swap_mib:
+        description: Swap that they may have beyond that.
+        type: float
+        required: true
+      cpus:
+        description: CPUs they may run on; all of the node if empty.
+        type: list
+        elements: int
+        default: []
+      side_by_side:
+        description: Do not wait until other cells of this host that are side by side are done.
+        type: bool
+        default: false
+  block:
+    description: Number of the block, from 1.
+    type: int
+    required: true
+  order:
+    description: Position of the mechanism within the block, from 1.
+    type: int
+    required: true
+  mechanism:
+    description: How free memory gets back to the host.
+    type: str
+    choices: [none, page_hinting, free_page_reporting]
+    required: true
+  workload:
+    description: What is measured.
+    type: str
+    choices: [consolidation, memhog, page_fault]
+    required: true
+  parameters:
+    description: What the run is asked to do. Those of other workloads are ignored.
+    type: dict
+    required: true
+    suboptions:
+      guest_memory_mib:
+        description: Memory of a guest.
+        type: int
+        required: true
+      guest_vcpus:
+        description: Virtual CPUs of a guest.
+        type: int
+        required: true
+      kernel_arguments:
+        description: More words for the guest kernel's command line.
+        type: str
+        default: ''
+      proof_mib:
+        description: What a guest frees before the workload to prove that the mechanism acts.
+        type: int
+        default: 128
+      proof_seconds:
+        description: How long the host's drop is watched if it does not come before.
+        type: float
+        default: 6
+      sample_hz:
+        description: How often the cell and the guests are looked at in a second, at least 10.
+        type: float
+        default: 20
+      swap_threshold_mib:
+        description: Swap beyond which the cell counts as swapping.
+        type: float
+        default: 1
+      boot_deadline_seconds:
+        description: When a guest's agent must have answered.
+        type: float
+        default: 120
+      deadline_seconds:
+        description: Longest time the run may take.
+        type: float
+        default: 1800
+      allocation_mib:
+        description: What the program of V(consolidation) allocates, touches and frees.
+        type: int
+      max_guests:
+        description: Where V(consolidation) stops if the cell does not swap.
+        type: int
+      guests:
+        description: Guests of V(memhog).
+        type: int
+      memhog_mib:
+        description: Size that memhog is given; less than the guest's memory.
+        type: int
+      tasks:
+        description: V(page_fault) goes from one task to this many.
+        type: int
+      seconds:
+        description: How long V(page_fault) measures each number of tasks in each mode.
+        type: float
+      task_mib:
+        description: What each task of V(page_fault) maps and touches.
+        type: int
+      latency_mib:
+        description: How much memory single faults are timed on.
+        type: int
+      program:
+        description: Which program measures V(page_fault); the image must hold it.
+        type: str
+        choices: [hintfleet, will-it-scale]
+        default: hintfleet
+  accelerator:
+    description: How QEMU runs guests, see M(hintfleet.bench.accelerator_info).
+    type: str
+    choices: [kvm, tcg]
+    required: true
+  tb_size_mib:
+    description: QEMU's translation buffer for a guest, with V(tcg); part of its footprint.
+    type: int
+    default: 8
+  guest_kernel:
+    description: The kernel that guests boot.
+    type: dict
+    required: true
+    suboptions: &artifact
+      path:
+        description: Where it lies on the host.
+        type: path
+        required: true
+      manifest:
+        description: What it is, by whom it was built; its C(sha256) is verified.
+        type: dict
+        required: true
+  guest_image:
+    description: The initramfs that guests boot.
+    type: dict
+    required: true
+    suboptions: *artifact
+  user:
+    description: Unprivileged user that QEMU runs as.
+    type: str
+    default: hintfleet
+  state_dir:
+    description: Folder on the host for runs and their logs.
+    type: path
+    default: /var/lib/hintfleet
+  runtime_dir:
+    description: Folder on the host for sockets.
+    type: path
+    default: /run/hintfleet
+  versions:
+    description: Versions of what measures; C(version) is hintfleet's own.
+    type: dict
+    required: true
+requirements:
+  - qemu.qmp
+  - QEMU 5.1 or later
+author:
+  - hintfleet contributors (@hintfleet)
+"""
+
+EXAMPLES = r"""
+- name: Measure how many guests fit
+  hintfleet.bench.run:
+    study: first
+    run_id: box-node0.b1.free_page_reporting.consolidation
+    results_dir: results/first
+    cell: {name: box-node0, node: 0, memory_mib: 960, swap_mib: 256}
+    block: 1
+    order: 1
+    mechanism: free_page_reporting
+    workload: consolidation
+    parameters: {guest_memory_mib: 320, guest_vcpus: 1, allocation_mib: 256, max_guests: 24}
+    accelerator: tcg
+    guest_kernel: {path: /var/lib/hintfleet/kernels/k/bzImage, manifest: "{{ kernel }}"}
+    guest_image: {path: /var/lib/hintfleet/images/i/initramfs.img, manifest: "{{ image }}"}
+    versions: {version: 0.1.0}
+"""
+
+RETURN = r"""
+run_id:
+  description: Name of the run.
+  returned: always
+  type: str
+  sample: box-node0.b1.free_page_reporting.consolidation
+outcome:
+  description: Status V(finished), V(failed) or V(aborted), and the reason as a sentence.
+  returned: when the run was carried out
+  type: dict
+  sample: {status: finished, reason: null}
+summary:
+  description: The result in a few words.
+  returned: when the run was carried out
+  type: str
+  sample: 5 guests without swap
+duration_seconds:
+  description: How long the run took.
+  returned: when the run was carried out
+  type: float
+  sample: 41.2
+folder:
+  description: Where record, samples and logs are on the controller.
+  returned: when O(results_dir) is given
+  type: str
+  sample: results/first/runs/box-node0.b1.free_page_reporting.consolidation
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.hintfleet.bench.plugins.module_utils._cgroup import (
+    CellCgroup,
+    find_hierarchy,
+)
+from ansible_collections.hintfleet.bench.plugins.module_utils._channel import QMP_IMPORT_ERROR
+from ansible_collections.hintfleet.bench.plugins.module_utils._detached import carry_out
+from ansible_collections.hintfleet.bench.plugins.module_utils._errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils._facts import node_cpus
+from ansible_collections.hintfleet.bench.plugins.module_utils._mechanisms import MECHANISMS
+from ansible_collections.hintfleet.bench.plugins.module_utils._preflight import (
+    check_request,
+    relevant_parameters,
+)
+from ansible_collections.hintfleet.bench.plugins.module_utils._record import (
+    earlier_attempts,
+    pack,
+    read_record,
+)
+from ansible_collections.hintfleet.bench.plugins.module_utils._runner import perform
+from ansible_collections.hintfleet.bench.plugins.module_utils._workloads import WORKLOADS
+
+ARTIFACT = {
+    "path": {"type": "path", "required": True},
+    "manifest": {"type": "dict", "required": True},
+}
+PARAMETERS = {
+    "guest_memory_mib": {"type": "int", "required": True},
+    "guest_vcpus": {"type": "int", "required": True},
+    "kernel_arguments": {"type": "str", "default": ""},
+    "proof_mib": {"type": "int", "default": 128},
+    "proof_seconds": {"type": "float", "default": 6},
+    "sample_hz": {"type": "float", "default": 20},
+    "swap_threshold_mib": {"type": "float", "default": 1},
+    "boot_deadline_seconds": {"type": "float", "default": 120},
+    "deadline_seconds": {"type": "float", "default": 1800},
+    "allocation_mib": {"type": "int"},
+    "max_guests": {"type": "int"},
+    "guests": {"type": "int"},
+    "memhog_mib": {"type": "int"},
+    "tasks": {"type": "int"},
+    "seconds": {"type": "float"},
+    "task_mib": {"type": "int"},
+    "latency_mib": {"type": "int"},
+    "program": {"type": "str", "choices": ["hintfleet", "will-it-scale"], "default": "hintfleet"},
+}
+ARGUMENTS = {
+    "study": {"type": "str", "required": True},
+    "study_id": {"type": "str", "default": ""},
+    "run_id": {"type": "str", "required": True},
+    "results_dir": {"type": "path"},
+    "cell": {
+        "type": "dict",
+        "required": True,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "host": {"type": "str", "default": "localhost"},
+            "node": {"type": "int", "required": True},
+            "memory_mib": {"type": "float", "required": True},
+            "swap_mib": {"type": "float", "required": True},
+            "cpus": {"type": "list", "elements": "int", "default": []},
+            "side_by_side": {"type": "bool", "default": False},
+        },
+    },
+    "block": {"type": "int", "required": True},
+    "order": {"type": "int", "required": True},
+    "mechanism": {"type": "str", "choices": list(MECHANISMS), "required": True},
+    "workload": {"type": "str", "choices": list(WORKLOADS), "required": True},
+    "parameters": {"type": "dict", "required": True, "options": PARAMETERS},
+    "accelerator": {"type": "str", "choices": ["kvm", "tcg"], "required": True},
+    "tb_size_mib": {"type": "int", "default": 8},
+    "guest_kernel": {"type": "dict", "required": True, "options": ARTIFACT},
+    "guest_image": {"type": "dict", "required": True, "options": ARTIFACT},
+    "user": {"type": "str", "default": "hintfleet"},
+    "state_dir": {"type": "path", "default": "/var/lib/hintfleet"},
+    "runtime_dir": {"type": "path", "default": "/run/hintfleet"},
+    "versions": {"type": "dict", "required": True},
+}
+
+
+def _request(params: dict[str, Any]) -> dict[str, Any]:
+    """What the runner is asked to do, complete; raises BenchError."""
+    request = {name: value for name, value in params.items() if name != "results_dir"}
+    request["parameters"] = relevant_parameters(params["parameters"], params["workload"])
+    cell = dict(params["cell"])
+    cell["cpus"] = sorted(cell["cpus"]) or node_cpus(cell["node"])
+    hierarchy = find_hierarchy()
+    cell["cgroup_version"] = hierarchy.version
+    cell["memory_binding"] = CellCgroup(cell["name"], hierarchy).memory_binding
+    return {**request, "cell": cell}
+
+
+def _result(folder: Path, changed: bool) -> dict[str, Any]:
+    record = read_record(folder) or {}
+    finished = record["outcome"]["status"] == "finished"
+    said = WORKLOADS[record["workload"]].summary(record["result"]) if finished else ""
+    return {
+        "changed": changed,
+        "run_id": record["run_id"],
+        "outcome": record["outcome"],
+        "duration_seconds": record["duration_seconds"],
+        "summary": said or record["outcome"]["reason"],
+        "files": pack(folder),
+        "earlier": [pack(attempt) for attempt in earlier_attempts(folder)],
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    if QMP_IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("qemu.qmp"), exception=QMP_IMPORT_ERROR)
+    try:
+        request = _request(module.params)
+        check_request(request)
+        if module.check_mode:
+            module.exit_json(changed=True, run_id=request["run_id"])
+        folder, changed = carry_out(request, Path(request["state_dir"]), perform)
+        module.exit_json(**_result(folder, changed))
+    except BenchError as error:
+        module.fail_json(msg=str(error), run_id=module.params["run_id"])
+
+
+if __name__ == "__main__":
+    main()
