@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A run record as one flat row and a few lists: what Parquet, CSV and `hintfleet plan` read.
+
+Each column is defined once, here. Names and units are those of run_record.schema.json.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+Record = Mapping[str, Any]
+Kind = Literal["text", "integer", "number", "flag", "time"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One value of a run: where it stands in a record, or how it is computed from one."""
+
+    name: str
+    kind: Kind
+    source: str | Callable[[Record], object]
+    """Keys joined by dots, or a function of the record; None where a run does not have it."""
+
+    def value(self, record: Record) -> object:
+        return self.source(record) if callable(self.source) else at(record, self.source)
+
+
+@dataclass(frozen=True)
+class ListColumn:
+    """Several values of a run with the same fields, in order."""
+
+    name: str
+    fields: tuple[tuple[str, Kind], ...]
+    source: Callable[[Record], list[dict[str, Any]]]
+
+    def values(self, record: Record) -> list[dict[str, Any]]:
+        return [{name: row.get(name) for name, _ in self.fields} for row in self.source(record)]
+
+
+def at(record: Record, path: str) -> Any:
+    """The value at keys joined by dots; None as soon as one is missing or null."""
+    value: Any = record
+    for key in path.split("."):
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(key)
+    return value
+
+
+def _workload(name: str, path: str) -> Callable[[Record], Any]:
+    """Reads a path of `result` for runs of one workload."""
+    return lambda record: at(record, f"result.{path}") if record["workload"] == name else None
+
+
+def _rows(name: str, path: str) -> Callable[[Record], list[dict[str, Any]]]:
+    read = _workload(name, path)
+    return lambda record: list(read(record) or [])
+
+
+_steps = _rows("consolidation", "steps")
+
+
+def _step_median(key: str) -> Callable[[Record], float | None]:
+    def read(record: Record) -> float | None:
+        values = [float(step[key]) for step in _steps(record)]
+        return statistics.median(values) if values else None
+
+    return read
+
+
+def _launch_seconds(record: Record) -> float | None:
+    """Median seconds from starting one guest to starting the next; None for fewer than two."""
+    starts = [float(step["started_seconds"]) for step in _steps(record)]
+    gaps = [after - before for before, after in pairwise(starts)]
+    return statistics.median(gaps) if gaps else None
+
+
+def _histogram(record: Record) -> list[dict[str, Any]]:
+    """The bins of the fault histogram that hold anything; most do not."""
+    histogram = _workload("page_fault", "latency.histogram")(record)
+    if histogram is None:
+        return []
+    bounds, counts = histogram["bounds_ns"], histogram["counts"]
+    return [
+        {"lower_ns": low, "upper_ns": high, "count": count}
+        for low, high, count in zip(bounds, bounds[1:], counts, strict=False)
+        if count
+    ]
+
+
+def parity_digest(record: Record) -> str:
+    """Equal for two runs exactly if all values that must agree between mechanisms agree."""
+    text = json.dumps(record["parity"], sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("run_id", "text", "run_id"),
+    Column("study", "text", "study"),
+    Column("host", "text", "cell.host"),
+    Column("cell", "text", "cell.name"),
+    Column("node", "integer", "cell.node"),
+    Column("block", "integer", "block"),
+    Column("order", "integer", "order"),
+    Column("mechanism", "text", "mechanism"),
+    Column("workload", "text", "workload"),
+    Column("started", "time", "started"),
+    Column("duration_seconds", "number", "duration_seconds"),
+    Column("status", "text", "outcome.status"),
+    Column("reason", "text", "outcome.reason"),
+    Column("memory_mib", "number", "cell.memory_mib"),
+    Column("swap_mib", "number", "cell.swap_mib"),
+    Column("side_by_side", "flag", "cell.side_by_side"),
+    Column("accelerator", "text", "provenance.qemu.accelerator"),
+    Column("kernel_key", "text", "provenance.guest_kernel.key"),
+    Column("kernel_release", "text", "provenance.guest_kernel.release"),
+    Column(
+        "debug_options",
+        "text",
+        lambda record: " ".join(at(record, "provenance.guest_kernel.debug_options") or []),
+    ),
+    Column("parity_digest", "text", parity_digest),
+    Column("cpu_user_seconds", "number", "host_cpu_seconds.user"),
+    Column("cpu_system_seconds", "number", "host_cpu_seconds.system"),
+    Column("freed_mib", "number", "proof.freed_mib"),
+    Column("dropped_mib", "number", "proof.dropped_mib"),
+    Column("acted", "flag", "proof.acted"),
+    Column("as_expected", "flag", "proof.as_expected"),
+    Column("seconds_to_50", "number", "proof.seconds_to_50"),
+    Column("seconds_to_90", "number", "proof.seconds_to_90"),
+    Column("seconds_to_99", "number", "proof.seconds_to_99"),
+    Column(
+        "guests_without_swap", "integer", _workload("consolidation", "guests_without_swap")
+    ),
+    Column(
+        "guests_at_first_swap", "integer", _workload("consolidation", "guests_at_first_swap")
+    ),
+    Column("stopped_by", "text", _workload("consolidation", "stopped_by")),
+    Column("swap_end_mib", "number", "result.swap_end_mib"),
+    Column("swap_peak_mib", "number", _workload("memhog", "swap_peak_mib")),
+    Column(
+        "active_footprint_mib", "number", _workload("consolidation", "active_footprint_mib")
+    ),
+    Column("idle_footprint_mib", "number", _workload("consolidation", "idle_footprint_mib")),
+    Column(
+        "physical_limit_guests", "integer", _workload("consolidation", "physical_limit_guests")
+    ),
+    Column("touched_mib", "number", _step_median("touched_mib")),
+    Column("launch_seconds", "number", _launch_seconds),
+    Column("boot_seconds", "number", _step_median("boot_seconds")),
+    Column("program_seconds", "number", _step_median("program_seconds")),
+    Column("fault_count", "integer", _workload("page_fault", "latency.count")),
+    Column("fault_p50_ns", "number", _workload("page_fault", "latency.p50_ns")),
+    Column("fault_p95_ns", "number", _workload("page_fault", "latency.p95_ns")),
+    Column("fault_p99_ns", "number", _workload("page_fault", "latency.p99_ns")),
+    Column("fault_p999_ns", "number", _workload("page_fault", "latency.p999_ns")),
+)
+
+LIST_COLUMNS: tuple[ListColumn, ...] = (
+    ListColumn(
+        "steps",
+        (
+            ("guest", "integer"),
+            ("started_seconds", "number"),
+            ("boot_seconds", "number"),
+            ("program_seconds", "number"),
+            ("touched_mib", "number"),
+            ("cell_memory_mib", "number"),
+            ("cell_swap_mib", "number"),
+        ),
+        _steps,
+    ),
+    ListColumn(
+        "memhog_guests",
+        (
+            ("guest", "integer"),
+            ("seconds", "number"),
+            ("censored", "text"),
+            ("swap_after_mib", "number"),
+        ),
+        _rows("memhog", "guests"),
+    ),
+    ListColumn(
+        "page_fault_rows",
+        (
+            ("tasks", "integer"),
+            ("processes", "number"),
+            ("processes_idle", "number"),
+            ("threads", "number"),
+            ("threads_idle", "number"),
+            ("linear", "number"),
+        ),
+        _rows("page_fault", "rows"),
+    ),
+    ListColumn(
+        "fault_histogram",
+        (("lower_ns", "number"), ("upper_ns", "number"), ("count", "integer")),
+        _histogram,
+    ),
+)
+
+SAMPLE_COLUMNS: tuple[tuple[str, Kind], ...] = (
+    ("run_id", "text"),
+    ("seconds", "number"),
+    ("guest", "integer"),
+    ("resident_mib", "number"),
+    ("swap_mib", "number"),
+)
+
+
+def flat(record: Record) -> dict[str, object]:
+    """The scalars of a run by column name."""
+    return {column.name: column.value(record) for column in COLUMNS}
+
+
+def lists(record: Record) -> dict[str, list[dict[str, Any]]]:
+    """The lists of a run by column name."""
+    return {column.name: column.values(record) for column in LIST_COLUMNS}
