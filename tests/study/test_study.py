@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import BIN, ROOT, Playbooks, Study
+from small_study import BIN, ROOT, Playbooks, Study
 
 pytestmark = pytest.mark.guest
 
