@@ -173,9 +173,9 @@ def remove_cgroups(folders: Iterable[Path]) -> None:
                 time.sleep(POLL_SECONDS)
 
 
-def leftovers(runtime_dir: Path) -> list[Path]:
-    """What lies in the runtime folder: sockets, pid files, locks."""
-    return sorted(runtime_dir.iterdir()) if runtime_dir.is_dir() else []
+def entries(folder: Path) -> list[Path]:
+    """What lies in a folder, which may not exist."""
+    return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
 def remove(paths: Iterable[Path]) -> None:

@@ -65,10 +65,17 @@ files:
   type: list
   elements: str
 runs:
-  description: Runs with a record on this host, by study.
+  description: Runs with a record on this host, as C(<study>/<run>).
   returned: always
-  type: dict
-  sample: {laptop: [node0.b1.none.memhog]}
+  type: list
+  elements: str
+  sample: [laptop/numa1-node0.b1.none.memhog]
+state:
+  description: What lies in O(state_dir).
+  returned: always
+  type: list
+  elements: str
+  sample: [/var/lib/hintfleet/found.json]
 """
 
 import pwd
@@ -96,13 +103,14 @@ def user_id(name: str) -> int | None:
 
 def sweep(module: AnsibleModule) -> dict[str, Any]:
     """Find, end, remove."""
+    state_dir = Path(module.params["state_dir"])
     runtime_dir = Path(module.params["runtime_dir"])
     folders = _hierarchy.find().folders(module.params["cgroup"])
     processes = _sweep.find(folders, runtime_dir, user_id(module.params["user"]))
     if not module.check_mode:
         _sweep.end(processes, module.params["grace_seconds"])
     cgroups = _sweep.cgroup_folders(folders)
-    files = _sweep.leftovers(runtime_dir)
+    files = _sweep.entries(runtime_dir)
     if not module.check_mode:
         _sweep.remove_cgroups(cgroups)
         _sweep.remove(files)
@@ -111,7 +119,8 @@ def sweep(module: AnsibleModule) -> dict[str, Any]:
         "processes": [process.command for process in processes],
         "cgroups": [str(path) for path in cgroups],
         "files": [str(path) for path in files],
-        "runs": _sweep.unfetched(Path(module.params["state_dir"])),
+        "state": [str(path) for path in _sweep.entries(state_dir)],
+        "runs": _sweep.recorded_runs(state_dir),
     }
 
 
