@@ -235,9 +235,10 @@ def _largest(
 def _guests_needed(question: Question, footprints: Mapping[str, Footprints]) -> int:
     """Enough guests that clearly more nodes than the bound allows swap, by a small pilot."""
     memory = max(kind.memory_mib for kind in question.kinds)
+    most_each = min((f.base_mib + f.span_mib).max() for f in footprints.values())
     wanted = min(1.0, 4.0 * question.bound + 0.1)
     guests = 8
-    while True:
+    while memory < MOST_GUESTS * most_each:
         over = np.zeros(guests)
         for _, flags in simulate(question, footprints, guests, PILOT_NODES):
             # The largest kind under the mechanism that needs least decides how far to look.
@@ -246,11 +247,12 @@ def _guests_needed(question: Question, footprints: Mapping[str, Footprints]) -> 
         if reached.size:
             return int(reached[0]) + 1
         if guests >= MOST_GUESTS:
-            raise UnusableError(
-                f"more than {MOST_GUESTS} guests fit on a node of {memory:g} MiB; plan for a "
-                "part of the node (--node with less memory) and multiply"
-            )
+            break
         guests *= 2
+    raise UnusableError(
+        f"more than {MOST_GUESTS} guests fit on a node of {memory:g} MiB; plan for a part of the "
+        "node (--node with less memory) and multiply"
+    )
 
 
 def _answer(

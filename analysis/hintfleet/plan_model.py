@@ -68,8 +68,19 @@ class Footprint:
         span = self.active_mib - self.base_mib
         return (self.idle_mib - self.base_mib) / span if span else 0.0
 
+    @property
+    def delay_seconds(self) -> float:
+        """How long nothing comes back: where the line through the 50 and 90 % points meets 0 %.
+
+        A mechanism that waits and then returns at a steady rate has both points on that line.
+        """
+        half, most, _ = self.seconds_to
+        if half is None or most is None:
+            return 0.0
+        return max(half - (most - half) / 0.4 * 0.5, 0.0)
+
     def return_curve(self) -> tuple[float, float, float, float]:
-        """Seconds until each of RETURNED_SHARES is back, strictly rising.
+        """Seconds after the delay until each of RETURNED_SHARES is back, strictly rising.
 
         A missing point continues the straight line through the two before it: nothing faster
         was seen. Without the 50 % point nothing is ever returned.
@@ -79,7 +90,7 @@ class Footprint:
             if value is None:
                 break
             shares.append(share)
-            seconds.append(max(value, seconds[-1] + 1e-6))
+            seconds.append(max(value - self.delay_seconds, seconds[-1] + 1e-6))
         if len(seconds) == 1:
             return NEVER_SECONDS, 2 * NEVER_SECONDS, 3 * NEVER_SECONDS, 4 * NEVER_SECONDS
         slope = (seconds[-1] - seconds[-2]) / (shares[-1] - shares[-2])
@@ -173,6 +184,7 @@ class Footprints:
     kept_share: Floats
     touched_mib: Floats
     freed_mib: Floats
+    delay_seconds: Floats
     return_seconds: np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -202,6 +214,7 @@ def collect(footprints: Iterable[Footprint]) -> Footprints:
         kept_share=values("kept_share"),
         touched_mib=values("touched_mib"),
         freed_mib=values("freed_mib"),
+        delay_seconds=values("delay_seconds"),
         return_seconds=np.array([f.return_curve() for f in ordered], dtype=np.float64).T.copy(),
     )
 

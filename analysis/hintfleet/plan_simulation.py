@@ -76,7 +76,9 @@ class Residency:
         self._stretch[at] = np.where(more, stretch, self._stretch[at])
         self._done_seconds[at] = np.where(
             self._waiting_mib[at] > 0.0,
-            self._freed_seconds[at] + self._stretch[at] * f.return_seconds[-1][run],
+            self._freed_seconds[at]
+            + f.delay_seconds[run]
+            + self._stretch[at] * f.return_seconds[-1][run],
             -np.inf,
         )
 
@@ -92,8 +94,9 @@ class Residency:
 
     def _left_mib(self, at: Indices, seconds: Floats) -> Floats:
         """What these guests no longer need and have not returned yet."""
-        age = (seconds - self._freed_seconds[at]) / self._stretch[at]
-        points = self._footprints.return_seconds[:, self._run[at]]
+        f, run = self._footprints, self._run[at]
+        age = (seconds - self._freed_seconds[at] - f.delay_seconds[run]) / self._stretch[at]
+        points = f.return_seconds[:, run]
         left = np.ones_like(age)
         start: Floats | float = 0.0
         for part, end in zip(_PARTS, points, strict=True):
@@ -112,22 +115,29 @@ def peaks(
     """
     nodes, guests = runs.shape
     residency = Residency(footprints, runs)
-    largest = np.zeros((nodes, guests))
-    level = np.zeros((nodes, guests))
     every = np.arange(nodes)
-    inside = schedule.seconds < horizon_seconds
-    for k in range(schedule.seconds.shape[1]):
-        active = every[inside[:, k]]
-        if not active.size:
-            break
-        seconds, guest = schedule.seconds[active, k], schedule.guest[active, k]
-        wanted = schedule.level[active, k]
-        rises = (wanted > level[active, guest]) & (seconds >= 0.0)
-        level[active, guest] = wanted
-        residency.change(active * guests + guest, seconds, wanted)
-        rose = active[rises]
+    level = np.zeros((nodes, guests))
+
+    def apply(k: int, active: NDArray[np.bool_]) -> tuple[Indices, Floats]:
+        """Change k of the active nodes; the nodes whose demand rose, and when."""
+        node = every[active]
+        seconds, guest, wanted = (
+            values[node, k] for values in (schedule.seconds, schedule.guest, schedule.level)
+        )
+        rises = wanted > level[node, guest]
+        level[node, guest] = wanted
+        residency.change(node * guests + guest, seconds, wanted)
+        return node[rises], seconds[rises]
+
+    before = (schedule.seconds < 0.0).sum(axis=1)
+    until = (schedule.seconds < horizon_seconds).sum(axis=1)
+    for k in range(before.max()):
+        apply(k, k < before)
+    largest = np.cumsum(residency.resident_mib(every, np.zeros(nodes)), axis=1)
+    for k in range(before.min(), until.max()):
+        rose, seconds = apply(k, (before <= k) & (k < until))
         if rose.size:
-            total = np.cumsum(residency.resident_mib(rose, seconds[rises]), axis=1)
+            total = np.cumsum(residency.resident_mib(rose, seconds), axis=1)
             largest[rose] = np.maximum(largest[rose], total)
     return largest
 
