@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import Any
 
 from ansible_collections.hintfleet.bench.plugins.module_utils._cgroup import CellCgroup
+from ansible_collections.hintfleet.bench.plugins.module_utils._channel import new_loop
 from ansible_collections.hintfleet.bench.plugins.module_utils._errors import GuestError
 from ansible_collections.hintfleet.bench.plugins.module_utils._guest import Guest, quit_all
 from ansible_collections.hintfleet.bench.plugins.module_utils._qemu import Machine
@@ -35,24 +35,38 @@ class Bench:
         self._machine = machine
         self._user = user
         self._kernel_release = kernel_release
-        self._loop = asyncio.new_event_loop()
+        self._loop = new_loop()
 
     def launch(self, name: str | None = None) -> Guest:
         """Boot the next guest and check that it is what was asked for; raises GuestError."""
+        guest = self._start(name)
+        self._boot(guest)
+        return guest
+
+    def launch_together(self, count: int) -> list[Guest]:
+        """Boot guests side by side; raises GuestError."""
+        guests = [self._start(None) for _ in range(count)]
+        for guest in guests:
+            self._boot(guest)
+        return guests
+
+    def _start(self, name: str | None) -> Guest:
         number = len(self.guests) + 1
         machine = replace(self._machine, name=name or f"guest{number}")
         guest = Guest(machine, self._user, self.cgroup.procs_files, self.cell["node"], self._loop)
         self.guests.append(guest)
         self.sampler.add(number, guest.qemu.process_id)
+        return guest
+
+    def _boot(self, guest: Guest) -> None:
         guest.boot(min(self.parameters["boot_deadline_seconds"], self.seconds_left()))
         release = guest.facts.kernel_release if guest.facts else ""
         if release != self._kernel_release:
             raise GuestError(
                 "stopped",
-                f"Guest {machine.name} runs kernel {release or 'unknown'} and not "
+                f"Guest {guest.name} runs kernel {release or 'unknown'} and not "
                 f"{self._kernel_release} as built; deliver the kernel again (role guest_kernel).",
             )
-        return guest
 
     def end_guests(self, *, kindly: bool = True) -> None:
         """End all guests, whatever state they are in."""

@@ -28,6 +28,13 @@ class Silence(ChannelError):
     """No answer before the deadline."""
 
 
+def new_loop() -> asyncio.AbstractEventLoop:
+    """A loop for channels. Each call reports its own error; a QEMU that ends is none."""
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda _loop, _context: None)
+    return loop
+
+
 class Channel:
     """A connection to the socket at `path`; `greets` is true for QMP, false for the agent.
 

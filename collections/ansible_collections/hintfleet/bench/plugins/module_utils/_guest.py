@@ -145,6 +145,7 @@ class Guest:
         if self._ask("guest-sync", {"id": token}, left) != token:
             raise self._failure("never_up", "its agent answers questions nobody asked")
         self.boot_seconds = time.monotonic() - self._started
+        left = max(give_up - time.monotonic(), 1.0)
         self.facts = parse_facts(self.run(["/bin/sh", "-c", FACTS_SCRIPT], seconds=left).output)
 
     def _open_agent(self, give_up: float, seconds: float) -> None:

@@ -26,7 +26,7 @@ def run(bench: Bench, result: dict[str, Any]) -> None:
     """Fill in `result` (memhog in the schema) as it becomes known; raises GuestError."""
     rows: list[dict[str, Any]] = []
     result.update(guests=rows)
-    guests = [bench.launch() for _ in range(bench.parameters["guests"])]
+    guests = bench.launch_together(bench.parameters["guests"])
     begun = bench.sampler.seconds()
     for number, guest in enumerate(guests, start=1):
         seconds, censored = _memhog(bench, guest)

@@ -174,9 +174,11 @@ options:
     choices: [kvm, tcg]
     required: true
   tb_size_mib:
-    description: QEMU's translation buffer for a guest, with V(tcg); part of its footprint.
+    description:
+      - QEMU's translation buffer for a guest, with V(tcg). It is part of the guest's footprint; below
+        12 MiB a guest boots at half the speed.
     type: int
-    default: 8
+    default: 12
   guest_kernel:
     description: The kernel that guests boot.
     type: dict
@@ -337,7 +339,7 @@ ARGUMENTS = {
     "workload": {"type": "str", "choices": list(WORKLOADS), "required": True},
     "parameters": {"type": "dict", "required": True, "options": PARAMETERS},
     "accelerator": {"type": "str", "choices": ["kvm", "tcg"], "required": True},
-    "tb_size_mib": {"type": "int", "default": 8},
+    "tb_size_mib": {"type": "int", "default": 12},
     "guest_kernel": {"type": "dict", "required": True, "options": ARTIFACT},
     "guest_image": {"type": "dict", "required": True, "options": ARTIFACT},
     "user": {"type": "str", "default": "hintfleet"},
