@@ -69,7 +69,7 @@ def _memhog_cost(result: MemhogResult | None) -> str | None:
         return None
     last = max(len(o.seconds) for o in result.observations)
     own = result.figures[f"guest{last}_seconds"]
-    effect = result.figures.get(f"guest{last}_vs_none")
+    effect = result.figures.get("last_guest_vs_none")
     if own.estimate is None:
         return f"memhog in guest {last} did not end"
     text = f"memhog in guest {last} takes {quantity(own.estimate, 's')}"

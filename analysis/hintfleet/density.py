@@ -108,7 +108,7 @@ def _density(
         both = [o for o in objections if o.concerns([mechanism, BASELINE], WORKLOAD)]
         left, right = pairs_of(baseline, group, lambda o: o.guests_without_swap)
         figures["more_guests_than_none"] = difference(
-            left, right, "guests", both, limits, resolution=1.0
+            left, right, "guests", both, limits, resolution=1.0, practical=1.0
         )
         left, right = pairs_of(baseline, group, cpu_seconds_per_guest)
         figures["host_cpu_per_guest_vs_none"] = ratio(left, right, "ratio", both, limits)

@@ -4,21 +4,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hintfleet.figures import Figure, Judgement, Objection, Thresholds, Values, Verdict, overrule
 from hintfleet.statistics import (
+    CELLS_AS_SAMPLE,
+    Floats,
     Interval,
     as_floats,
     blocks_needed,
+    group_means,
+    holm,
     mean_interval,
     median,
     relative_spread,
     sign_flip_p,
     smallest_sign_flip_p,
+    smallest_two_sample_p,
+    two_sample_p,
+    welch_interval,
 )
 from hintfleet.units import percent
 
@@ -72,8 +80,8 @@ def difference(
     """other - baseline, paired within blocks; practical is in the unit."""
     steps = as_floats(other.numbers) - as_floats(baseline.numbers)
     # a difference of two readings carries the rounding of both
-    figure = _effect(steps, baseline.cells, unit, limits, resolution * math.sqrt(2.0), practical)
-    return _with_objections(figure, objections)
+    evidence = _paired(steps, baseline.cells, limits, resolution * math.sqrt(2.0))
+    return _effect(evidence, unit, objections, limits, practical)
 
 
 def ratio(
@@ -88,88 +96,191 @@ def ratio(
     Pairs with a zero or a censored value have no ratio; they are counted as censored.
     """
     left, right = as_floats(baseline.numbers), as_floats(other.numbers)
-    usable = (left > 0) & (right > 0) & np.isfinite(left) & np.isfinite(right)
+    usable = _has_logarithm(left) & _has_logarithm(right)
     cells = [cell for cell, use in zip(baseline.cells, usable, strict=True) if use]
-    logs = np.log(right[usable] / left[usable])
-    figure = _effect(logs, cells, unit, limits, 0.0, math.log1p(limits.practical_ratio))
-    interval = figure.interval
-    result = replace(
-        figure,
-        estimate=_exponential(figure.estimate),
-        low=_exponential(figure.low),
-        high=_exponential(figure.high),
-        interval=interval
-        and replace(interval, low=math.exp(interval.low), high=math.exp(interval.high)),
-        censored=int(left.size - logs.size),
-    )
-    return _with_objections(result, objections)
+    evidence = _paired(np.log(right[usable] / left[usable]), cells, limits, 0.0)
+    figure = _effect(evidence, unit, objections, limits, math.log1p(limits.practical_ratio))
+    return _exponential(figure, int(left.size - usable.sum()))
 
 
-def _exponential(value: float | None) -> float | None:
-    return None if value is None else math.exp(value)
+def independent_difference(
+    first: Values,
+    second: Values,
+    unit: str,
+    objections: Iterable[Objection] = (),
+    limits: Thresholds = DEFAULTS,
+    resolution: float = 0.0,
+    practical: float = 0.0,
+) -> Figure:
+    """second - first of two studies, which share no blocks; practical is in the unit."""
+    left, right = as_floats(first.numbers), as_floats(second.numbers)
+    return _effect(_unpaired(left, right, limits, resolution), unit, objections, limits, practical)
+
+
+def independent_ratio(
+    first: Values,
+    second: Values,
+    unit: str,
+    objections: Iterable[Objection] = (),
+    limits: Thresholds = DEFAULTS,
+) -> Figure:
+    """second / first of two studies, which share no blocks: of the geometric means."""
+    left, right = as_floats(first.numbers), as_floats(second.numbers)
+    logs = [np.log(side[_has_logarithm(side)]) for side in (left, right)]
+    evidence = _unpaired(logs[0], logs[1], limits, 0.0)
+    figure = _effect(evidence, unit, objections, limits, math.log1p(limits.practical_ratio))
+    return _exponential(figure, int(left.size + right.size - logs[0].size - logs[1].size))
+
+
+def corrected(figures: Sequence[Figure], limits: Thresholds = DEFAULTS) -> list[Figure]:
+    """The same effects judged as one family, their p values corrected for their number (Holm).
+
+    An effect that stood alone but not among so many is unsettled; one that showed no difference
+    of practical size stays sound, for it claims none.
+    """
+    p_values = holm([1.0 if f.p_value is None else f.p_value for f in figures])
+    result = []
+    for figure, p_value in zip(figures, p_values, strict=True):
+        judgement = figure.judgement
+        if figure.claims_effect and p_value > 1.0 - limits.confidence:
+            judgement = Judgement(
+                Verdict.UNSETTLED,
+                f"among {len(figures)} comparisons one like this may be chance (p = {p_value:.2f})",
+                "run more blocks",
+            )
+        p = None if figure.p_value is None else float(p_value)
+        result.append(replace(figure, p_value=p, judgement=judgement))
+    return result
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What was seen of an effect, as a number that is 0 without it."""
+
+    steps: Floats
+    centre: float
+    deviation: float
+    interval: Interval | None
+    p_value: float | None
+    n: int
+
+
+def _paired(steps: Floats, cells: list[str], limits: Thresholds, resolution: float) -> _Evidence:
+    if steps.size == 0:
+        return _Evidence(steps, 0.0, 0.0, None, None, 0)
+    interval = mean_interval(steps, limits.confidence, resolution, cells)
+    independent, names = steps, sorted(set(cells))
+    if len(names) >= CELLS_AS_SAMPLE:
+        independent = group_means(steps, np.asarray(cells), names)
+    p_value = _p_value(interval, smallest_sign_flip_p(independent.size), limits)
+    if p_value is None and interval is not None:
+        p_value = sign_flip_p(independent)
+    spread = float(independent.std(ddof=1)) if independent.size > 1 else 0.0
+    deviation = max(spread, resolution / math.sqrt(12.0))
+    return _Evidence(steps, float(steps.mean()), deviation, interval, p_value, int(steps.size))
+
+
+def _unpaired(left: Floats, right: Floats, limits: Thresholds, resolution: float) -> _Evidence:
+    n = int(min(left.size, right.size))
+    if n == 0:
+        return _Evidence(left, 0.0, 0.0, None, None, 0)
+    interval = welch_interval(left, right, limits.confidence, resolution)
+    p_value = _p_value(interval, smallest_two_sample_p(left.size, right.size), limits)
+    if p_value is None and interval is not None:
+        p_value = two_sample_p(left, right)
+    centre = float(right.mean() - left.mean())
+    deviation = 0.0
+    if n > 1:
+        deviation = math.sqrt(float(left.var(ddof=1) + right.var(ddof=1)) + resolution**2 / 6.0)
+    return _Evidence(np.array([centre]), centre, deviation, interval, p_value, n)
+
+
+def _p_value(interval: Interval | None, smallest: float, limits: Thresholds) -> float | None:
+    """The t test while too few values allow a permutation to be rare; None: permute instead."""
+    if interval is None or smallest <= 1.0 - limits.confidence:
+        return None
+    return interval.p_of(0.0)
 
 
 def _effect(
-    steps: np.ndarray[tuple[int], np.dtype[np.float64]],
-    cells: list[str],
+    evidence: _Evidence,
     unit: str,
+    objections: Iterable[Objection],
     limits: Thresholds,
-    resolution: float,
     practical: float,
 ) -> Figure:
-    if steps.size == 0:
+    if evidence.n == 0:
         return Figure(unit, 0, None, None, None, None, _nothing())
-    interval = mean_interval(steps, limits.confidence, resolution, cells)
-    p_value = sign_flip_p(steps)
-    judgement, more = _judge_effect(steps, interval, p_value, limits, resolution, practical)
+    judgement, more, claims = _judge_effect(evidence, limits, practical)
     return Figure(
         unit,
-        int(steps.size),
-        float(steps.mean()),
-        float(steps.min()),
-        float(steps.max()),
-        interval,
-        judgement,
+        evidence.n,
+        evidence.centre,
+        float(evidence.steps.min()),
+        float(evidence.steps.max()),
+        evidence.interval,
+        overrule(judgement, objections),
         0,
-        p_value,
+        evidence.p_value,
         more,
+        claims,
     )
 
 
 def _judge_effect(
-    steps: np.ndarray[tuple[int], np.dtype[np.float64]],
-    interval: Interval | None,
-    p_value: float,
-    limits: Thresholds,
-    resolution: float,
-    practical: float,
-) -> tuple[Judgement, int | None]:
-    n = int(steps.size)
-    if n < limits.fewest_blocks or interval is None:
-        return _too_few(n, limits), limits.fewest_blocks
-    sure = f"{percent(limits.confidence)}"
-    differs = interval.low > 0 or interval.high < 0
-    negligible = -practical <= interval.low and interval.high <= practical
-    # with few pairs no permutation can be rare enough; then the interval decides alone
-    alpha = 1.0 - limits.confidence
-    refuted = differs and smallest_sign_flip_p(n) <= alpha < p_value
-    if negligible:
-        return Judgement(Verdict.SOUND, f"no difference of practical size ({sure} interval)"), None
-    if differs and not refuted:
-        return Judgement(Verdict.SOUND, f"the {sure} interval leaves no room for no effect"), None
-    deviation = max(float(steps.std(ddof=1)), resolution / math.sqrt(12.0))
-    centre = abs(float(steps.mean()))
-    needed = blocks_needed(deviation, max(centre, practical - centre), limits.confidence)
+    evidence: _Evidence, limits: Thresholds, practical: float
+) -> tuple[Judgement, int | None, bool]:
+    """Judgement, blocks that would settle it, and whether a difference is claimed."""
+    n, interval, p_value = evidence.n, evidence.interval, evidence.p_value
+    if n < limits.fewest_blocks or interval is None or p_value is None:
+        return _too_few(n, limits), limits.fewest_blocks, False
+    sure = percent(limits.confidence)
+    if -practical <= interval.low and interval.high <= practical:
+        reason = f"no difference of practical size ({sure} interval)"
+        return Judgement(Verdict.SOUND, reason), None, False
+    excludes_none = interval.low > 0 or interval.high < 0
+    if excludes_none and p_value <= 1.0 - limits.confidence:
+        reason = f"the {sure} interval leaves no room for no effect"
+        return Judgement(Verdict.SOUND, reason), None, True
+    centre = abs(evidence.centre)
+    margin = max(centre, practical - centre)
+    needed = blocks_needed(evidence.deviation, margin, limits.confidence)
     wanted = None if needed is None else max(needed, n + 1)
     reason = (
-        f"the interval rules out no effect but the permutation test does not (p = {p_value:.2f})"
-        if refuted
+        f"the interval rules out no effect but a permutation test does not (p = {p_value:.2f})"
+        if excludes_none
         else f"{n} blocks scatter too much to tell a gain from a loss"
     )
     remedy = "quieten the host; more blocks alone hardly help"
     if wanted is not None:
         remedy = f"run about {wanted} blocks in all ({wanted - n} more)"
-    return Judgement(Verdict.UNSETTLED, reason, remedy), wanted
+    return Judgement(Verdict.UNSETTLED, reason, remedy), wanted, False
+
+
+def _has_logarithm(values: Floats) -> NDArray[np.bool_]:
+    return (values > 0) & np.isfinite(values)
+
+
+def _exponential(figure: Figure, censored: int) -> Figure:
+    """An effect on logarithms as the ratio it means."""
+
+    def power(value: float | None) -> float | None:
+        return None if value is None else math.exp(value)
+
+    interval = figure.interval
+    if interval is not None:
+        # no degrees: on the scale of ratios the interval is no longer symmetric
+        interval = Interval(
+            math.exp(interval.low), math.exp(interval.high), interval.confidence, interval.method
+        )
+    return replace(
+        figure,
+        estimate=power(figure.estimate),
+        low=power(figure.low),
+        high=power(figure.high),
+        interval=interval,
+        censored=censored,
+    )
 
 
 def _judge_absolute(
@@ -216,7 +327,3 @@ def _too_few(n: int, limits: Thresholds) -> Judgement:
 
 def _nothing() -> Judgement:
     return Judgement(Verdict.UNSETTLED, "no run gave this value", "run what is missing")
-
-
-def _with_objections(figure: Figure, objections: Iterable[Objection]) -> Figure:
-    return replace(figure, judgement=overrule(figure.judgement, objections))

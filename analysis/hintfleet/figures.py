@@ -83,6 +83,8 @@ class Figure:
     censored: int = 0
     p_value: float | None = None
     blocks_to_settle: int | None = None
+    claims_effect: bool = False
+    """For a comparison: whether it says that there is a difference."""
 
     @property
     def verdict(self) -> Verdict:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from hintfleet.estimate import DEFAULTS, absolute, difference, ratio
+from hintfleet.estimate import DEFAULTS, absolute, corrected, difference, ratio
 from hintfleet.figures import Figure, Figures, Judgement, Objection, Thresholds, Verdict
 from hintfleet.observations import (
     BASELINE,
@@ -19,7 +19,6 @@ from hintfleet.observations import (
 )
 from hintfleet.record_types import PageFaultRow
 from hintfleet.series import histogram_quantile, merge_histograms
-from hintfleet.statistics import holm
 from hintfleet.units import percent
 
 QUANTILES = {"p50_ns": 0.5, "p95_ns": 0.95, "p99_ns": 0.99, "p999_ns": 0.999}
@@ -68,7 +67,8 @@ def memhog_results(
             )
             if baseline:
                 left, right = pairs_of(baseline, group, seconds)
-                figures[f"guest{position}_vs_none"] = ratio(left, right, "ratio", both, limits)
+                prefix = "last_guest" if position == last else f"guest{position}"
+                figures[f"{prefix}_vs_none"] = ratio(left, right, "ratio", both, limits)
         swap = values_of(group, lambda o: o.swap_end_mib)
         unused = bool(swap.numbers) and max(swap.numbers) <= limits.swap_unused_mib
         figures["swap_end_mib"] = absolute(
@@ -156,14 +156,7 @@ def _curve(
         figure = ratio(left, right, "ratio", objections, limits)
         if figure.n:
             figures[tasks] = _noise_checked(figure, limits)
-    p_values = [
-        figure.p_value if figure.p_value is not None else 1.0 for figure in figures.values()
-    ]
-    corrected = holm(p_values)
-    return {
-        tasks: replace(figure, p_value=float(p))
-        for (tasks, figure), p in zip(figures.items(), corrected, strict=True)
-    }
+    return dict(zip(figures, corrected(list(figures.values()), limits), strict=True))
 
 
 def _noise_checked(figure: Figure, limits: Thresholds) -> Figure:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from hintfleet.answer import answer
 from hintfleet.density import Density, densities
-from hintfleet.estimate import DEFAULTS
+from hintfleet.estimate import DEFAULTS, corrected
 from hintfleet.figures import Figure, Figures, Objection, Thresholds, Verdict, worst
+from hintfleet.gain import beaten_by
 from hintfleet.latency import MemhogResult, PageFaultResult, memhog_results, page_fault_results
 from hintfleet.memory import Memory, Timeline, memories, observe
 from hintfleet.observations import (
@@ -30,7 +31,10 @@ from hintfleet.units import percent
 NamedFigure = tuple[str, str, str, Figure]
 """Topic, mechanism, name, figure."""
 
-DECIDING = ("guests_without_swap", "more_guests_than_none", "processes_vs_none")
+FAMILY = ("more_guests_than_none", "last_guest_vs_none", "processes_vs_none")
+"""Comparisons judged together, so that many chances to be wrong do not add up."""
+
+DECIDING = ("guests_without_swap", *FAMILY)
 """The figures whose verdict is the study's; all others are read for themselves."""
 
 
@@ -77,6 +81,8 @@ class Report:
     missing: tuple[Missing, ...]
     damages: tuple[Damage, ...]
     provenance: dict[str, tuple[str, ...]]
+    beaten_by: dict[str, tuple[str, ...]]
+    """By mechanism: those better on every criterion (gain.py); none of them: on the front."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +101,26 @@ def results_of(
     objections: Sequence[Objection] = (),
     limits: Thresholds = DEFAULTS,
 ) -> Results:
-    """Figures from observations, measured or published."""
-    return Results(
+    """Figures from observations, measured or published; what decides is judged as one family."""
+    results = Results(
         densities(density, objections, limits),
         memhog_results(memhog, objections, limits),
         page_fault_results(page_fault, objections, limits),
     )
+    family = [
+        (group, name)
+        for group in (
+            figures
+            for by_mechanism in (results.density, results.memhog, results.page_fault)
+            for figures in (result.figures for result in by_mechanism.values())
+        )
+        for name in FAMILY
+        if name in group
+    ]
+    judged = corrected([group[name] for group, name in family], limits)
+    for (group, name), figure in zip(family, judged, strict=True):
+        group[name] = figure
+    return results
 
 
 def build_report(study: Study, limits: Thresholds = DEFAULTS) -> Report:
@@ -117,7 +137,7 @@ def build_report(study: Study, limits: Thresholds = DEFAULTS) -> Report:
     return Report(
         overview,
         answer(results.density, results.memhog, results.page_fault),
-        _verdict([*_figures_of(results), *_memory_figures(memory)], objections),
+        _verdict(_flat(_topics(results, memory)), objections),
         results.density,
         results.memhog,
         results.page_fault,
@@ -128,35 +148,33 @@ def build_report(study: Study, limits: Thresholds = DEFAULTS) -> Report:
         tuple(_notes(study, overview, limits)),
         tuple(_missing(study)),
         damages,
-        _provenance(study.finished()),
+        provenance_of(study.finished()),
+        beaten_by(_topics(results, memory), list(overview.mechanisms), limits),
     )
 
 
-def all_figures(report: Report) -> list[tuple[str, str, str, Figure]]:
-    """Every figure as (topic, mechanism, name, figure)."""
+def all_figures(report: Report) -> list[NamedFigure]:
+    """Every figure of a report."""
     results = Results(report.density, report.memhog, report.page_fault)
-    return [*_figures_of(results), *_memory_figures(report.memory)]
+    return _flat(_topics(results, report.memory))
 
 
-def _figures_of(results: Results) -> list[NamedFigure]:
-    groups: list[tuple[str, str, Figures]] = [
-        *(("density", name, result.figures) for name, result in results.density.items()),
-        *(("memhog", name, result.figures) for name, result in results.memhog.items()),
-        *(("page_fault", name, result.figures) for name, result in results.page_fault.items()),
-    ]
+def _flat(topics: dict[str, dict[str, Figures]]) -> list[NamedFigure]:
     return [
         (topic, mechanism, name, figure)
-        for topic, mechanism, figures in groups
+        for topic, group in topics.items()
+        for mechanism, figures in group.items()
         for name, figure in figures.items()
     ]
 
 
-def _memory_figures(memory: dict[str, Memory]) -> list[NamedFigure]:
-    return [
-        ("memory", mechanism, name, figure)
-        for mechanism, result in memory.items()
-        for name, figure in result.figures.items()
-    ]
+def _topics(results: Results, memory: dict[str, Memory]) -> dict[str, dict[str, Figures]]:
+    return {
+        "density": {name: result.figures for name, result in results.density.items()},
+        "memhog": {name: result.figures for name, result in results.memhog.items()},
+        "page_fault": {name: result.figures for name, result in results.page_fault.items()},
+        "memory": {name: result.figures for name, result in memory.items()},
+    }
 
 
 def _verdict(figures: Sequence[NamedFigure], objections: Sequence[Objection]) -> Verdict:
@@ -240,7 +258,7 @@ def _notes(study: Study, overview: Overview, limits: Thresholds) -> list[str]:
     return notes
 
 
-def _provenance(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
+def provenance_of(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
     """Facts about how the runs were made, each with every value it had, most frequent first."""
     facts: dict[str, Counter[str]] = {}
     for run in runs:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hintfleet.distributions import beta_quantile, student_t_quantile
+from hintfleet.distributions import beta_quantile, student_t_cdf, student_t_quantile
 
 Floats = NDArray[np.float64]
 
@@ -35,6 +36,19 @@ class Interval:
     high: float
     confidence: float
     method: str
+    degrees: float | None = None
+    """Degrees of freedom, if the method is Student's t."""
+
+    def p_of(self, value: float) -> float | None:
+        """Two-sided p of the t test that the truth is `value`; None for another method."""
+        reach = (self.high - self.low) / 2.0
+        if self.degrees is None:
+            return None
+        distance = abs((self.high + self.low) / 2.0 - value)
+        if reach == 0.0:
+            return 1.0 if distance == 0.0 else 0.0
+        error = reach / student_t_quantile(0.5 + self.confidence / 2.0, self.degrees)
+        return 2.0 * student_t_cdf(-distance / error, self.degrees)
 
 
 def as_floats(values: ArrayLike) -> Floats:
@@ -126,7 +140,7 @@ def _t_interval(
     centre: float, error: float, degrees: int, confidence: float, method: str
 ) -> Interval:
     reach = student_t_quantile(0.5 + confidence / 2.0, degrees) * error
-    return Interval(centre - reach, centre + reach, confidence, method)
+    return Interval(centre - reach, centre + reach, confidence, method, degrees)
 
 
 def _studentised_bootstrap(values: Floats, confidence: float, seed: int) -> Interval:
@@ -173,6 +187,11 @@ def smallest_sign_flip_p(pairs: int) -> float:
     return min(1.0, 2.0 ** (1 - pairs))
 
 
+def smallest_two_sample_p(first: int, second: int) -> float:
+    """The least two-sided p of samples of these sizes: 2 splits of all (1 if one is empty)."""
+    return min(1.0, 2.0 / math.comb(first + second, first))
+
+
 def two_sample_p(
     first: ArrayLike, second: ArrayLike, resamples: int = 9999, seed: int = 20190603
 ) -> float:
@@ -190,8 +209,6 @@ def two_sample_p(
 
     observed = gap(float(left.sum())) * (1.0 - 1e-12)
     if splits <= EXACT_PERMUTATIONS // 4:
-        from itertools import combinations
-
         sums = (sum(chosen) for chosen in combinations(both.tolist(), left.size))
         return sum(gap(value) >= observed for value in sums) / splits
     random = np.random.default_rng(seed)
@@ -217,11 +234,11 @@ def welch_interval(
     centre = float(samples[1].mean() - samples[0].mean())
     total = sum(parts)
     if total == 0.0:
-        return Interval(centre, centre, confidence, "Welch t")
+        return Interval(centre, centre, confidence, "Welch t", sum(s.size for s in samples) - 2)
     weights = (part**2 / (sample.size - 1) for part, sample in zip(parts, samples, strict=True))
     degrees = total**2 / sum(weights)
     reach = student_t_quantile(0.5 + confidence / 2.0, degrees) * math.sqrt(total)
-    return Interval(centre - reach, centre + reach, confidence, "Welch t")
+    return Interval(centre - reach, centre + reach, confidence, "Welch t", degrees)
 
 
 def share_interval(hits: int, n: int, confidence: float = 0.95) -> Interval:

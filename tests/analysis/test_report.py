@@ -11,7 +11,7 @@ import pytest
 from hintfleet.cli import main
 from hintfleet.figures import Verdict
 from hintfleet.records import load_study
-from hintfleet.render import json_report, terminal
+from hintfleet.render import console, json_report, terminal
 from hintfleet.report import Report, build_report
 from synthetic import Builder, Truth
 
@@ -225,7 +225,7 @@ def test_studies_that_compare_nothing_say_so(builder: Builder, mechanisms: tuple
     builder.mechanisms = mechanisms
     builder.write()
     report = report_of(builder)
-    text = terminal.as_text(terminal.render(report, 80, detail=True), 80)
+    text = console.as_text(terminal.render(report, 80, detail=True), 80)
     if mechanisms == ("none",):
         assert "not known: no mechanism was measured (none holds 2)" in " ".join(text.split())
     else:
@@ -237,7 +237,7 @@ def test_one_workload_alone_is_reported(builder: Builder, workload: str) -> None
     builder.workloads = (workload,)
     builder.write()
     for ascii_only in (False, True):
-        assert terminal.as_text(
+        assert console.as_text(
             terminal.render(report_of(builder), 80, ascii_only, detail=True), 80, ascii_only
         )
 
@@ -294,7 +294,7 @@ def test_output_that_cannot_be_written_is_an_error(
 
 def test_the_summary_fits_one_screen(builder: Builder) -> None:
     builder.write()
-    lines = terminal.as_text(terminal.summary(report_of(builder)), 80).rstrip("\n").split("\n")
+    lines = console.as_text(terminal.summary(report_of(builder)), 80).rstrip("\n").split("\n")
     assert len(lines) <= 24
     assert max(map(len, lines)) <= 80
 
@@ -302,7 +302,7 @@ def test_the_summary_fits_one_screen(builder: Builder) -> None:
 @pytest.mark.parametrize("width", [60, 80, 100, 160])
 def test_no_line_is_wider_than_asked(builder: Builder, width: int) -> None:
     builder.write()
-    text = terminal.as_text(terminal.render(report_of(builder), width, detail=True), width)
+    text = console.as_text(terminal.render(report_of(builder), width, detail=True), width)
     assert max(map(len, text.split("\n"))) <= width
 
 

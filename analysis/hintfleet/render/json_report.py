@@ -77,6 +77,7 @@ def document(report: Report) -> Json:
         "memory": {
             name: {"figures": _figures(result.figures)} for name, result in report.memory.items()
         },
+        "beaten_by": {name: list(others) for name, others in report.beaten_by.items()},
         "timelines": [asdict(timeline) for timeline in report.timelines],
         "parity": {
             "agrees": not report.disparities,
@@ -107,6 +108,7 @@ def figure_document(figure: Figure) -> Json:
         "p_value": figure.p_value,
         "censored": figure.censored,
         "blocks_to_settle": figure.blocks_to_settle,
+        "claims_effect": figure.claims_effect,
         "verdict": str(figure.verdict),
         "reason": figure.judgement.reason,
         "next_step": figure.judgement.next_step,

@@ -14,6 +14,9 @@ from hintfleet.render.words import extremes, interval_text, mechanisms, short, w
 from hintfleet.report import Report
 from hintfleet.units import UNKNOWN, number
 
+INTERVAL = "95 % interval"
+"""Heading of a column of intervals; the confidence is the default one of Thresholds."""
+
 FIGURE = Callable[[Figure | None], str]
 
 
@@ -57,7 +60,13 @@ def summary_table(report: Report) -> ReportTable:
         _row(report, "Single fault, p99", fault, "fault_p99_ns", short),
         _row(report, "Host CPU a guest", density, "host_cpu_seconds_per_guest", short),
     ]
+    if len(mechanisms(report)) > 1:
+        rows.append(Row("Unbeaten on all counts", tuple(_front(report))))
     return ReportTable("Gain and cost", tuple(mechanisms(report)), _filled(rows))
+
+
+def _front(report: Report) -> list[Cell]:
+    return [Cell("no" if report.beaten_by[name] else "yes") for name in mechanisms(report)]
 
 
 def tables(report: Report) -> list[ReportTable]:
@@ -98,8 +107,8 @@ def memhog_table(report: Report) -> ReportTable:
     for k in range(1, last + 1):
         rows.append(_row(report, f"guest {k}, s", memhog, f"guest{k}_seconds", _bare))
     rows += [
-        _row(report, f"guest {last} vs none", memhog, f"guest{last}_vs_none", short),
-        _row(report, "  95 % interval", memhog, f"guest{last}_vs_none", interval_text),
+        _row(report, f"guest {last} vs none", memhog, "last_guest_vs_none", short),
+        _row(report, "  95 % interval", memhog, "last_guest_vs_none", interval_text),
         _row(report, "swap at the end, MiB", memhog, "swap_end_mib", _bare),
     ]
     heading = "memhog: one guest after the other"

@@ -3,72 +3,21 @@
 
 from __future__ import annotations
 
-import io
-
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
-from rich.theme import Theme
 
-from hintfleet.figures import Verdict
 from hintfleet.render import terminal_detail
 from hintfleet.render.charts import columns, stretch
-from hintfleet.render.tables import ReportTable, summary_table, tables
+from hintfleet.render.console import VERDICT_STYLE, chart_line, heading_line, table
+from hintfleet.render.tables import summary_table, tables
 from hintfleet.render.words import LEGEND, doubts, mechanisms, title, verdict_words
 from hintfleet.report import Report
 from hintfleet.units import number, quantity
 
-THEME = Theme(
-    {
-        "verdict.sound": "green",
-        "verdict.unsettled": "yellow",
-        "verdict.untrusted": "bold red",
-        "report.answer": "bold",
-        "report.heading": "bold",
-        "report.next": "italic",
-        "report.dim": "dim",
-        "chart.memory": "cyan",
-        "chart.swap": "red",
-        "chart.curve": "magenta",
-    }
-)
-VERDICT_STYLE = {
-    Verdict.SOUND: "verdict.sound",
-    Verdict.UNSETTLED: "verdict.unsettled",
-    Verdict.NOT_TO_BE_TRUSTED: "verdict.untrusted",
-}
-ASCII_FOR = str.maketrans(
-    {"·": "|", "…": ".", "µ": "u", "×": "x", "±": "~", "–": "-", "→": ">", "•": "*"}
-)
-DOUBTS_ON_SUMMARY = 3
-
-
-def make_console(
-    width: int | None = None, file: io.TextIOBase | None = None, colour: bool | None = None
-) -> Console:
-    """The one Console; colour None leaves it to the terminal and NO_COLOR."""
-    return Console(
-        theme=THEME,
-        width=width,
-        file=file,  # type: ignore[arg-type]  # rich asks for IO[str], which StringIO is
-        no_color=None if colour is None else not colour,
-        color_system=None if colour is False else "auto",
-        highlight=False,
-        emoji=False,
-        markup=False,
-    )
-
-
-def as_text(renderable: RenderableType, width: int, ascii_only: bool = False) -> str:
-    """A renderable as plain text without colour, trailing blanks removed."""
-    target = io.StringIO()
-    make_console(width, target, colour=False).print(renderable)
-    text = "\n".join(line.rstrip() for line in target.getvalue().split("\n"))
-    if ascii_only:
-        text = text.translate(ASCII_FOR).encode("ascii", "replace").decode("ascii")
-    return text
+DOUBTS_ON_SUMMARY = 2
 
 
 def render(
@@ -77,15 +26,15 @@ def render(
     """The whole report: the summary first, on one screen; then tables, curves and doubts."""
     parts: list[RenderableType] = [summary(report, ascii_only)]
     for data in tables(report):
-        parts += [_heading(data.heading), _table(data, ascii_only)]
+        parts += [heading_line(data.heading), table(data, ascii_only)]
     if report.timelines:
-        parts.append(_heading("Memory and swap of the cell over time"))
+        parts.append(heading_line("Memory and swap of the cell over time"))
         parts.append(timelines(report, width, ascii_only))
     if detail:
         for heading, body in terminal_detail.sections(report, width, ascii_only):
-            parts += [_heading(heading), body]
-    parts += [_heading("What to know before believing this"), remarks(report)]
-    parts += [_heading("How it was measured"), provenance(report, detail)]
+            parts += [heading_line(heading), body]
+    parts += [heading_line("What to know before believing this"), remarks(report)]
+    parts += [heading_line("How it was measured"), provenance(report, detail)]
     parts += [Text(), Text(report.answer, style="report.answer"), verdict_line(report)]
     return Group(*parts)
 
@@ -100,7 +49,7 @@ def summary(report: Report, ascii_only: bool = False) -> RenderableType:
     parts: list[RenderableType] = [answer]
     data = summary_table(report)
     if data.rows:
-        parts += [_table(data, ascii_only), Text(LEGEND, style="report.dim")]
+        parts += [table(data, ascii_only), Text(LEGEND, style="report.dim")]
     found = doubts(report)
     for doubt in found[:DOUBTS_ON_SUMMARY]:
         style = VERDICT_STYLE[doubt.verdict]
@@ -136,10 +85,10 @@ def timelines(report: Report, width: int, ascii_only: bool = False) -> Renderabl
         rows = columns(stretch(one.memory_mib, used), 4, top, ascii_only)
         for index, row in enumerate(rows):
             scale = f"{number(top)} MiB" if index == 0 else ("0" if index == 3 else "")
-            parts.append(_chart_line(scale, row, margin, "chart.memory"))
+            parts.append(chart_line(scale, row, margin, "chart.memory"))
         limit = max(one.cell_swap_mib, 1.0)
         swap = columns(stretch(one.swap_mib, used), 1, limit, ascii_only)[0]
-        parts.append(_chart_line("swap", swap, margin, "chart.swap"))
+        parts.append(chart_line("swap", swap, margin, "chart.swap"))
     axis = f"0 s{quantity(end, 's').rjust(room - 3)}"
     parts.append(Text(" " * margin + axis, style="report.dim"))
     return Group(*parts)
@@ -167,39 +116,12 @@ def remarks(report: Report) -> RenderableType:
 def provenance(report: Report, detail: bool = False) -> RenderableType:
     """What was run on what; in short, or everything that was recorded."""
     brief = ("cell", "guest kernel", "QEMU", "host cpu model", "host kernel release", "hintfleet")
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(style="report.dim", no_wrap=True)
-    table.add_column(overflow="fold")
+    facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    facts.add_column(style="report.dim", no_wrap=True)
+    facts.add_column(overflow="fold")
     if report.study.started:
-        table.add_row("measured", f"{report.study.started} to {report.study.ended}")
+        facts.add_row("measured", f"{report.study.started} to {report.study.ended}")
     for name, values in report.provenance.items():
         if detail or name in brief:
-            table.add_row(name, "; ".join(values[:4]) + ("; …" if len(values) > 4 else ""))
-    return table
-
-
-def _chart_line(scale: str, row: str, margin: int, style: str) -> Text:
-    line = Text(scale.rjust(margin - 1) + " ", style="report.dim")
-    line.append(row, style)
-    line.no_wrap = True
-    return line
-
-
-def _heading(text: str) -> Text:
-    return Text(f"\n{text}", style="report.heading")
-
-
-def _table(data: ReportTable, ascii_only: bool) -> Table:
-    table = Table(
-        box=box.ASCII if ascii_only else box.SIMPLE_HEAD,
-        pad_edge=False,
-        header_style="",
-        show_edge=False,
-    )
-    table.add_column("", no_wrap=True)
-    for heading in data.columns:
-        table.add_column(heading, justify="right", overflow="fold")
-    for row in data.rows:
-        cells = (Text(c.text, VERDICT_STYLE[c.verdict] if c.verdict else "") for c in row.cells)
-        table.add_row(row.label, *cells)
-    return table
+            facts.add_row(name, "; ".join(values[:4]) + ("; …" if len(values) > 4 else ""))
+    return facts

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""hintfleet report RESULTS"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from hintfleet.commands.output import add_output_options, exit_code, write, write_terminal
+from hintfleet.records import load_study
+from hintfleet.render import json_report, markdown, terminal
+from hintfleet.report import Report, build_report
+
+DESCRIPTION = (
+    "What a study found: how many more guests fit under each mechanism, what it costs, and how "
+    "far each figure is to be believed."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("results", type=Path, metavar="RESULTS", help="results/<study>")
+    add_output_options(parser)
+    parser.add_argument("--detail", action="store_true", help="every block, curve and figure")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Writes the report and returns the exit code of its verdict."""
+    report = build_report(load_study(options.results))
+    if options.format == "terminal":
+        write_terminal(
+            lambda width: terminal.render(report, width, options.ascii, options.detail),
+            options,
+            options.output,
+        )
+    else:
+        write(_text(report, options.format), options.output)
+    return exit_code(report.verdict)
+
+
+def _text(report: Report, form: str) -> str:
+    if form == "json":
+        return json_report.render(report)
+    if form == "markdown":
+        return markdown.render(report)
+    from hintfleet.render import html  # draws plots: slow to import, and rarely wanted
+
+    return html.render(report)

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The report as one self-contained HTML file: no script, no font, no picture from elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from hintfleet import __version__
+from hintfleet.compare import Comparison
+from hintfleet.figures import Verdict
+from hintfleet.render.plots import plots
+from hintfleet.render.tables import Cell, ReportTable, Row, summary_table, tables
+from hintfleet.render.view import (
+    comparison_answer,
+    comparison_doubts,
+    comparison_tables,
+    comparison_title,
+)
+from hintfleet.render.words import (
+    MARKS,
+    doubts,
+    interval_text,
+    label,
+    title,
+    verdict_words,
+    with_spread,
+)
+from hintfleet.report import Report, all_figures
+
+CSS_CLASS = {
+    Verdict.SOUND: "sound",
+    Verdict.UNSETTLED: "unsettled",
+    Verdict.NOT_TO_BE_TRUSTED: "untrusted",
+}
+
+
+def render(report: Report) -> str:
+    """A report as HTML."""
+    words, step = verdict_words(report)
+    return _page(
+        title=f"hintfleet · {title(report)}",
+        answer=report.answer,
+        verdict=words,
+        verdict_class=CSS_CLASS[report.verdict],
+        next_step=step,
+        summary=summary_table(report),
+        doubts=doubts(report),
+        missing=report.missing,
+        unusable=report.damages,
+        notes=report.notes,
+        plots=plots(report),
+        tables=tables(report),
+        figures=_figures(report),
+        provenance=report.provenance,
+    )
+
+
+def render_comparison(comparison: Comparison) -> str:
+    """A comparison as HTML."""
+    return _page(
+        title=f"hintfleet · {comparison_title(comparison)}",
+        answer=comparison_answer(comparison),
+        verdict=str(comparison.verdict),
+        verdict_class=CSS_CLASS[comparison.verdict],
+        next_step="",
+        summary=None,
+        doubts=comparison_doubts(comparison),
+        missing=(),
+        unusable=(),
+        notes=(),
+        plots=(),
+        tables=comparison_tables(comparison),
+        figures=None,
+        provenance={},
+    )
+
+
+def _page(**values: Any) -> str:
+    environment = Environment(
+        loader=PackageLoader("hintfleet"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    environment.filters["bare"] = _bare
+    environment.filters["css"] = CSS_CLASS.__getitem__
+    return environment.get_template("page.html.j2").render(version=__version__, **values)
+
+
+def _bare(text: str) -> str:
+    """A cell without its mark: the page writes the verdict in words."""
+    for mark in MARKS.values():
+        if mark:
+            text = text.removesuffix(mark)
+    return text
+
+
+def _figures(report: Report) -> ReportTable:
+    rows = tuple(
+        Row(
+            f"{label(topic, name)}, {mechanism}",
+            (
+                Cell(str(figure.n)),
+                Cell(with_spread(figure), figure.verdict),
+                Cell(interval_text(figure)),
+                Cell(figure.judgement.reason),
+            ),
+        )
+        for topic, mechanism, name, figure in all_figures(report)
+    )
+    return ReportTable("", ("n", "value", "95 % interval", "reason"), rows)

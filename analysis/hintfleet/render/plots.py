@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Plots of the HTML report: SVG by matplotlib, each with the table it was drawn from.
+
+Colours are names of CSS variables in disguise: matplotlib draws in marker colours, which are
+replaced afterwards, so that one picture serves the light and the dark page.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from hintfleet.observations import BASELINE
+from hintfleet.render.tables import Cell, ReportTable, Row
+from hintfleet.render.words import mechanisms
+from hintfleet.report import Report
+from hintfleet.units import change, number, quantity
+
+INK, FAINT = "#010203", "#040506"
+SERIES = ("#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04", "#0a0b05")
+VARIABLES = {
+    INK: "var(--ink)",
+    FAINT: "var(--faint)",
+    **{colour: f"var(--series-{index})" for index, colour in enumerate(SERIES)},
+}
+MARKERS = "osD^v"
+WIDTH_INCHES, HEIGHT_INCHES = 6.4, 3.2
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A picture, what it shows in words, and its numbers."""
+
+    heading: str
+    caption: str
+    svg: str
+    data: ReportTable
+
+
+def plots(report: Report) -> list[Plot]:
+    """Every plot the report has data for."""
+    curves = [partial(_curve, mode=mode) for mode in ("processes", "threads")]
+    makers: list[Callable[[Report], Plot | None]] = [
+        _density,
+        _timeline,
+        _memhog,
+        *curves,
+        _latency,
+    ]
+    drawn = []
+    for index, make in enumerate(makers):
+        plot = make(report)
+        if plot is not None:
+            svg = re.sub(r'\b(id="|url\(#|href="#)', rf"\1plot{index}-", plot.svg)
+            drawn.append(Plot(plot.heading, plot.caption, svg, plot.data))
+    return drawn
+
+
+def _density(report: Report) -> Plot | None:
+    if not report.density:
+        return None
+    names = list(report.density)
+
+    def draw(axes: Any) -> None:
+        for index, name in enumerate(names):
+            counts = [o.guests_without_swap for o in report.density[name].observations]
+            middle = (len(counts) - 1) / 2.0
+            across = [
+                index + (k - middle) * min(0.5 / max(len(counts), 1), 0.08)
+                for k in range(len(counts))
+            ]
+            axes.plot(across, counts, _marker(index), color=_colour(index), markersize=7)
+        axes.set_xticks(range(len(names)), names)
+        axes.set_xlim(-0.5, len(names) - 0.5)
+        axes.set_ylim(bottom=0)
+        axes.yaxis.get_major_locator().set_params(integer=True)
+        axes.set_ylabel("guests without swap")
+
+    rows = tuple(
+        Row(
+            f"{o.cell}, block {o.block}, {name}",
+            (
+                Cell(number(o.guests_without_swap)),
+                Cell(number(o.guests_at_first_swap)),
+                Cell(number(o.swap_end_mib)),
+            ),
+        )
+        for name in names
+        for o in report.density[name].observations
+    )
+    columns = ("guests without swap", "guests when swap began", "swap at the end, MiB")
+    caption = "Guests that had run while swap was still unused; one mark for each block."
+    return Plot("Guests that fit", caption, _svg(draw), ReportTable("", columns, rows))
+
+
+def _timeline(report: Report) -> Plot | None:
+    chosen = [t for t in report.timelines if t.workload == "consolidation"] or [
+        t for t in report.timelines if t.workload == "memhog"
+    ]
+    if not chosen:
+        return None
+    order = mechanisms(report)
+    shown = sorted(chosen, key=lambda t: order.index(t.mechanism))
+
+    def draw(axes: Any) -> None:
+        for one in shown:
+            index = order.index(one.mechanism)
+            step = one.end_seconds / max(len(one.memory_mib) - 1, 1)
+            times = [step * k for k in range(len(one.memory_mib))]
+            memory = [float("nan") if v is None else v for v in one.memory_mib]
+            swap = [float("nan") if v is None else v for v in one.swap_mib]
+            axes.plot(times, memory, color=_colour(index), label=one.mechanism)
+            axes.plot(times, swap, color=_colour(index), linestyle=(0, (2, 2)))
+        axes.axhline(shown[0].cell_memory_mib, color=INK, linewidth=0.8)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("seconds since the run began")
+        axes.set_ylabel("MiB")
+        _legend(axes)
+
+    rows = []
+    for one in shown:
+        slots = len(one.memory_mib)
+        for k in range(0, slots, max(slots // 12, 1)):
+            seconds = one.end_seconds * k / max(slots - 1, 1)
+            cells = Cell(number(one.memory_mib[k])), Cell(number(one.swap_mib[k]))
+            rows.append(Row(f"{one.mechanism}, {number(seconds)} s", cells))
+    caption = (
+        f"One {shown[0].workload} run of each mechanism: memory of the cell (solid), its swap "
+        "(dotted), and its budget (thin line)."
+    )
+    data = ReportTable("", ("memory, MiB", "swap, MiB"), tuple(rows))
+    return Plot("Memory and swap over time", caption, _svg(draw), data)
+
+
+def _memhog(report: Report) -> Plot | None:
+    if not report.memhog:
+        return None
+    order = mechanisms(report)
+    last = max(len(o.seconds) for r in report.memhog.values() for o in r.observations)
+
+    def draw(axes: Any) -> None:
+        for name, result in report.memhog.items():
+            index = order.index(name)
+            for o in result.observations:
+                known = [(k, s) for k, s in enumerate(o.seconds, 1) if s is not None]
+                axes.plot(
+                    [k for k, _ in known],
+                    [s for _, s in known],
+                    f"-{_marker(index)}",
+                    color=_colour(index),
+                    linewidth=1.0,
+                    markersize=5,
+                    label=name if o is result.observations[0] else None,
+                )
+        axes.set_xticks(range(1, last + 1), [f"guest {k}" for k in range(1, last + 1)])
+        axes.set_ylim(bottom=0)
+        axes.set_ylabel("seconds of memhog")
+        _legend(axes)
+
+    rows = tuple(
+        Row(
+            f"{o.cell}, block {o.block}, {name}",
+            tuple(Cell("did not end" if s is None else number(s)) for s in o.seconds),
+        )
+        for name, result in report.memhog.items()
+        for o in result.observations
+        if len(o.seconds) == last
+    )
+    columns = tuple(f"guest {k}, s" for k in range(1, last + 1))
+    caption = "One line for each block; guests ran one after the other on the same node."
+    return Plot("memhog by guest", caption, _svg(draw), ReportTable("", columns, rows))
+
+
+def _curve(report: Report, mode: str) -> Plot | None:
+    curves = {n: r.curves[mode] for n, r in report.page_fault.items() if r.curves.get(mode)}
+    if not curves:
+        return None
+    order = mechanisms(report)
+
+    def draw(axes: Any) -> None:
+        axes.axhline(0.0, color=INK, linewidth=0.8)
+        axes.axhspan(-6.0, 6.0, color=FAINT, alpha=0.25, linewidth=0)
+        for position, (name, curve) in enumerate(curves.items()):
+            index = order.index(name)
+            points = [(t, f) for t, f in curve.items() if f.estimate is not None]
+            xs = [t + 0.06 * (position - (len(curves) - 1) / 2.0) for t, _ in points]
+            ys = [((f.estimate or 1.0) - 1.0) * 100.0 for _, f in points]
+            axes.plot(xs, ys, f"-{_marker(index)}", color=_colour(index), markersize=5, label=name)
+            for x, (_, figure) in zip(xs, points, strict=True):
+                if figure.interval:
+                    ends = [(v - 1.0) * 100.0 for v in (figure.interval.low, figure.interval.high)]
+                    axes.plot([x, x], ends, color=_colour(index), linewidth=1.0)
+        axes.set_xlabel(f"tasks ({mode})")
+        axes.set_ylabel(f"change against {BASELINE}, %")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        _legend(axes)
+
+    tasks = sorted({t for curve in curves.values() for t in curve})
+    rows = tuple(
+        Row(
+            f"{name}, {t} tasks",
+            (
+                Cell(change(curve[t].estimate)),
+                Cell(_ends(curve[t].interval)),
+                Cell(str(curve[t].verdict), curve[t].verdict),
+            ),
+        )
+        for name, curve in curves.items()
+        for t in tasks
+        if t in curve
+    )
+    caption = (
+        "Rate of first touches relative to none, with 95 % intervals; the grey band is what boots "
+        "of one kernel were published to differ by (6 %)."
+    )
+    data = ReportTable("", ("change", "95 % interval", "verdict"), rows)
+    return Plot(f"page_fault, {mode}", caption, _svg(draw), data)
+
+
+def _latency(report: Report) -> Plot | None:
+    merged = {n: r.merged for n, r in report.page_fault.items() if r.merged is not None}
+    if not merged:
+        return None
+    order = mechanisms(report)
+
+    def draw(axes: Any) -> None:
+        for name, (bounds, counts) in merged.items():
+            total, slower, xs, ys = sum(counts), float(sum(counts)), [], []
+            for bound, count in zip(bounds[1:], counts, strict=True):
+                slower -= count
+                if slower < total and slower > 0:
+                    xs.append(bound)
+                    ys.append(slower / total)
+            axes.plot(xs, ys, color=_colour(order.index(name)), label=name)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.xaxis.set_major_formatter(lambda value, _: quantity(value, "ns"))
+        axes.set_xlabel("latency of a first touch")
+        axes.set_ylabel("share of faults that took longer")
+        _legend(axes)
+
+    keys = {"p50": "p50_ns", "p95": "p95_ns", "p99": "p99_ns", "p99.9": "p999_ns"}
+    rows = tuple(
+        Row(
+            name,
+            tuple(
+                Cell(quantity(f.estimate, "ns") if f else "-", f.verdict if f else None)
+                for f in (report.page_fault[name].figures.get(f"fault_{k}") for k in keys.values())
+            ),
+        )
+        for name in merged
+    )
+    caption = "Single first touches of a 4 KiB page, timed in the guest; all runs together."
+    return Plot("Latency of single faults", caption, _svg(draw), ReportTable("", tuple(keys), rows))
+
+
+def _svg(draw: Callable[[Any], None]) -> str:
+    """Draws on fresh axes and returns inline SVG that scales and takes its colours from CSS."""
+    import matplotlib as mpl
+
+    settings: dict[Any, Any] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "hintfleet",
+        "font.family": "sans-serif",
+        "font.size": 10,
+        "axes.edgecolor": INK,
+        "axes.labelcolor": INK,
+        "axes.grid": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "grid.color": FAINT,
+        "grid.linewidth": 0.6,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "text.color": INK,
+        "legend.frameon": False,
+    }
+    with mpl.rc_context(settings):
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.figure import Figure as Canvas
+
+        figure = Canvas(figsize=(WIDTH_INCHES, HEIGHT_INCHES), layout="constrained")
+        FigureCanvasSVG(figure)
+        draw(figure.subplots())
+        target = io.StringIO()
+        figure.savefig(target, format="svg", transparent=True, metadata={"Date": None})
+    text = target.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", text)
+    text = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", text)
+    for colour, variable in VARIABLES.items():
+        text = text.replace(colour, variable)
+    return text
+
+
+def _legend(axes: Any) -> None:
+    axes.legend(loc="best", fontsize=9)
+
+
+def _colour(index: int) -> str:
+    return SERIES[index % len(SERIES)]
+
+
+def _marker(index: int) -> str:
+    return MARKERS[index % len(MARKERS)]
+
+
+def _ends(interval: Any) -> str:
+    return "-" if interval is None else f"{change(interval.low)} to {change(interval.high)}"

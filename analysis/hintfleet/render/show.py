@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One run in a terminal: outcome, timeline, result, guests, what their consoles said last."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from hintfleet.memory import timeline_of
+from hintfleet.record_types import Guest
+from hintfleet.records import DamagedError, Run
+from hintfleet.render.charts import columns, stretch
+from hintfleet.render.console import chart_line, heading_line, table
+from hintfleet.render.tables import Cell, ReportTable, Row
+from hintfleet.reproduce import as_text
+from hintfleet.samples import Samples, load_samples
+from hintfleet.units import UNKNOWN, number, quantity
+
+CONSOLE_LINES = 15
+CURVE_HEIGHT = 6
+MARGIN = 9
+
+
+def render(run: Run, width: int, ascii_only: bool = False) -> RenderableType:
+    """Everything about a run that a person looks for when its figures surprise."""
+    parts: list[RenderableType] = [
+        heading(run),
+        heading_line("Timeline"),
+        _timeline(run, width, ascii_only),
+    ]
+    result = result_table(run)
+    if result is not None:
+        parts += [heading_line(result.heading), table(result, ascii_only)]
+    parts += [heading_line("Guests"), table(_guests(run), ascii_only)]
+    parts += [Text(f"• {warning}") for warning in _warnings(run)]
+    for name, lines in console_tails(run).items():
+        parts += [heading_line(f"Last lines of {name}"), Text("\n".join(lines))]
+    parts += [heading_line("Provenance"), _facts(run)]
+    parts += [heading_line("Reproduce its first guest by hand"), Text(as_text(run))]
+    return Group(*parts)
+
+
+def heading(run: Run) -> RenderableType:
+    """What the run was and how it ended."""
+    record = run.record
+    status, reason = record["outcome"]["status"], record["outcome"]["reason"]
+    lines = [
+        Text(f"{run.run_id} · {record['study']}", style="report.heading"),
+        Text(
+            f"{run.workload} under {run.mechanism}, block {run.block}, {_nth(record['order'])} in "
+            f"it, on {run.cell} ({record['cell']['memory_mib']:g} MiB, "
+            f"{record['cell']['swap_mib']:g} MiB swap)"
+        ),
+        Text(
+            f"{record['started']}, {quantity(record['duration_seconds'], 's')}: {status}"
+            + (f": {reason}" if reason else ""),
+            style="verdict.sound" if run.finished else "verdict.untrusted",
+        ),
+        Text(proof_words(run)),
+    ]
+    return Group(*lines)
+
+
+def proof_words(run: Run) -> str:
+    """What was seen of the mechanism before the workload."""
+    proof = run.record["proof"]
+    if proof is None:
+        return "Proof: the run ended before it."
+    times = [proof["seconds_to_50"], proof["seconds_to_90"], proof["seconds_to_99"]]
+    told = ", ".join(
+        f"{share} % after {quantity(seconds, 's')}"
+        for share, seconds in zip((50, 90, 99), times, strict=True)
+        if seconds is not None
+    )
+    expected = "as expected" if proof["as_expected"] else "NOT as expected"
+    return (
+        f"Proof: the guest freed {number(proof['freed_mib'])} MiB, {number(proof['dropped_mib'])} "
+        f"MiB went back within {quantity(proof['watched_seconds'], 's')}"
+        + (f" ({told})" if told else "")
+        + f": {expected}."
+    )
+
+
+def result_table(run: Run) -> ReportTable | None:
+    """The result in rows; None if the run has none."""
+    if (consolidation := run.consolidation) is not None:
+        columns_ = ("start s", "boot s", "program s", "cell MiB", "swap MiB", "own MiB")
+        rows = [
+            Row(
+                f"guest {step['guest']}",
+                tuple(
+                    Cell(number(value))
+                    for value in (
+                        step["started_seconds"],
+                        step["boot_seconds"],
+                        step["program_seconds"],
+                        step["cell_memory_mib"],
+                        step["cell_swap_mib"],
+                        step["guest_resident_mib"][-1] if step["guest_resident_mib"] else None,
+                    )
+                ),
+            )
+            for step in consolidation["steps"]
+        ]
+        heading_ = (
+            f"{consolidation['guests_without_swap']} guests without swap "
+            f"(stopped by {consolidation['stopped_by'].replace('_', ' ')})"
+        )
+        return ReportTable(heading_, columns_, tuple(rows))
+    if (memhog := run.memhog) is not None:
+        rows = [
+            Row(
+                f"guest {guest['guest']}",
+                (
+                    Cell(number(guest["seconds"])),
+                    Cell(number(guest["swap_after_mib"])),
+                    Cell(guest.get("censored") or UNKNOWN),
+                ),
+            )
+            for guest in memhog["guests"]
+        ]
+        return ReportTable("memhog", ("seconds", "swap after, MiB", "did not end"), tuple(rows))
+    if (fault := run.page_fault) is not None:
+        rows = [
+            Row(
+                f"{row['tasks']} tasks",
+                tuple(
+                    Cell(number(value))
+                    for value in (
+                        row["processes"],
+                        row["processes_idle"],
+                        row["threads"],
+                        row["threads_idle"],
+                    )
+                ),
+            )
+            for row in fault["rows"]
+        ]
+        columns_4 = ("processes /s", "idle %", "threads /s", "idle %")
+        latency = fault["latency"]
+        told = ", ".join(
+            f"{name} {quantity(value, 'ns')}"
+            for name, value in (
+                ("p50", latency["p50_ns"]),
+                ("p99", latency["p99_ns"]),
+                ("p99.9", latency["p999_ns"]),
+            )
+        )
+        return ReportTable(f"page_fault: single faults {told}", columns_4, tuple(rows))
+    return None
+
+
+def console_tails(run: Run, most: int = CONSOLE_LINES) -> dict[str, list[str]]:
+    """The last lines of each guest's console and of the host's log that can be read."""
+    files = run.record["files"]
+    names = [*files.get("consoles", []), *([log] if (log := files.get("host_log")) else [])]
+    return {name: lines for name in names if (lines := _tail(run.folder / name, most))}
+
+
+def _tail(file: Path, most: int) -> list[str]:
+    try:
+        with file.open(encoding="utf-8", errors="replace") as text:
+            lines = deque((line.rstrip() for line in text), maxlen=most)
+    except OSError:
+        return []
+    # a guest can print anything: nothing but text may reach the reader's terminal
+    return [
+        "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+        for line in lines
+    ]
+
+
+def _timeline(run: Run, width: int, ascii_only: bool) -> RenderableType:
+    samples = _samples(run)
+    if isinstance(samples, str):
+        return Text(samples)
+    curve = timeline_of(run, samples)
+    if curve is None:
+        return Text("The cell was not sampled.")
+    room = max(min(width, 160) - MARGIN - 1, 20)
+    parts: list[RenderableType] = []
+    rows = columns(stretch(curve.memory_mib, room), CURVE_HEIGHT, curve.cell_memory_mib, ascii_only)
+    for index, row in enumerate(rows):
+        scale = {0: f"{number(curve.cell_memory_mib)} MiB", CURVE_HEIGHT - 1: "0"}.get(index, "")
+        parts.append(chart_line(scale, row, MARGIN, "chart.memory"))
+    limit = max(curve.cell_swap_mib, 1.0)
+    swap = columns(stretch(curve.swap_mib, room), 1, limit, ascii_only)[0]
+    parts.append(chart_line("swap", swap, MARGIN, "chart.swap"))
+    end = quantity(curve.end_seconds, "s")
+    parts.append(Text(f"{' ' * MARGIN}0 s{end.rjust(room - 3)}", style="report.dim"))
+    return Group(*parts)
+
+
+def _samples(run: Run) -> Samples | str:
+    if run.samples_file is None:
+        return "The run kept no samples."
+    try:
+        return load_samples(run.samples_file)
+    except DamagedError as error:
+        return f"No timeline: {error}"
+
+
+def _guests(run: Run) -> ReportTable:
+    rows = tuple(
+        Row(
+            guest["name"],
+            (
+                Cell(f"{guest['memory_mib']} MiB, {guest['vcpus']} vCPU"),
+                Cell(quantity(guest["boot_seconds"], "s")),
+                Cell(guest["kernel_release"] or UNKNOWN),
+                Cell(_placement(guest)),
+                Cell(guest["end"]),
+            ),
+        )
+        for guest in run.record["guests"]
+    )
+    return ReportTable("", ("size", "boot", "kernel", "MiB on node", "end"), rows)
+
+
+def _placement(guest: Guest) -> str:
+    return ", ".join(f"{node}: {number(mib)}" for node, mib in guest["placement_mib"].items())
+
+
+def _warnings(run: Run) -> list[str]:
+    return [
+        f"{guest['name']} warned: {warning}"
+        for guest in run.record["guests"]
+        for warning in guest["warnings"]
+    ]
+
+
+def _facts(run: Run) -> RenderableType:
+    facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    facts.add_column(style="report.dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    for topic, values in run.record["provenance"].items():
+        if isinstance(values, dict):
+            for name, value in values.items():
+                facts.add_row(f"{topic} {name}".replace("_", " "), str(value))
+    if run.record["guests"]:
+        features = run.record["guests"][0]["features"]
+        negotiated = ", ".join(name for name, on in features.items() if on)
+        facts.add_row("negotiated features", negotiated or "none")
+    for name, value in run.record["parity"].items():
+        facts.add_row(f"parity {name}".replace("_", " "), str(value))
+    return facts
+
+
+def _nth(number_: int) -> str:
+    return {1: "first", 2: "second", 3: "third"}.get(number_, f"number {number_}")

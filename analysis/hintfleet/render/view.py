@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A comparison as tables and sentences, the same for every format."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from hintfleet.compare import Comparison, Entry
+from hintfleet.figures import Figure, Verdict
+from hintfleet.render.json_report import figure_document
+from hintfleet.render.tables import INTERVAL, Cell, ReportTable, Row
+from hintfleet.render.words import Doubt, interval_text, label, short
+from hintfleet.units import UNKNOWN, number
+
+COMPARISON_SCHEMA = "hintfleet.comparison/1"
+
+
+def comparison_title(comparison: Comparison) -> str:
+    """What is compared with what."""
+    return f"{comparison.first.label} and {comparison.second.label}"
+
+
+def comparison_answer(comparison: Comparison) -> str:
+    """What each side gained over its own baseline, in one sentence."""
+    if not comparison.entries:
+        return "The two have no mechanism in common: nothing can be compared."
+    parts = []
+    for name, entries in comparison.entries.items():
+        gain = next((e for e in entries if e.name == "density.more_guests_than_none"), None)
+        if gain is None or gain.first is None or gain.second is None:
+            continue
+        first, second = (number(f.estimate) for f in (gain.first, gain.second))
+        parts.append(
+            f"{name} fits {first} more guests than none in the first, {second} more in the second"
+        )
+    claims = [
+        f"{label(*e.name.split('.'))} under {name} ({short(e.change)})"
+        for name, entries in comparison.entries.items()
+        for e in entries
+        if e.change and e.change.claims_effect and e.change.verdict == Verdict.SOUND
+    ]
+    said = "; ".join(parts) + "." if parts else ""
+    if claims:
+        said += f" Different beyond chance: {', '.join(claims)}."
+    elif comparison.first.measured and comparison.second.measured:
+        said += " No value differs beyond chance."
+    return said.strip() or "The two have no figure in common."
+
+
+def comparison_tables(comparison: Comparison) -> list[ReportTable]:
+    """One table for each mechanism: both sides, and the second against the first."""
+    found = []
+    for name, entries in comparison.entries.items():
+        other = comparison.names[name]
+        labels = comparison.first.label, comparison.second.label
+        changes = any(entry.change for entry in entries)
+        columns = (*labels, "change", INTERVAL) if changes else labels
+        rows = tuple(
+            Row(
+                label(*entry.name.split(".")),
+                (
+                    _cell(entry.first),
+                    _cell(entry.second),
+                    Cell(short(entry.change), entry.change.verdict if entry.change else None),
+                    Cell(interval_text(entry.change)),
+                )[: len(columns)],
+            )
+            for entry in entries
+        )
+        heading = name if name == other else f"{name}, published as {other}"
+        found.append(ReportTable(heading, columns, rows))
+    if comparison.conditions:
+        found.append(
+            ReportTable(
+                "Conditions that differ",
+                (comparison.first.label, comparison.second.label),
+                tuple(
+                    Row(name, (Cell(first), Cell(second)))
+                    for name, first, second in comparison.conditions
+                ),
+            )
+        )
+    return found
+
+
+def comparison_doubts(comparison: Comparison) -> list[Doubt]:
+    """Doubts of both sides, and of the changes."""
+    found = [Doubt(o.verdict, o.reason, o.next_step) for o in comparison.objections]
+    given = {doubt.reason for doubt in found}
+    for name, entries in comparison.entries.items():
+        for entry in entries:
+            judgement = entry.change.judgement if entry.change else None
+            if judgement and judgement.verdict != Verdict.SOUND and judgement.reason not in given:
+                given.add(judgement.reason)
+                reason = f"{label(*entry.name.split('.'))} ({name}): {judgement.reason}"
+                found.append(Doubt(judgement.verdict, reason, judgement.next_step))
+    return sorted(
+        dict.fromkeys(found), key=lambda doubt: doubt.verdict != Verdict.NOT_TO_BE_TRUSTED
+    )
+
+
+def comparison_document(comparison: Comparison) -> dict[str, Any]:
+    """The comparison for programs."""
+    return {
+        "schema": COMPARISON_SCHEMA,
+        "first": comparison.first.label,
+        "second": comparison.second.label,
+        "answer": comparison_answer(comparison),
+        "verdict": str(comparison.verdict),
+        "mechanisms": {
+            name: {
+                "second_name": comparison.names[name],
+                "figures": {entry.name: _entry_document(entry) for entry in entries},
+            }
+            for name, entries in comparison.entries.items()
+        },
+        "conditions": [
+            {"name": name, "first": first, "second": second}
+            for name, first, second in comparison.conditions
+        ],
+        "warnings": [asdict(doubt) for doubt in comparison_doubts(comparison)],
+    }
+
+
+def _entry_document(entry: Entry) -> dict[str, Any]:
+    sides = {"first": entry.first, "second": entry.second, "change": entry.change}
+    return {name: figure and figure_document(figure) for name, figure in sides.items()}
+
+
+def _cell(figure: Figure | None) -> Cell:
+    if figure is None or not figure.n:
+        return Cell(UNKNOWN)
+    return Cell(short(figure), figure.verdict)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Two studies side by side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hintfleet.cli import main
+from synthetic import Builder, Truth
+
+
+def document(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    main(["compare", *arguments, "--format", "json"])
+    return dict(json.loads(capsys.readouterr().out))
+
+
+def test_what_changed_is_found_and_the_rest_is_not(
+    builder: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    builder.blocks = 6
+    builder.write()
+    after = Builder(tmp_path, study="after", blocks=6, seed=2)
+    after.truth["page_hinting"] = Truth(5, 1.22, 0.0, 80_000.0, 915.0, 0.6)
+    after.write()
+    found = document(capsys, str(builder.folder), str(after.folder))
+    changed = {
+        (mechanism, name)
+        for mechanism, group in found["mechanisms"].items()
+        for name, entry in group["figures"].items()
+        if entry["change"] and entry["change"]["claims_effect"]
+    }
+    assert changed == {
+        ("page_hinting", "density.guests_without_swap"),
+        ("page_hinting", "page_fault.processes_at_2_tasks"),
+        ("page_hinting", "page_fault.threads_at_2_tasks"),
+    }
+    change = found["mechanisms"]["page_hinting"]["figures"]["density.guests_without_swap"]
+    assert change["change"]["estimate"] == -2
+    assert "page_hinting" in found["answer"]
+
+
+def test_a_study_equals_itself(builder: Builder, capsys: pytest.CaptureFixture[str]) -> None:
+    builder.write()
+    found = document(capsys, str(builder.folder), str(builder.folder))
+    assert "No value differs beyond chance" in found["answer"]
+    assert found["conditions"] == []
+
+
+@pytest.mark.parametrize("form", ["terminal", "markdown", "html"])
+def test_every_format_shows_both(
+    builder: Builder, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    builder.write()
+    arguments = [str(builder.folder), "--published", "v10-cover", "--format", form]
+    assert main(["compare", *arguments]) == 0
+    out = capsys.readouterr().out
+    assert "v10-cover" in out and "laptop" in out and "not told" in out
+
+
+def test_studies_without_a_common_mechanism(
+    builder: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    builder.mechanisms = ("none",)
+    builder.write()
+    other = Builder(tmp_path, study="other", mechanisms=("page_hinting",))
+    other.write()
+    assert main(["compare", str(builder.folder), str(other.folder)]) == 2
+    assert "no mechanism in common" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("extra", [[], ["B", "--published", "v10-cover"]])
+def test_one_thing_to_compare_with_is_wanted(
+    builder: Builder, capsys: pytest.CaptureFixture[str], extra: list[str]
+) -> None:
+    builder.write()
+    assert main(["compare", str(builder.folder), *extra]) == 1
+    assert "either a second study or --published" in capsys.readouterr().err
