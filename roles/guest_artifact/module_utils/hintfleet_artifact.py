@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the guest kernel and the guest image have in common: built once, kept under a key.
+
+An artifact is a folder ``<store>/<key>/`` with some files and a ``manifest.json``. The key is
+computed from everything the files depend on, so that the same key means the same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+LOG_LINES_SHOWN = 20
+
+
+class ArtifactError(Exception):
+    """One or more sentences for the user: object, cause, remedy."""
+
+
+def input_key(inputs: Mapping[str, Any]) -> str:
+    """Return the SHA-256 (hex) of inputs; every name and value counts, their order does not.
+
+    Values are what JSON can hold. The order within a list counts: use a mapping for a set.
+    """
+    text = json.dumps(inputs, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def text_sha256(text: str) -> str:
+    """Return the SHA-256 (hex) of a text in UTF-8."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 (hex) of a file's bytes. Raises OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def stored_manifest(store: Path, key: str, digests: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return the manifest of the artifact with this key; None if it is not there as it should be.
+
+    digests: name of each file to the manifest's field with its SHA-256. An artifact that was
+    damaged or only half written counts as absent.
+    """
+    folder = store / key
+    try:
+        manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+        for name, field in digests.items():
+            if manifest[field] != file_sha256(folder / name):
+                return None
+    except (OSError, ValueError, KeyError):
+        return None
+    return manifest
+
+
+def publish(store: Path, key: str, files: Mapping[str, Path], manifest: Mapping[str, Any]) -> None:
+    """Put files (by their names in the artifact) and the manifest in the store, all or nothing."""
+    store.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=f".{key[:12]}-", dir=store))
+    try:
+        for name, path in files.items():
+            shutil.copyfile(path, new / name)
+        (new / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+        new.chmod(0o755)
+        shutil.rmtree(store / key, ignore_errors=True)  # a damaged one, see stored_manifest
+        new.rename(store / key)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder for one builder at a time; another one waits here."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def run(
+    command: Sequence[str],
+    purpose: str,
+    *,
+    folder: Path | None = None,
+    log: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> str:
+    """Run a command and return its standard output (empty if it goes to a log).
+
+    purpose: what the command is for, completes "Cannot ...". log: file that both outputs are
+    appended to. environment: added to the present one. Raises ArtifactError with the last
+    lines of what the command said.
+    """
+    surroundings = {**os.environ, "LC_ALL": "C", **(environment or {})}
+    said = ""
+    try:
+        if log is None:
+            done = subprocess.run(
+                command, cwd=folder, env=surroundings, capture_output=True, text=True, check=False
+            )
+            said = done.stdout + done.stderr
+        else:
+            with log.open("a") as output:
+                output.write(f"$ {' '.join(command)}\n")
+                output.flush()
+                done = subprocess.run(
+                    command,
+                    cwd=folder,
+                    env=surroundings,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    check=False,
+                )
+    except OSError as error:
+        raise ArtifactError(
+            f"Cannot {purpose}: {command[0]} does not start ({error.strerror}); install it."
+        ) from error
+    if done.returncode == 0:
+        return "" if log else done.stdout
+    if log:
+        said = log.read_text(errors="replace")
+    last = "\n".join(said.rstrip().splitlines()[-LOG_LINES_SHOWN:])
+    where = f"; the whole log is {log}" if log else ""
+    raise ArtifactError(
+        f"Cannot {purpose}: {command[0]} ended with {done.returncode}{where}. It said:\n{last}"
+    )
