@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from hintfleet import __version__
-from hintfleet.commands import compare, report, show
+from hintfleet.commands import compare, export, plan, report, show
 from hintfleet.records import DamagedError, UnusableError
 
 OK, ERROR = 0, 1
@@ -18,6 +18,8 @@ COMMANDS = {
     "report": (report, "what a study found, and how sure it is"),
     "compare": (compare, "two studies side by side, or a study and published figures"),
     "show": (show, "one run: timeline, result, guests, consoles, how to reproduce it"),
+    "plan": (plan, "how many guests may be placed on each node of a fleet"),
+    "export": (export, "runs and samples as Parquet or CSV"),
 }
 
 

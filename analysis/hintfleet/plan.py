@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hintfleet.figures import Judgement, Verdict
+from hintfleet.figures import Judgement, Verdict, worst
 from hintfleet.plan_model import GIVEN_HOST, Demand, Footprints, NodeKind, Trace
 from hintfleet.plan_simulation import (
     CHUNK_GUESTS,
@@ -107,8 +107,9 @@ class Plan:
     answers: tuple[Answer, ...]
 
     @property
-    def trusted(self) -> bool:
-        return all(a.judgement.verdict is not Verdict.NOT_TO_BE_TRUSTED for a in self.answers)
+    def verdict(self) -> Verdict:
+        """The worst of the answers'."""
+        return worst(answer.judgement.verdict for answer in self.answers)
 
     def fleet_guests(self, mechanism: str) -> int:
         """Guests on the whole fleet."""

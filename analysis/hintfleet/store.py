@@ -167,14 +167,15 @@ class StoreWriter:
         self.added += 1
         return True
 
-    def close(self) -> None:
-        """Writes what is buffered. Samples and records first: a run counts as added only once
-        its row in runs/ is there."""
+    def close(self) -> int:
+        """Writes what is buffered; how many runs were added in all. Samples and records first: a
+        run counts as added only once its row in runs/ is there."""
         for folder in list(self._samples):
             self._write_samples(folder)
         self._write_records()
         for folder in list(self._runs):
             self._write_runs(folder)
+        return self.added
 
     def _place(self, dataset: str, host: str, mechanism: str) -> Path:
         return partition(self._root, dataset, self._study, host, mechanism)

@@ -112,6 +112,11 @@ def _codes(column: Any) -> tuple[Codes, list[str | None]]:
     return np.asarray(indices.to_numpy(zero_copy_only=False), dtype=np.int64), values
 
 
+def count_of(codes: Codes) -> int:
+    """How many different codes there are."""
+    return int(np.count_nonzero(np.bincount(codes)))
+
+
 def cell_means(values: Floats, cell: Codes) -> tuple[Floats, Codes]:
     """Mean of the values of each cell that has any, and those cells' codes."""
     counts = np.bincount(cell)
@@ -154,7 +159,7 @@ def absolute(
     censored = int(np.isinf(values).sum())
     low, middle, high = np.quantile(values, [0.05, 0.5, 0.95], method="inverted_cdf")
     interval = None if censored else fleet_interval(values, cell, limits.confidence, resolution)
-    judgement = Judgement(Verdict.SOUND, f"{values.size} runs on {np.unique(cell).size} cells")
+    judgement = Judgement(Verdict.SOUND, f"{values.size} runs on {count_of(cell)} cells")
     if 0 < censored <= FEW_CENSORED * values.size:
         judgement = Judgement(
             Verdict.SOUND, f"{censored} of {values.size} did not end; the median holds without them"

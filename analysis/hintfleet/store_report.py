@@ -271,33 +271,30 @@ def _page_fault(
 ) -> tuple[dict[str, Figures], dict[str, dict[str, dict[int, Figure]]]]:
     result: dict[str, dict[str, Figure | None]] = {name: {} for name in _named(runs)}
     curves: dict[str, dict[str, dict[int, Figure]]] = {}
+    paired = {name: pairs(runs, BASELINE, name) for name in result if name != BASELINE}
+
+    def against_none(name: str, values: Floats) -> Figure | None:
+        left, right = paired[name]
+        return ratio(values[left], values[right], runs.cell[right], limits)
+
     for mode in MODES:
         rates, tasks = matrix(runs, "page_fault_rows", "tasks", mode)
         work = [index for index, count in enumerate(tasks) if count > 0]
+        if not work:
+            continue
         with np.errstate(divide="ignore", invalid="ignore"):
-            overall = np.exp(np.log(rates[:, work]).mean(axis=1)) if work else np.zeros(0)
-        for name in result:
-            if name == BASELINE:
-                continue
-            left, right = pairs(runs, BASELINE, name)
-            cell = runs.cell[right]
-            if work:
-                result[name][f"{mode}_vs_none"] = ratio(overall[left], overall[right], cell, limits)
-            curve = {
-                tasks[index]: ratio(rates[left, index], rates[right, index], cell, limits)
-                for index in work
-            }
+            overall = np.exp(np.log(rates[:, work]).mean(axis=1))
+        for name in paired:
+            result[name][f"{mode}_vs_none"] = against_none(name, overall)
+            curve = {tasks[index]: against_none(name, rates[:, index]) for index in work}
             curves.setdefault(name, {})[mode] = {k: f for k, f in curve.items() if f is not None}
     for quantile in QUANTILES:
         values = runs.numbers(f"fault_{quantile}")
         for name, found in result.items():
             mine = runs.of(name)
             found[f"fault_{quantile}"] = absolute(values[mine], runs.cell[mine], "ns", 0.0, limits)
-            if name != BASELINE:
-                left, right = pairs(runs, BASELINE, name)
-                found[f"fault_{quantile}_vs_none"] = ratio(
-                    values[left], values[right], runs.cell[right], limits
-                )
+            if name in paired:
+                found[f"fault_{quantile}_vs_none"] = against_none(name, values)
     return {name: _given(found) for name, found in result.items()}, curves
 
 

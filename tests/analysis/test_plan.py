@@ -155,7 +155,7 @@ def test_hosts_that_differ_widen_the_interval() -> None:
 
 def test_too_few_nodes_are_not_to_be_trusted() -> None:
     plan = plan_of(HOUR, nodes=100)
-    assert not plan.trusted
+    assert plan.verdict is Verdict.NOT_TO_BE_TRUSTED
     judgement = plan.answers[0].judgement
     assert judgement.verdict is Verdict.NOT_TO_BE_TRUSTED
     assert judgement.next_step == f"simulate at least {nodes_needed(plan.question)} (--nodes 368)"

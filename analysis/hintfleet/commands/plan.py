@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The command line of `hintfleet plan`."""
+"""hintfleet plan"""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import json
 import os
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import RenderableType
 
+from hintfleet.commands.output import add_terminal_options, exit_code, write, write_terminal
 from hintfleet.plan import Question, make_plan
 from hintfleet.plan_input import Measured, load_trace, measured, parse_mechanism, parse_node
 from hintfleet.plan_model import Demand, Trace, by_mechanism
 from hintfleet.plan_validation import validate
-from hintfleet.plan_view import plan_json, plan_text, validation_json, validation_text
 from hintfleet.records import UnusableError
+from hintfleet.render.plan import plan_json, plan_text, validation_json, validation_text
 
 DEFAULT_DEMAND = Demand()
 DESCRIPTION = (
@@ -97,79 +98,84 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="processes to simulate with; the answer does not depend on it",
     )
     answer.add_argument("--format", choices=("terminal", "json"), default="terminal")
+    answer.add_argument("--output", type=Path, metavar="FILE", help="write there, not to stdout")
+    add_terminal_options(parser)
 
 
-def main(args: argparse.Namespace, console: Console | None = None) -> int:
-    """Runs the command: 0 sound, 2 not to be trusted; UnusableError for what cannot be done."""
-    console = console or Console()
-    if args.validate:
-        return _validate(args, console)
-    found = _found(args)
-    footprints = [f for f in found.footprints if not args.only or f.mechanism in args.only]
-    if args.workers < 1:
-        raise UnusableError(f"--workers must be at least 1, found {args.workers}")
+def main(options: argparse.Namespace) -> int:
+    """Runs the command: 0 sound or unsettled, 2 not to be trusted."""
+    if options.validate:
+        return _validate(options)
+    found = _found(options)
+    footprints = [f for f in found.footprints if not options.only or f.mechanism in options.only]
+    if options.workers < 1:
+        raise UnusableError(f"--workers must be at least 1, found {options.workers}")
     question = Question(
-        kinds=tuple(parse_node(text) for text in args.node) or found.nodes,
-        demand=_demand(args),
-        bound=args.bound,
-        confidence=args.confidence,
-        nodes=args.nodes,
-        reserve_mib=args.reserve_mib,
-        seed=args.seed,
+        kinds=tuple(parse_node(text) for text in options.node) or found.nodes,
+        demand=_demand(options),
+        bound=options.bound,
+        confidence=options.confidence,
+        nodes=options.nodes,
+        reserve_mib=options.reserve_mib,
+        seed=options.seed,
     )
-    plan = make_plan(question, by_mechanism(footprints), args.workers)
-    if args.format == "json":
-        _print_json(console, plan_json(plan, footprints, found.notes))
+    plan = make_plan(question, by_mechanism(footprints), options.workers)
+    if options.format == "json":
+        _write_json(options, plan_json(plan, footprints, found.notes))
     else:
-        console.print(plan_text(plan, found.notes))
-    return 0 if plan.trusted else 2
+        _write_terminal(options, plan_text(plan, found.notes, options.ascii))
+    return exit_code(plan.verdict)
 
 
-def _found(args: argparse.Namespace) -> Measured:
-    if bool(args.results) == bool(args.mechanism):
+def _found(options: argparse.Namespace) -> Measured:
+    if bool(options.results) == bool(options.mechanism):
         raise UnusableError(
             "a plan needs footprints from one place: either --from RESULTS or --mechanism "
             "NAME,active=MIB,idle=MIB,..."
         )
-    if args.results:
-        return measured(args.results)
-    return Measured(tuple(parse_mechanism(text) for text in args.mechanism), (), (), ())
+    if options.results:
+        return measured(options.results)
+    return Measured(tuple(parse_mechanism(text) for text in options.mechanism), (), (), ())
 
 
-def _demand(args: argparse.Namespace) -> Demand | Trace:
-    stagger = None if args.stagger_minutes is None else args.stagger_minutes * 60.0
+def _demand(options: argparse.Namespace) -> Demand | Trace:
+    stagger = None if options.stagger_minutes is None else options.stagger_minutes * 60.0
     demand = Demand(
-        horizon_seconds=args.hours * 3600.0,
-        active_seconds=args.active_minutes * 60.0,
-        idle_seconds=args.idle_minutes * 60.0,
-        spread=args.spread,
-        least_level=args.least_level,
-        together=args.together,
+        horizon_seconds=options.hours * 3600.0,
+        active_seconds=options.active_minutes * 60.0,
+        idle_seconds=options.idle_minutes * 60.0,
+        spread=options.spread,
+        least_level=options.least_level,
+        together=options.together,
         stagger_seconds=stagger,
     )
-    if args.trace is None:
+    if options.trace is None:
         return demand
     return dataclasses.replace(
-        load_trace(args.trace),
+        load_trace(options.trace),
         together=demand.together,
         stagger_seconds=stagger,
         horizon_seconds=demand.horizon_seconds,
     )
 
 
-def _validate(args: argparse.Namespace, console: Console) -> int:
-    comparisons = validate(measured(args.validate).rows)
+def _validate(options: argparse.Namespace) -> int:
+    comparisons = validate(measured(options.validate).rows)
     if not comparisons:
         raise UnusableError(
-            f"{args.validate} has no finished consolidation run with a boot time: "
+            f"{options.validate} has no finished consolidation run with a boot time: "
             "run the consolidation workload first"
         )
-    if args.format == "json":
-        _print_json(console, validation_json(comparisons))
+    if options.format == "json":
+        _write_json(options, validation_json(comparisons))
     else:
-        console.print(validation_text(comparisons))
+        _write_terminal(options, validation_text(comparisons, options.ascii))
     return 0 if all(comparison.agrees for comparison in comparisons) else 2
 
 
-def _print_json(console: Console, document: object) -> None:
-    console.out(json.dumps(document, indent=2), highlight=False)
+def _write_terminal(options: argparse.Namespace, text: RenderableType) -> None:
+    write_terminal(lambda width: text, options, options.output)
+
+
+def _write_json(options: argparse.Namespace, document: object) -> None:
+    write(json.dumps(document, indent=2) + "\n", options.output)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from hintfleet.figures import Verdict
@@ -16,82 +15,85 @@ from hintfleet.observations import BASELINE
 from hintfleet.plan import Answer, Plan
 from hintfleet.plan_model import Demand, Footprint, Trace, as_json
 from hintfleet.plan_validation import TOLERANCE_GUESTS, Comparison
+from hintfleet.render.console import VERDICT_STYLE, heading_line, table
+from hintfleet.render.tables import Cell, ReportTable, Row
+from hintfleet.units import number
 
 PLAN_SCHEMA = "hintfleet.plan/1"
 
-VERDICT_STYLE = {
-    Verdict.SOUND: "green",
-    Verdict.UNSETTLED: "yellow",
-    Verdict.NOT_TO_BE_TRUSTED: "red",
-}
 
-
-def plan_text(plan: Plan, notes: Sequence[str]) -> RenderableType:
+def plan_text(plan: Plan, notes: Sequence[str], ascii_only: bool = False) -> RenderableType:
     """The answer first, then how it comes about."""
-    parts: list[RenderableType] = [_headline(plan), _table(plan)]
-    parts += [Text(line) for line in _remarks(plan)]
-    parts.append(Text(_conditions(plan), style="dim"))
-    parts += [Text(f"Note: {note}", style="dim") for note in notes]
+    parts: list[RenderableType] = [Text(line, "report.answer") for line in _answers(plan)]
+    for data in plan_tables(plan):
+        parts += [heading_line(data.heading), table(data, ascii_only)]
+    parts.append(Text(f"\n{_conditions(plan)}", "report.dim"))
+    parts += _remarks(plan)
+    parts += [Text(f"* {note}", "report.dim") for note in notes]
     return Group(*parts)
 
 
-def _headline(plan: Plan) -> Text:
+def _answers(plan: Plan) -> list[str]:
     """What to do, in one sentence for each mechanism."""
-    text = Text()
+    lines = []
     nodes = sum(kind.count for kind in plan.question.kinds)
     baseline = plan.fleet_guests(BASELINE) if BASELINE in plan.mechanisms else None
     for mechanism in plan.mechanisms:
         guests = plan.fleet_guests(mechanism)
-        line = f"{mechanism}: place {guests} guests on {nodes} node(s)"
+        line = f"{mechanism}: place {guests} guests on {nodes} node{'s' if nodes > 1 else ''}"
         if baseline and mechanism != BASELINE:
-            line += f", {guests - baseline:+d} ({guests / baseline:.2f} times) against {BASELINE}"
-        text.append(line + "\n", style="bold")
-    return text
+            times = number(guests / baseline)
+            line += f", {guests - baseline:+d} against {BASELINE} ({times} times)"
+        lines.append(line)
+    return lines
 
 
-def _table(plan: Plan) -> Table:
-    table = Table(title="Guests a node", title_justify="left")
-    for name, justify in (
-        ("node MiB", "right"),
-        ("nodes", "right"),
-        ("mechanism", "left"),
-        ("guests", "right"),
-        ("interval", "right"),
-        ("chance of swap", "right"),
-        ("with one more", "right"),
-        ("verdict", "left"),
-    ):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    for answer in plan.answers:
-        table.add_row(
-            f"{answer.kind.memory_mib:g}",
-            str(answer.kind.count),
-            answer.mechanism,
-            str(answer.guests),
-            f"{answer.low}..{answer.high}",
-            _chance(answer, answer.guests),
-            _chance(answer, answer.guests + 1),
-            Text(str(answer.judgement.verdict), style=VERDICT_STYLE[answer.judgement.verdict]),
+def plan_tables(plan: Plan) -> list[ReportTable]:
+    """One table for each kind of node; columns are mechanisms."""
+    tables = []
+    for kind in plan.question.kinds:
+        answers = [answer for answer in plan.answers if answer.kind == kind]
+        cells = {
+            "guests a node": [
+                Cell(str(answer.guests), answer.judgement.verdict) for answer in answers
+            ],
+            "  interval": [Cell(f"{answer.low} to {answer.high}") for answer in answers],
+            "chance of swap": [Cell(_chance(answer, answer.guests)) for answer in answers],
+            "  with one more": [Cell(_chance(answer, answer.guests + 1)) for answer in answers],
+            "verdict": [
+                Cell(str(answer.judgement.verdict), answer.judgement.verdict) for answer in answers
+            ],
+        }
+        tables.append(
+            ReportTable(
+                f"{kind.count} node{'s' if kind.count > 1 else ''} of {number(kind.memory_mib)} "
+                "MiB",
+                tuple(answer.mechanism for answer in answers),
+                tuple(Row(label, tuple(row)) for label, row in cells.items()),
+            )
         )
-    return table
+    return tables
 
 
 def _chance(answer: Answer, guests: int) -> str:
+    """Upper end of the interval; without guests nothing swaps."""
     chance = answer.at(guests)
     if chance is None:
-        return "-"
-    return f"{chance.share:.2%} (≤ {chance.interval.high:.2%})"
+        return "none" if guests == 0 else "-"
+    low, high = (f"{100.0 * x:.2g}" for x in (chance.interval.low, chance.interval.high))
+    return f"{low} to {high} %"
 
 
-def _remarks(plan: Plan) -> list[str]:
+def _remarks(plan: Plan) -> list[Text]:
     """Reason and next step of every verdict that is not sound, each once."""
-    lines: dict[str, None] = {}
+    lines: dict[str, Verdict] = {}
     for answer in plan.answers:
         judgement = answer.judgement
         if judgement.verdict is not Verdict.SOUND:
-            step = f"; {judgement.next_step}" if judgement.next_step else ""
-            lines[f"{answer.mechanism}: {judgement.verdict}: {judgement.reason}{step}"] = None
-    return list(lines)
+            step = f". Next: {judgement.next_step}." if judgement.next_step else "."
+            line = f"* {answer.mechanism}: {judgement.verdict}: {judgement.reason}{step}"
+            lines[line] = judgement.verdict
+    return [Text(line, VERDICT_STYLE[verdict]) for line, verdict in lines.items()]
 
 
 def _conditions(plan: Plan) -> str:
@@ -170,31 +172,46 @@ def _answer_json(answer: Answer) -> dict[str, Any]:
     }
 
 
-def validation_text(comparisons: Sequence[Comparison]) -> RenderableType:
+def validation_text(
+    comparisons: Sequence[Comparison], ascii_only: bool = False
+) -> RenderableType:
     """Measured against simulated counts, the sum of it first."""
-    wrong = [c for c in comparisons if not c.agrees]
     blocks = sum(len(c.measured) for c in comparisons)
+    missed = sum(_misses(c) for c in comparisons)
     headline = (
-        f"{blocks - sum(_misses(c) for c in comparisons)} of {blocks} measured counts are "
-        f"reproduced within {TOLERANCE_GUESTS} guest"
+        f"{blocks - missed} of {blocks} measured counts are reproduced within "
+        f"{TOLERANCE_GUESTS} guest"
     )
-    table = Table(title="Guests without swap, sequential launch", title_justify="left")
-    for name in ("cell", "mechanism", "blocks", "measured", "simulated", "largest miss"):
-        table.add_column(name)
-    for c in comparisons:
-        table.add_row(
-            c.cell,
-            c.mechanism,
-            str(len(c.measured)),
-            _counts(c.measured),
-            _counts(c.predicted),
-            Text(str(c.worst_miss), style="green" if c.agrees else "red"),
+    rows = tuple(
+        Row(
+            f"{c.cell} {c.mechanism}",
+            (
+                Cell(str(len(c.measured))),
+                Cell(_counts(c.measured)),
+                Cell(_counts(c.predicted)),
+                Cell(
+                    str(c.worst_miss),
+                    Verdict.SOUND if c.agrees else Verdict.NOT_TO_BE_TRUSTED,
+                ),
+            ),
         )
+        for c in comparisons
+    )
+    data = ReportTable(
+        "Guests without swap, started one after the other",
+        ("blocks", "measured", "simulated", "largest miss"),
+        rows,
+    )
     how = "Each block is simulated from the footprints of the other blocks of its cell."
     if not all(c.held_out for c in comparisons):
         how += " Where there is one block only, from its own: run at least 2 blocks."
-    style = "bold red" if wrong else "bold"
-    return Group(Text(headline, style=style), table, Text(how, style="dim"))
+    style = VERDICT_STYLE[Verdict.NOT_TO_BE_TRUSTED] if missed else "report.answer"
+    return Group(
+        Text(headline, style),
+        heading_line(data.heading),
+        table(data, ascii_only),
+        Text(how, "report.dim"),
+    )
 
 
 def _misses(comparison: Comparison) -> int:

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""hintfleet export RESULTS"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from hintfleet.export_csv import write_csv
+from hintfleet.records import Damage, DamagedError, Study, UnusableError, load_study
+from hintfleet.store import StoreWriter, is_store
+
+DESCRIPTION = (
+    "The runs of a study as tables: Parquet for DuckDB, Polars, Dask or Spark and for reports on "
+    "whole fleets, CSV for everything else. Parquet is added to: export as often as you like and "
+    "as many studies as you like into the same folder."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("results", type=Path, metavar="RESULTS", help="results/<study>")
+    parser.add_argument("--format", choices=("parquet", "csv"), default="parquet")
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="the store, or a folder of CSVs"
+    )
+    parser.add_argument(
+        "--without-samples", action="store_true", help="runs only, not memory over time"
+    )
+
+
+def main(options: argparse.Namespace) -> int:
+    """Exports; damaged records and samples are named, the rest is written."""
+    study = load_study(options.results)
+    damages = list(study.damages)
+    if options.format == "parquet":
+        added = _to_parquet(study, options, damages)
+        known = len(study.runs) - added
+        print(f"{added} runs added to {options.output}, {known} were there already")
+    else:
+        if is_store(options.output):
+            raise UnusableError(f"{options.output} is a Parquet store; name another folder for CSV")
+        files = write_csv(study, options.output, not options.without_samples, damages)
+        print(f"{len(study.runs)} runs written to {', '.join(str(file) for file in files)}")
+    for damage in damages:
+        print(f"hintfleet: left out: {damage}", file=sys.stderr)
+    return 0
+
+
+def _to_parquet(study: Study, options: argparse.Namespace, damages: list[Damage]) -> int:
+    with StoreWriter(options.output, study.name) as writer:
+        for run in study.runs:
+            try:
+                writer.add(run, not options.without_samples)
+            except DamagedError as error:
+                damages.append(error.damage)
+                writer.add(run, with_samples=False)
+        return writer.close()
