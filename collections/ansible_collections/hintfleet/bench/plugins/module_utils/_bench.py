@@ -9,7 +9,11 @@ from typing import Any
 from ansible_collections.hintfleet.bench.plugins.module_utils._cgroup import CellCgroup
 from ansible_collections.hintfleet.bench.plugins.module_utils._channel import new_loop
 from ansible_collections.hintfleet.bench.plugins.module_utils._errors import GuestError
-from ansible_collections.hintfleet.bench.plugins.module_utils._guest import Guest, quit_all
+from ansible_collections.hintfleet.bench.plugins.module_utils._guest import (
+    Guest,
+    quit_all,
+    wrong_kernel,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils._qemu import Machine
 from ansible_collections.hintfleet.bench.plugins.module_utils._sampler import Sampler
 
@@ -62,11 +66,7 @@ class Bench:
         guest.boot(min(self.parameters["boot_deadline_seconds"], self.seconds_left()))
         release = guest.facts.kernel_release if guest.facts else ""
         if release != self._kernel_release:
-            raise GuestError(
-                "stopped",
-                f"Guest {guest.name} runs kernel {release or 'unknown'} and not "
-                f"{self._kernel_release} as built; deliver the kernel again (role guest_kernel).",
-            )
+            raise GuestError("stopped", wrong_kernel(guest.name, release, self._kernel_release))
 
     def end_guests(self, *, kindly: bool = True) -> None:
         """End all guests, whatever state they are in."""

@@ -9,11 +9,15 @@ class BenchError(Exception):
 
 
 class GuestError(BenchError):
-    """A guest failed. `end` is what the record says about it (see guests.end in the schema)."""
+    """A guest failed. `end` is what the record says about it (see guests.end in the schema).
 
-    def __init__(self, end: str, sentence: str) -> None:
+    `cause` is the part of the sentence that says what happened.
+    """
+
+    def __init__(self, end: str, sentence: str, cause: str = "") -> None:
         super().__init__(sentence)
         self.end = end
+        self.cause = cause or sentence
 
 
 class StopRequest(KeyboardInterrupt):

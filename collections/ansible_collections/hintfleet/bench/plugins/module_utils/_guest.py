@@ -186,14 +186,17 @@ class Guest:
         said = self.qemu.last_words()
         return f"its QEMU {how}" + (f" saying {said!r}" if said else "")
 
-    def _failure(self, end: str, why: str) -> GuestError:
+    def _failure(self, end: str, cause: str) -> GuestError:
         self._end = end
         shown = [line.strip() for line in self.console_text().splitlines() if line.strip()][-3:]
         last = " / ".join(shown)[-300:] or "nothing"
+        remedy = "see its console log"
+        if self.qemu.is_alive():
+            remedy += ", and give it more time (a deadline) or more memory"
         return GuestError(
             end,
-            f"Guest {self.name} failed: {why}; the last on its console is: {last}; see its console "
-            "log, and give it more time (boot_deadline_seconds, deadline_seconds) or memory.",
+            f"Guest {self.name} failed: {cause}; the last on its console is: {last}; {remedy}.",
+            cause,
         )
 
     def start(self, command: list[str]) -> int:
@@ -288,6 +291,14 @@ class Guest:
             "end": self._end,
             "warnings": console_warnings(self.console_text()),
         }
+
+
+def wrong_kernel(guest: str, runs: str, wanted: str) -> str:
+    """What to say about a guest that does not run the kernel that was built for it."""
+    return (
+        f"Guest {guest} runs kernel {runs or 'unknown'} and not {wanted} as its manifest says; "
+        "build and deliver the kernel again (role guest_kernel)."
+    )
 
 
 def quit_all(guests: list[Guest], step: Callable[[Guest], None] = Guest.quit) -> None:

@@ -17,12 +17,17 @@ from ansible_collections.hintfleet.bench.plugins.module_utils._facts import (
     node_ids,
     node_memory_mib,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils._proof import BALLAST_MIB
 from ansible_collections.hintfleet.bench.plugins.module_utils._qemu import check_version
 from ansible_collections.hintfleet.bench.plugins.module_utils._workloads import WORKLOADS
 
 MANIFEST_KEYS = {
     "guest_kernel": ("key", "release", "sha256", "debug_options"),
     "guest_image": ("key", "sha256"),
+}
+ARTIFACT = {
+    "path": {"type": "path", "required": True},
+    "manifest": {"type": "dict", "required": True},
 }
 DISK_MIB = 64  # what a run's samples and logs may take
 MIB = 2**20
@@ -45,7 +50,7 @@ def check_request(request: dict[str, Any]) -> None:
     if os.geteuid() != 0:
         raise BenchError("A run makes cgroups and starts QEMU as another user; become root.")
     check_version()
-    _check_user(request["user"])
+    check_user(request["user"])
     _check_cell(request["cell"])
     _check_sizes(request)
     for name in MANIFEST_KEYS:
@@ -60,7 +65,8 @@ def check_request(request: dict[str, Any]) -> None:
         )
 
 
-def _check_user(user: str) -> None:
+def check_user(user: str) -> None:
+    """QEMU must not run as root; raises BenchError."""
     try:
         pwd.getpwnam(user)
     except KeyError:
@@ -101,10 +107,10 @@ def _check_sizes(request: dict[str, Any]) -> None:
             f"A guest of {parameters['guest_memory_mib']} MiB is larger than cell {cell['name']} "
             f"with {cell['memory_mib']:g} MiB; lower guest_memory_mib or raise the cell's memory."
         )
-    if parameters["proof_mib"] >= parameters["guest_memory_mib"]:
+    if parameters["proof_mib"] + BALLAST_MIB >= parameters["guest_memory_mib"]:
         raise BenchError(
-            f"proof_mib is {parameters['proof_mib']} and guest_memory_mib only "
-            f"{parameters['guest_memory_mib']}; the guest needs some memory for itself."
+            f"proof_mib is {parameters['proof_mib']}, with {BALLAST_MIB} MiB of ballast, and "
+            f"guest_memory_mib only {parameters['guest_memory_mib']}; lower proof_mib."
         )
     sentence = WORKLOADS[request["workload"]].check(parameters, cell)
     if sentence:

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pwd
 import re
+import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,8 +134,26 @@ def check_version() -> str:
     return text
 
 
+@contextlib.contextmanager
+def sockets_folder(folder: Path, user: str) -> Iterator[Path]:
+    """A folder, and the one above it, that only `user` and root can look into; removed at the end.
+
+    What somebody else left in it, having been killed, goes first.
+    """
+    owner = pwd.getpwnam(user)
+    shutil.rmtree(folder, ignore_errors=True)
+    for path in (folder.parent, folder):
+        if not path.exists():
+            path.mkdir(mode=0o700)
+            os.chown(path, owner.pw_uid, owner.pw_gid)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 class Qemu:
-    """A running QEMU. It dies with the process that started it."""
+    """A running QEMU. It dies with the thread that started it."""
 
     def __init__(self, machine: Machine, user: str, cgroup_procs: list[Path]) -> None:
         self.machine = machine

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import errno
 import os
-import pwd
-import shutil
 import time
 import traceback
 from collections.abc import Callable
@@ -29,6 +27,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils._proof import prov
 from ansible_collections.hintfleet.bench.plugins.module_utils._qemu import (
     Machine,
     check_version,
+    sockets_folder,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils._record import new_record, utc
 from ansible_collections.hintfleet.bench.plugins.module_utils._sampler import Sampler
@@ -107,30 +106,18 @@ class _Run:
         record["started"] = utc(began)
         host_log = HostLog()
         try:
-            self._tidy()  # what a runner that was killed has left in this cell
-            self._make_sockets_folder()
-            facts = host_facts()
-            record["provenance"]["host"] = facts
+            self.cgroup.remove()  # what a runner that was killed has left in this cell
+            record["provenance"]["host"] = host_facts()
             record["provenance"]["qemu"]["version"] = check_version()
-            self._phase(PROOF_SAMPLES, "proof_samples", self._prove)
-            self._phase(SAMPLES, "samples", self._measure)
+            with sockets_folder(self.sockets, self.request["user"]):
+                self._phase(PROOF_SAMPLES, "proof_samples", self._prove)
+                self._phase(SAMPLES, "samples", self._measure)
         finally:
-            self._tidy()
+            self.cgroup.remove()
             host_log.write(self.folder / HOST_LOG)
             record["files"]["host_log"] = HOST_LOG
             record["finished"] = utc(time.time())
             record["duration_seconds"] = round(time.monotonic() - self.started, 3)
-
-    def _tidy(self) -> None:
-        self.cgroup.remove()
-        shutil.rmtree(self.sockets, ignore_errors=True)
-
-    def _make_sockets_folder(self) -> None:
-        user = pwd.getpwnam(self.request["user"])
-        for folder in (self.sockets.parent, self.sockets):
-            if not folder.exists():
-                folder.mkdir(mode=0o700)
-                os.chown(folder, user.pw_uid, user.pw_gid)
 
     def _phase(self, samples: str, entry: str, work: Callable[[Bench], None]) -> None:
         """Work in a cell that nobody has used before, and leave none of its guests."""

@@ -280,6 +280,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils._errors import Ben
 from ansible_collections.hintfleet.bench.plugins.module_utils._facts import node_cpus
 from ansible_collections.hintfleet.bench.plugins.module_utils._mechanisms import MECHANISMS
 from ansible_collections.hintfleet.bench.plugins.module_utils._preflight import (
+    ARTIFACT,
     check_request,
     relevant_parameters,
 )
@@ -291,10 +292,6 @@ from ansible_collections.hintfleet.bench.plugins.module_utils._record import (
 from ansible_collections.hintfleet.bench.plugins.module_utils._runner import perform
 from ansible_collections.hintfleet.bench.plugins.module_utils._workloads import WORKLOADS
 
-ARTIFACT = {
-    "path": {"type": "path", "required": True},
-    "manifest": {"type": "dict", "required": True},
-}
 PARAMETERS = {
     "guest_memory_mib": {"type": "int", "required": True},
     "guest_vcpus": {"type": "int", "required": True},

@@ -1,0 +1,227 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-2.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: accelerator_info
+short_description: Find out how guests run on a host, by booting one
+version_added: 0.1.0
+description:
+  - Boots a guest and waits for its agent. Nothing is left of it but its console log.
+  - Fails if no guest comes up, with the last lines of its console.
+attributes:
+  check_mode:
+    description: Nothing on the host is changed in any mode.
+    support: full
+  diff_mode:
+    description: There is nothing to compare.
+    support: none
+  idempotent:
+    description: Nothing is changed.
+    support: full
+options:
+  accelerator:
+    description:
+      - V(auto) is KVM if a guest under it answers before, or soon after, one that is emulated; else
+        emulation (V(tcg)).
+    type: str
+    choices: [auto, kvm, tcg]
+    default: auto
+  guest_kernel:
+    description: The kernel that guests boot, and that this one must prove to run.
+    type: dict
+    required: true
+    suboptions: &artifact
+      path:
+        description: Where it lies on the host.
+        type: path
+        required: true
+      manifest:
+        description: What it is, by whom it was built; its C(sha256) is verified.
+        type: dict
+        required: true
+  guest_image:
+    description: The initramfs that guests boot.
+    type: dict
+    required: true
+    suboptions: *artifact
+  guest_memory_mib:
+    description: Memory of the guest.
+    type: int
+    default: 256
+  tb_size_mib:
+    description: QEMU's translation buffer, with V(tcg).
+    type: int
+    default: 12
+  deadline_seconds:
+    description: When the guest's agent must have answered.
+    type: float
+    default: 120
+  user:
+    description: Unprivileged user that QEMU runs as.
+    type: str
+    default: hintfleet
+  state_dir:
+    description: Folder on the host whose C(probe/) keeps the console of the last such guest.
+    type: path
+    default: /var/lib/hintfleet
+  runtime_dir:
+    description: Folder on the host for sockets.
+    type: path
+    default: /run/hintfleet
+requirements:
+  - qemu.qmp
+  - QEMU 5.1 or later
+author:
+  - hintfleet contributors (@hintfleet)
+"""
+
+EXAMPLES = r"""
+- name: See how guests run here
+  hintfleet.bench.accelerator_info:
+    guest_kernel: {path: /var/lib/hintfleet/kernels/k/bzImage, manifest: "{{ kernel }}"}
+    guest_image: {path: /var/lib/hintfleet/images/i/initramfs.img, manifest: "{{ image }}"}
+  register: accelerator_info
+"""
+
+RETURN = r"""
+accelerator:
+  description: How guests run on this host.
+  returned: success
+  type: str
+  sample: tcg
+reason:
+  description: Why, as a sentence.
+  returned: success
+  type: str
+  sample: "Guests are emulated: a guest under KVM had not answered after 12 s; emulated it took 3.9 s."
+boot_seconds:
+  description: From the start of QEMU to the agent's first answer.
+  returned: success
+  type: float
+  sample: 3.9
+kernel_release:
+  description: What the guest's kernel calls itself.
+  returned: success
+  type: str
+  sample: 6.1.153-hintfleet-0123456789ab
+qemu_version:
+  description: QEMU on the host.
+  returned: success
+  type: str
+  sample: 7.2.22
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.hintfleet.bench.plugins.module_utils._accelerator import Booted, decide
+from ansible_collections.hintfleet.bench.plugins.module_utils._channel import (
+    QMP_IMPORT_ERROR,
+    new_loop,
+)
+from ansible_collections.hintfleet.bench.plugins.module_utils._errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils._guest import Guest, wrong_kernel
+from ansible_collections.hintfleet.bench.plugins.module_utils._preflight import (
+    ARTIFACT,
+    MANIFEST_KEYS,
+    check_artifact,
+    check_user,
+)
+from ansible_collections.hintfleet.bench.plugins.module_utils._qemu import (
+    Machine,
+    check_version,
+    sockets_folder,
+)
+
+
+class _Prober:
+    """Boots guests that are of no further use."""
+
+    def __init__(self, params: dict[str, Any], logs: Path, sockets: Path) -> None:
+        self._params = params
+        self._logs = logs
+        self._sockets = sockets
+        self._guests: list[Guest] = []
+
+    def boot(self, accelerator: str, deadline: float) -> Booted:
+        params = self._params
+        machine = Machine(
+            name=f"probe-{accelerator}",
+            sockets=self._sockets,
+            logs=self._logs,
+            memory_mib=params["guest_memory_mib"],
+            vcpus=1,
+            accelerator=accelerator,
+            mechanism="none",
+            kernel=Path(params["guest_kernel"]["path"]),
+            initramfs=Path(params["guest_image"]["path"]),
+            tb_size_mib=params["tb_size_mib"],
+        )
+        loop = new_loop()
+        guest = Guest(machine, params["user"], [], 0, loop)
+        self._guests.append(guest)
+        try:
+            guest.boot(deadline)
+            release = guest.facts.kernel_release if guest.facts else ""
+            return Booted(guest.boot_seconds or 0.0, release)
+        finally:
+            guest.kill()
+            loop.close()
+
+    def stop(self) -> None:
+        """Those that still boot see their QEMU end, and give up."""
+        for guest in self._guests:
+            guest.qemu.kill()
+
+
+def _probe(params: dict[str, Any]) -> dict[str, Any]:
+    version = check_version()
+    check_user(params["user"])
+    for name in MANIFEST_KEYS:
+        check_artifact(name, params[name])
+    logs = Path(params["state_dir"]) / "probe"
+    logs.mkdir(parents=True, exist_ok=True)
+    with sockets_folder(Path(params["runtime_dir"]) / "probe", params["user"]) as sockets:
+        prober = _Prober(params, logs, sockets)
+        found = decide(
+            params["accelerator"], params["deadline_seconds"], prober.boot, prober.stop
+        )
+    release = params["guest_kernel"]["manifest"]["release"]
+    if found.guest.kernel_release != release:
+        raise BenchError(wrong_kernel("probe", found.guest.kernel_release, release))
+    return {
+        "accelerator": found.accelerator,
+        "reason": found.reason,
+        "boot_seconds": round(found.guest.seconds, 3),
+        "kernel_release": found.guest.kernel_release,
+        "qemu_version": version,
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "accelerator": {"type": "str", "choices": ["auto", "kvm", "tcg"], "default": "auto"},
+            "guest_kernel": {"type": "dict", "required": True, "options": ARTIFACT},
+            "guest_image": {"type": "dict", "required": True, "options": ARTIFACT},
+            "guest_memory_mib": {"type": "int", "default": 256},
+            "tb_size_mib": {"type": "int", "default": 12},
+            "deadline_seconds": {"type": "float", "default": 120},
+            "user": {"type": "str", "default": "hintfleet"},
+            "state_dir": {"type": "path", "default": "/var/lib/hintfleet"},
+            "runtime_dir": {"type": "path", "default": "/run/hintfleet"},
+        },
+        supports_check_mode=True,
+    )
+    if QMP_IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("qemu.qmp"), exception=QMP_IMPORT_ERROR)
+    try:
+        module.exit_json(changed=False, **_probe(module.params))
+    except BenchError as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-2.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: study_plan
+short_description: Plan the runs of a study, and say which are still to be done
+version_added: 0.1.0
+description:
+  - Runs on the controller. Writes C(study.json) into the study's folder, with every run and its
+    place. The order of the mechanisms is random for each cell and block, and recorded.
+  - A plan that is there is kept. Blocks and cells may be added to it; if anything else differs the
+    module fails and says what.
+attributes:
+  check_mode:
+    description: Returns the plan without writing it.
+    support: full
+  diff_mode:
+    description: There is nothing to compare.
+    support: none
+  idempotent:
+    description: The same call changes nothing.
+    support: full
+options:
+  results_dir:
+    description: Folder of the study on the controller, C(results/<study>).
+    type: path
+    required: true
+  study:
+    description: Name of the study.
+    type: str
+    required: true
+  cells:
+    description: Where runs happen; each has a name that is unique in the study, and a host.
+    type: list
+    elements: dict
+    required: true
+  blocks:
+    description: How often every mechanism runs.
+    type: int
+    required: true
+  mechanisms:
+    description: Mechanisms to compare.
+    type: list
+    elements: str
+    choices: [none, page_hinting, free_page_reporting]
+    required: true
+  workloads:
+    description: What is measured under each mechanism, in this order.
+    type: list
+    elements: str
+    choices: [consolidation, memhog, page_fault]
+    required: true
+  parameters:
+    description: What each workload is asked to do, by the workload's name.
+    type: dict
+    required: true
+  seed:
+    description: Seed of the random order.
+    type: int
+    default: 0
+author:
+  - hintfleet contributors (@hintfleet)
+"""
+
+EXAMPLES = r"""
+- name: Plan the study
+  hintfleet.bench.study_plan:
+    results_dir: results/first
+    study: first
+    cells: [{name: box-node0, host: box, node: 0, memory_mib: 960, swap_mib: 256}]
+    blocks: 3
+    mechanisms: [none, free_page_reporting]
+    workloads: [consolidation]
+    parameters: {consolidation: {guest_memory_mib: 320, allocation_mib: 256}}
+  delegate_to: localhost
+  run_once: true
+  register: plan
+"""
+
+RETURN = r"""
+study_id:
+  description: Tells this study from another of the same name; for O(hintfleet.bench.run#module:study_id).
+  returned: success
+  type: str
+  sample: 3f2a5c1e9b7d4860
+runs:
+  description: Every run in the order to do them, with RV(runs[].status) V(done) or V(pending).
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - run_id: box-node0.b1.none.consolidation
+      cell: box-node0
+      host: box
+      block: 1
+      order: 1
+      mechanism: none
+      workload: consolidation
+      status: pending
+done:
+  description: How many of the runs have finished.
+  returned: success
+  type: int
+  sample: 0
+"""
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hintfleet.bench.plugins.module_utils._errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils._mechanisms import MECHANISMS
+from ansible_collections.hintfleet.bench.plugins.module_utils._plan import (
+    SCHEMA,
+    merge,
+    read_plan,
+    with_status,
+    write_plan,
+)
+from ansible_collections.hintfleet.bench.plugins.module_utils._workloads import WORKLOADS
+
+NAMES = ("study", "cells", "blocks", "mechanisms", "workloads", "parameters", "seed")
+
+
+def _plan(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    folder = Path(params["results_dir"])
+    kept = read_plan(folder)
+    asked = {"schema": SCHEMA, "study_id": secrets.token_hex(8)}
+    plan = merge(kept, {**asked, **{name: params[name] for name in NAMES}})
+    if plan != kept and not check_mode:
+        write_plan(folder, plan)
+    runs = with_status(folder, [run for run in plan["runs"] if run["block"] <= params["blocks"]])
+    return {
+        "changed": plan != kept,
+        "study_id": plan["study_id"],
+        "runs": runs,
+        "done": sum(run["status"] == "done" for run in runs),
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "results_dir": {"type": "path", "required": True},
+            "study": {"type": "str", "required": True},
+            "cells": {"type": "list", "elements": "dict", "required": True},
+            "blocks": {"type": "int", "required": True},
+            "mechanisms": {
+                "type": "list",
+                "elements": "str",
+                "choices": list(MECHANISMS),
+                "required": True,
+            },
+            "workloads": {
+                "type": "list",
+                "elements": "str",
+                "choices": list(WORKLOADS),
+                "required": True,
+            },
+            "parameters": {"type": "dict", "required": True},
+            "seed": {"type": "int", "default": 0},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(**_plan(module.params, module.check_mode))
+    except BenchError as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()
