@@ -6,7 +6,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hintfleet.records import load_study
+from hintfleet.report import Report, build_report
 from synthetic import Builder
+
+
+@pytest.fixture(scope="session")
+def laptop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a study of three blocks, for tests that only read it."""
+    return Builder(tmp_path_factory.mktemp("results")).write()
+
+
+@pytest.fixture(scope="session")
+def laptop_report(laptop: Path) -> Report:
+    """Its report."""
+    return build_report(load_study(laptop))
 
 
 @pytest.fixture

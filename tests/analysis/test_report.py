@@ -27,20 +27,17 @@ def report_of(builder: Builder) -> Report:
     return build_report(load_study(builder.folder))
 
 
-def test_the_answer_names_gain_and_cost(builder: Builder) -> None:
-    builder.write()
-    report = report_of(builder)
-    assert report.answer.startswith(
+def test_the_answer_names_gain_and_cost(laptop_report: Report) -> None:
+    assert laptop_report.answer.startswith(
         "5 more guests fit with free_page_reporting and page_hinting: 7 instead of 2"
     )
-    assert "memhog in guest 3" in report.answer
-    assert "page faults a second" in report.answer
-    assert report.verdict == Verdict.SOUND
+    assert "memhog in guest 3" in laptop_report.answer
+    assert "page faults a second" in laptop_report.answer
+    assert laptop_report.verdict == Verdict.SOUND
 
 
-def test_json_has_what_programs_rely_on(builder: Builder) -> None:
-    builder.write()
-    document = json.loads(json_report.render(report_of(builder)))
+def test_json_has_what_programs_rely_on(laptop_report: Report) -> None:
+    document = json.loads(json_report.render(laptop_report))
     assert document["schema"] == "hintfleet.report/1"
     density = document["density"]["page_hinting"]
     assert density["guests_without_swap"] == [7, 7, 7]
@@ -59,9 +56,8 @@ def test_json_has_what_programs_rely_on(builder: Builder) -> None:
                 assert {"unit", "n", "verdict", "reason", "next_step", "interval"} <= set(figure)
 
 
-def test_three_blocks_say_what_they_cannot(builder: Builder) -> None:
-    builder.write()
-    figure = report_of(builder).density["page_hinting"].figures["reliable_guests"]
+def test_three_blocks_say_what_they_cannot(laptop_report: Report) -> None:
+    figure = laptop_report.density["page_hinting"].figures["reliable_guests"]
     assert figure.verdict == Verdict.UNSETTLED
     assert "37 %" in figure.judgement.reason
     assert "59 blocks" in figure.judgement.next_step
@@ -284,34 +280,30 @@ def test_errors_are_one_sentence_on_stderr(
 
 
 def test_output_that_cannot_be_written_is_an_error(
-    builder: Builder, capsys: pytest.CaptureFixture[str]
+    laptop: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    builder.write()
-    target = str(builder.root / "absent" / "report.json")
-    assert main(["report", str(builder.folder), "--format", "json", "--output", target]) == 1
+    target = str(laptop / "absent" / "report.json")
+    assert main(["report", str(laptop), "--format", "json", "--output", target]) == 1
     assert "cannot be written" in capsys.readouterr().err
 
 
-def test_the_summary_fits_one_screen(builder: Builder) -> None:
-    builder.write()
-    lines = console.as_text(terminal.summary(report_of(builder)), 80).rstrip("\n").split("\n")
+def test_the_summary_fits_one_screen(laptop_report: Report) -> None:
+    lines = console.as_text(terminal.summary(laptop_report), 80).rstrip("\n").split("\n")
     assert len(lines) <= 24
     assert max(map(len, lines)) <= 80
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 160])
-def test_no_line_is_wider_than_asked(builder: Builder, width: int) -> None:
-    builder.write()
-    text = console.as_text(terminal.render(report_of(builder), width, detail=True), width)
+def test_no_line_is_wider_than_asked(laptop_report: Report, width: int) -> None:
+    text = console.as_text(terminal.render(laptop_report, width, detail=True), width)
     assert max(map(len, text.split("\n"))) <= width
 
 
-def test_ascii_is_ascii(builder: Builder, capsys: pytest.CaptureFixture[str]) -> None:
-    builder.write()
-    assert main(["report", str(builder.folder), "--ascii", "--width", "80", "--detail"]) == 0
+def test_ascii_is_ascii(laptop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(laptop), "--ascii", "--width", "80", "--detail"]) == 0
     out = capsys.readouterr().out
     assert out.isascii()
     assert "\x1b" not in out
-    main(["report", str(builder.folder), "--width", "80", "--detail"])
+    main(["report", str(laptop), "--width", "80", "--detail"])
     marks = capsys.readouterr().out.count("?")
     assert out.count("?") == marks, "every character has an ASCII stand-in"

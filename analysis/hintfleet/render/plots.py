@@ -77,6 +77,7 @@ def _density(report: Report) -> Plot | None:
         axes.set_xticks(range(len(names)), names)
         axes.set_xlim(-0.5, len(names) - 0.5)
         axes.set_ylim(bottom=0)
+        axes.margins(y=0.1)
         axes.yaxis.get_major_locator().set_params(integer=True)
         axes.set_ylabel("guests without swap")
 

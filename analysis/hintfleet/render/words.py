@@ -115,7 +115,7 @@ def title(report: Report) -> str:
 def verdict_words(report: Report) -> tuple[str, str]:
     """The verdict in words, and the next step ("" if there is none)."""
     about = {
-        Verdict.SOUND: "sound in what decides; figures marked ? are not settled",
+        Verdict.SOUND: "sound in what decides; some other figures are not settled",
         Verdict.UNSETTLED: "unsettled",
         Verdict.NOT_TO_BE_TRUSTED: "not to be trusted",
     }

@@ -253,15 +253,15 @@ def page_fault(truth: Truth, noisy: Any, random: np.random.Generator) -> dict[st
 
 
 def samples_csv(record: dict[str, Any]) -> str:
-    """A curve that ends where the record says it ended; ten samples a second."""
+    """A curve that ends where the record says it ended; two samples a second."""
     result = record["result"] or {}
     swap_end = result.get("swap_end_mib", 0.0)
     seconds = min(record["duration_seconds"], 10.0 + 4.0 * len(result.get("steps", [])))
     lines = ["seconds,guest,resident_mib,swap_mib"]
-    count = int(seconds * 10)
+    count = int(seconds * 2)
     for index in range(count):
         share = index / max(count - 1, 1)
         swap = max(share - 0.8, 0.0) * 5.0 * swap_end
-        lines.append(f"{index / 10:.1f},0,{900.0 * share:.1f},{swap:.1f}")
-        lines.append(f"{index / 10:.1f},1,{300.0 * share:.1f},0.0")
+        lines.append(f"{index / 2:.1f},0,{900.0 * share:.1f},{swap:.1f}")
+        lines.append(f"{index / 2:.1f},1,{300.0 * share:.1f},0.0")
     return "\n".join(lines) + "\n"
