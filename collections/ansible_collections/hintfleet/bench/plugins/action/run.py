@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-
 from ansible_collections.hintfleet.bench.plugins.module_utils._record import (
     RECORD,
     is_finished,

@@ -94,8 +94,8 @@ class CellCgroup:
         for name, value in limits.items():
             if not (self.memory / name).exists():
                 raise BenchError(
-                    f"The kernel of this host offers no {name}, so the swap of cell {self.cell} can "
-                    "be neither limited nor measured; boot it with swapaccount=1."
+                    f"The kernel of this host offers no {name}, so the swap of cell {self.cell} "
+                    "can be neither limited nor measured; boot it with swapaccount=1."
                 )
             (self.memory / name).write_text(str(value))
 

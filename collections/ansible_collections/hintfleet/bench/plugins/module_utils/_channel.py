@@ -24,7 +24,7 @@ class ChannelError(Exception):
     """The other side closed the channel or refused the question."""
 
 
-class Silence(ChannelError):
+class SilenceError(ChannelError):
     """No answer before the deadline."""
 
 
@@ -53,7 +53,7 @@ class Channel:
         self._wait(self._client.connect(str(self._path)), seconds)
 
     def call(self, command: str, arguments: dict[str, Any] | None = None, *, seconds: float) -> Any:
-        """The answer to `command`; raises Silence or ChannelError."""
+        """The answer to `command`; raises SilenceError or ChannelError."""
         return self._wait(self._client.execute(command, arguments), seconds)
 
     def close(self) -> None:
@@ -65,7 +65,7 @@ class Channel:
     def _wait(self, action: Any, seconds: float) -> Any:
         try:
             return self._loop.run_until_complete(asyncio.wait_for(action, seconds))
-        except asyncio.TimeoutError:
-            raise Silence(f"no answer within {seconds:g} s") from None
+        except TimeoutError:
+            raise SilenceError(f"no answer within {seconds:g} s") from None
         except (QMPError, EOFError, OSError) as error:
             raise ChannelError(str(error)) from error

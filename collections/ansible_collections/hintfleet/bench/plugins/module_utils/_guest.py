@@ -16,7 +16,7 @@ from typing import Any
 from ansible_collections.hintfleet.bench.plugins.module_utils._channel import (
     Channel,
     ChannelError,
-    Silence,
+    SilenceError,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils._errors import GuestError
 from ansible_collections.hintfleet.bench.plugins.module_utils._memory import (
@@ -168,7 +168,7 @@ class Guest:
             raise self._failure("never_up", "it has not been booted")
         try:
             return self._agent.call(command, arguments, seconds=seconds)
-        except Silence:
+        except SilenceError:
             end = "deadline" if self.boot_seconds else "never_up"
             raise self._failure(
                 end, f"its agent did not answer {command} within {seconds:.0f} s"

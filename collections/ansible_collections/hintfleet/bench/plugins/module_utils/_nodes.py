@@ -77,6 +77,26 @@ def disk_free_mib(path: Path) -> int:
     return shutil.disk_usage(path).free // 2**20
 
 
+def packages_missing(names: list[str]) -> list[str]:
+    """Those of the Debian packages that are not installed."""
+    if not names:
+        return []
+    done = subprocess.run(
+        ["dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Package}\n", *names],
+        capture_output=True,
+        text=True,
+        check=False,  # dpkg-query fails where it does not know a package, which is an answer
+    )
+    installed = parse_installed(done.stdout)
+    return [name for name in names if name not in installed]
+
+
+def parse_installed(text: str) -> set[str]:
+    """Packages whose state is `ii`, wanted and installed, from lines of state and name."""
+    lines = (line.split() for line in text.splitlines())
+    return {fields[-1] for fields in lines if len(fields) == 2 and fields[0] == "ii"}
+
+
 def qemu_offered() -> str | None:
     """Version of QEMU that apt would install, as in `7.2`; None if it knows none."""
     if shutil.which("apt-cache") is None:

@@ -23,7 +23,7 @@ FIXED = ("seed", "mechanisms", "workloads", "parameters")
 
 
 def mechanism_order(seed: int, cell: str, block: int, mechanisms: list[str]) -> list[str]:
-    """A random order that depends on nothing else, so that adding cells or blocks moves no other."""
+    """A random order that depends on nothing else: added cells or blocks move no other."""
     digest = hashlib.sha256(f"{seed}/{cell}/{block}".encode()).digest()
     shuffled = list(mechanisms)
     random.Random(digest).shuffle(shuffled)  # noqa: S311 - an order, no secret
@@ -64,9 +64,7 @@ def merge(kept: dict[str, Any] | None, asked: dict[str, Any]) -> dict[str, Any]:
     cells = {cell["name"]: cell for cell in kept["cells"]}
     for cell in asked["cells"]:
         if cell["name"] in cells:
-            differences.append(
-                _difference(f"cell {cell['name']}", cells[cell["name"]], cell)
-            )
+            differences.append(_difference(f"cell {cell['name']}", cells[cell["name"]], cell))
         cells.setdefault(cell["name"], cell)
     found = "; ".join(filter(None, differences))
     if found:

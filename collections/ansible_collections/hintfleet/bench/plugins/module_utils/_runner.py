@@ -69,17 +69,21 @@ def perform(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         ):
             _Run(request, folder, record).carry_out()
     except StopRequest:
-        outcome = "aborted", (
-            f"Run {request['run_id']} was asked to stop; start the study again to repeat it."
+        outcome = (
+            "aborted",
+            (f"Run {request['run_id']} was asked to stop; start the study again to repeat it."),
         )
     except BenchError as error:
         outcome = "failed", str(error)
     except Exception as error:
         traceback.print_exc()
         last = traceback.extract_tb(error.__traceback__)[-1]
-        outcome = "failed", (
-            f"Run {request['run_id']} met an error of hintfleet itself ({type(error).__name__}: "
-            f"{error}, in {last.name}); see runner.log in {folder} on the host, and report it."
+        outcome = (
+            "failed",
+            (
+                f"Run {request['run_id']} met an error of hintfleet itself ({type(error).__name__}: "
+                f"{error}, in {last.name}); see runner.log in {folder} on the host, and report it."
+            ),
         )
     else:
         outcome = "finished", None
@@ -157,9 +161,7 @@ class _Run:
             bind_node=self.cell["node"] if len(node_ids()) > 1 else None,
         )
         release = request["guest_kernel"]["manifest"]["release"]
-        return Bench(
-            machine, self.cgroup, sampler, self.cell, parameters, request["user"], release
-        )
+        return Bench(machine, self.cgroup, sampler, self.cell, parameters, request["user"], release)
 
     def _prove(self, bench: Bench) -> None:
         parameters = self.request["parameters"]

@@ -14,6 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.hintfleet.bench.plugins.module_utils._errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils._record import (
+    is_finished,
+    read_record,
+)
 
 POLL_SECONDS = 0.05
 # After SIGKILL only a process stuck in the kernel stays.
@@ -22,7 +26,7 @@ KILL_SECONDS = 10
 
 @dataclass(frozen=True)
 class Process:
-    """A process of ours and why we hold it for ours; `started` tells it from a later one."""
+    """A process of ours; `started` tells it from a later one with the same number."""
 
     pid: int
     command: str
@@ -93,33 +97,15 @@ def of_user(user_id: int) -> list[int]:
     return found
 
 
-def in_pid_files(runtime_dir: Path) -> list[int]:
-    """Processes that pid files name, if they have to do with `runtime_dir` or hintfleet.
-
-    A pid file outlives its process, and the number may by now be a stranger's.
-    """
-    found = []
-    for file in sorted(runtime_dir.glob("**/*.pid")):
-        match = re.search(r"\d+", file.read_text())
-        if match:
-            command = command_line(int(match.group()))
-            if str(runtime_dir) in command or "hintfleet" in command:
-                found.append(int(match.group()))
-    return found
-
-
-def find(folders: list[Path], runtime_dir: Path, user_id: int | None) -> list[Process]:
-    """All processes of ours, runners (who can tidy up themselves) marked."""
-    runners = set(in_pid_files(runtime_dir))
+def find(folders: list[Path], runners: list[int], user_id: int | None) -> list[Process]:
+    """All processes of ours: in the cells' cgroups, of the guests' user, and the runners."""
     users = of_user(user_id) if user_id is not None else []
-    pids = (runners | set(in_cgroups(folders)) | set(users)) - {os.getpid(), os.getppid(), 1}
+    pids = {*runners, *in_cgroups(folders), *users} - {os.getpid(), os.getppid(), 1}
     found = []
     for pid in sorted(pids):
         started = start_time(pid)
         if started is not None:
-            # A guest's QEMU has a pid file too, and is no runner.
-            runner = pid in runners and "qemu-system" not in command_line(pid)
-            found.append(Process(pid, command_line(pid), started, runner))
+            found.append(Process(pid, command_line(pid), started, pid in runners))
     return found
 
 
@@ -187,7 +173,8 @@ def remove(paths: Iterable[Path]) -> None:
             path.unlink(missing_ok=True)
 
 
-def recorded_runs(state_dir: Path) -> list[str]:
-    """Runs with a record on this host, as `<study>/<run>`."""
-    records = (state_dir / "runs").glob("*/*/record.json")
-    return sorted(str(record.parent.relative_to(state_dir / "runs")) for record in records)
+def finished_runs(state_dir: Path) -> list[str]:
+    """Runs with a finished record on this host, as `<study>/<run>`."""
+    folders = (record.parent for record in (state_dir / "runs").glob("*/*/record.json"))
+    finished = (folder for folder in folders if is_finished(read_record(folder)))
+    return sorted(str(folder.relative_to(state_dir / "runs")) for folder in finished)

@@ -66,8 +66,9 @@ def _run(bench: Bench, guest: Guest, command: list[str]) -> str:
 
 def _own_program(bench: Bench, guest: Guest, tasks: int, mode: str) -> tuple[float, float]:
     parameters = bench.parameters
+    seconds, task_mib = f"{parameters['seconds']:g}", str(parameters["task_mib"])
     command = ["/bin/hf-page-fault", "--tasks", str(tasks), "--mode", mode]
-    command += ["--seconds", f"{parameters['seconds']:g}", "--task-mib", str(parameters["task_mib"])]
+    command += ["--seconds", seconds, "--task-mib", task_mib]
     answer = json.loads(_run(bench, guest, command))
     return answer["touches_per_second"], answer["idle_percent"]
 
@@ -81,9 +82,7 @@ def _will_it_scale(bench: Bench, guest: Guest, tasks: int, mode: str) -> tuple[f
             "set program to hintfleet."
         )
     seconds = max(1, round(bench.parameters["seconds"]))
-    script = (
-        f"head -n1 /proc/stat; {program} -t {tasks} -s {seconds} || exit; head -n1 /proc/stat"
-    )
+    script = f"head -n1 /proc/stat; {program} -t {tasks} -s {seconds} || exit; head -n1 /proc/stat"
     output = _run(bench, guest, ["/bin/sh", "-c", script])
     return parse_will_it_scale(output)
 

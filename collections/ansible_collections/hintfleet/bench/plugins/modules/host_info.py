@@ -14,6 +14,19 @@ options:
     description: Folder, existing or not, whose file system is asked for free space.
     type: path
     default: /var/lib/hintfleet
+  swap_path:
+    description: Swap file or device to look for.
+    type: path
+    default: /var/lib/hintfleet/swap
+  user:
+    description: User to look for.
+    type: str
+    default: hintfleet
+  packages:
+    description: Debian packages to look for.
+    type: list
+    elements: str
+    default: []
 author:
   - hintfleet contributors (@hintfleet)
 attributes:
@@ -62,6 +75,19 @@ qemu:
   returned: always
   type: dict
   sample: {installed: "7.2.19", offered: "7.2"}
+swap_there:
+  description: Whether something lies at O(swap_path).
+  returned: always
+  type: bool
+user_exists:
+  description: Whether there is such a user.
+  returned: always
+  type: bool
+packages_missing:
+  description: Those of O(packages) that are not installed.
+  returned: always
+  type: list
+  elements: str
 settings:
   description: Kernel settings in force by name; null where this kernel lacks the setting.
   returned: always
@@ -71,6 +97,7 @@ settings:
 from dataclasses import asdict
 from os import geteuid
 from pathlib import Path
+from pwd import getpwnam
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hintfleet.bench.plugins.module_utils import (
@@ -89,10 +116,24 @@ def qemu_installed(module: AnsibleModule) -> str | None:
     return ".".join(str(part) for part in _qemu.parse_version(out))
 
 
+def user_exists(name: str) -> bool:
+    """Whether the user database has this name."""
+    try:
+        getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec={"state_dir": {"type": "path", "default": "/var/lib/hintfleet"}},
+        argument_spec={
+            "state_dir": {"type": "path", "default": "/var/lib/hintfleet"},
+            "swap_path": {"type": "path", "default": "/var/lib/hintfleet/swap"},
+            "user": {"type": "str", "default": "hintfleet"},
+            "packages": {"type": "list", "elements": "str", "default": []},
+        },
         supports_check_mode=True,
     )
     hierarchy = _hierarchy.find()
@@ -112,6 +153,9 @@ def main() -> None:
             "installed": installed,
             "offered": None if installed else _nodes.qemu_offered(),
         },
+        swap_there=Path(module.params["swap_path"]).exists(),
+        user_exists=user_exists(module.params["user"]),
+        packages_missing=_nodes.packages_missing(module.params["packages"]),
         settings=_settings.read_all(),
     )
 

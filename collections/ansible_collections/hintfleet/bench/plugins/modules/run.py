@@ -175,8 +175,8 @@ options:
     required: true
   tb_size_mib:
     description:
-      - QEMU's translation buffer for a guest, with V(tcg). It is part of the guest's footprint; below
-        12 MiB a guest boots at half the speed.
+      - QEMU's translation buffer for a guest, with V(tcg). It is part of the guest's footprint;
+        below 12 MiB a guest boots at half the speed.
     type: int
     default: 12
   guest_kernel:

@@ -80,7 +80,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 study_id:
-  description: Tells this study from another of the same name; for O(hintfleet.bench.run#module:study_id).
+  description: Tells this study from another of the same name; M(hintfleet.bench.run) wants it.
   returned: success
   type: str
   sample: 3f2a5c1e9b7d4860

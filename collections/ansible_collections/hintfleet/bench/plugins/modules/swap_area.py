@@ -105,9 +105,9 @@ class SwapArea:
             if not (ready and self.in_use):
                 _swap.check_device(self.real, size_bytes, self.signature())
         else:
+            kind = _swap.file_system(self.path.parent, Path("/proc/self/mountinfo").read_text())
             if kind == "devtmpfs":
                 raise BenchError(f"Device {self.path} does not exist: see `lsblk` on the host.")
-            kind = _swap.file_system(self.path.parent, Path("/proc/self/mountinfo").read_text())
             sentence = _swap.refusal(self.path, kind)
             if sentence:
                 raise BenchError(sentence)

@@ -7,13 +7,13 @@ module: sweep
 short_description: End runs and guests of hintfleet and remove their cgroups and sockets
 version_added: 0.1.0
 description:
-  - Finds runners and guests by their cgroup, their pid files and the user they run as, ends them,
-    waits until they are gone, and removes cgroups, sockets and pid files.
+  - Finds guests by their cgroup and the user they run as and runners by the locks they hold, ends
+    them, waits until they are gone, and removes cgroups and sockets.
   - Runners are asked to end first, so that a run under way leaves a record that says it was
     aborted. Finished runs are not touched; RV(runs) lists what lies on the host.
 options:
   runtime_dir:
-    description: Folder of sockets and pid files.
+    description: Folder of sockets.
     type: path
     default: /run/hintfleet
   state_dir:
@@ -60,12 +60,12 @@ cgroups:
   type: list
   elements: str
 files:
-  description: Sockets, pid files and folders that were removed.
+  description: Sockets and folders that were removed.
   returned: always
   type: list
   elements: str
 runs:
-  description: Runs with a record on this host, as C(<study>/<run>).
+  description: Finished runs on this host, as C(<study>/<run>).
   returned: always
   type: list
   elements: str
@@ -84,6 +84,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hintfleet.bench.plugins.module_utils import _hierarchy, _sweep
+from ansible_collections.hintfleet.bench.plugins.module_utils._detached import (
+    runner_process_ids,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils._errors import BenchError
 
 
@@ -106,7 +109,7 @@ def sweep(module: AnsibleModule) -> dict[str, Any]:
     state_dir = Path(module.params["state_dir"])
     runtime_dir = Path(module.params["runtime_dir"])
     folders = _hierarchy.find().folders(module.params["cgroup"])
-    processes = _sweep.find(folders, runtime_dir, user_id(module.params["user"]))
+    processes = _sweep.find(folders, runner_process_ids(state_dir), user_id(module.params["user"]))
     if not module.check_mode:
         _sweep.end(processes, module.params["grace_seconds"])
     cgroups = _sweep.cgroup_folders(folders)
@@ -120,7 +123,7 @@ def sweep(module: AnsibleModule) -> dict[str, Any]:
         "cgroups": [str(path) for path in cgroups],
         "files": [str(path) for path in files],
         "state": [str(path) for path in _sweep.entries(state_dir)],
-        "runs": _sweep.recorded_runs(state_dir),
+        "runs": _sweep.finished_runs(state_dir),
     }
 
 
