@@ -9,8 +9,6 @@ held against it.
 from __future__ import annotations
 
 import argparse
-import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -126,17 +124,14 @@ def _workload_table(
         "memhog": _memhog,
         "page_fault": _page_fault,
     }[workload](truth, speed, boot, random)
-    arrays = []
-    for field in store.runs_schema():
-        column = columns.get(field.name)
-        arrays.append(
-            pa.nulls(n, field.type)
-            if column is None
-            else column.cast(field.type)
-            if isinstance(column, pa.Array)
-            else pa.array(column, field.type)
-        )
-    return pa.table(arrays, schema=store.runs_schema())
+    schema = store.runs_schema()
+    return pa.table([_array(columns.get(f.name), f.type, n) for f in schema], schema=schema)
+
+
+def _array(column: object, kind: pa.DataType, n: int) -> pa.Array:
+    if column is None:
+        return pa.nulls(n, kind)
+    return column.cast(kind) if isinstance(column, pa.Array) else pa.array(column, kind)
 
 
 def _consolidation(
@@ -177,7 +172,9 @@ def _memhog(
     )
     swap = 3500.0 if truth.third_memhog_seconds > 100 else 0.0
     return {
-        "memhog_guests": pa.ListArray.from_arrays(pa.array(np.arange(n + 1) * 3, pa.int32()), entries),
+        "memhog_guests": pa.ListArray.from_arrays(
+            pa.array(np.arange(n + 1) * 3, pa.int32()), entries
+        ),
         "swap_end_mib": swap * boot,
         "swap_peak_mib": swap * boot,
     }
@@ -231,23 +228,11 @@ def _histograms(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """First bin and counts of log-normal latencies (sigma 0.3), 40 bins of 1/16 octave a run."""
     step = np.log(2.0) / 16.0
-    centre = np.searchsorted(BOUNDS_NS, median)
+    centre = np.searchsorted(BOUNDS_NS, median) - 1
     distance = (np.arange(40) - 20) * step / 0.3
     weight = np.exp(-(distance**2) / 2.0)
     expected = 20_000 * weight / weight.sum()
     return centre - 20, random.poisson(expected, (median.size, 40)) + 1
-
-
-def sizes(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
-
-
-def fresh(folder: Path) -> Iterator[Path]:
-    """An empty folder that is removed afterwards."""
-    shutil.rmtree(folder, ignore_errors=True)  # it need not exist
-    folder.mkdir(parents=True)
-    yield folder
-    shutil.rmtree(folder)
 
 
 def main() -> None:

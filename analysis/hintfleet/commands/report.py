@@ -7,9 +7,10 @@ import argparse
 from pathlib import Path
 
 from hintfleet.commands.output import add_output_options, exit_code, write, write_terminal
-from hintfleet.records import load_study
+from hintfleet.records import UnusableError, load_study
 from hintfleet.render import json_report, markdown, terminal
 from hintfleet.report import Report, build_report
+from hintfleet.store import is_store
 
 DESCRIPTION = (
     "What a study found: how many more guests fit under each mechanism, what it costs, and how "
@@ -19,13 +20,17 @@ DESCRIPTION = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("results", type=Path, metavar="RESULTS", help="results/<study>")
+    parser.add_argument(
+        "results", type=Path, metavar="RESULTS", help="results/<study>, or a Parquet store"
+    )
     add_output_options(parser)
     parser.add_argument("--detail", action="store_true", help="every block, curve and figure")
 
 
 def main(options: argparse.Namespace) -> int:
     """Writes the report and returns the exit code of its verdict."""
+    if is_store(options.results):
+        return _fleet(options)
     report = build_report(load_study(options.results))
     if options.format == "terminal":
         write_terminal(
@@ -35,6 +40,28 @@ def main(options: argparse.Namespace) -> int:
         )
     else:
         write(_text(report, options.format), options.output)
+    return exit_code(report.verdict)
+
+
+def _fleet(options: argparse.Namespace) -> int:
+    """The report on a Parquet store: its figures come from columns, not from records."""
+    from hintfleet.render import fleet
+    from hintfleet.store_report import fleet_report
+
+    if options.format not in ("terminal", "json"):
+        raise UnusableError(
+            f"the report on a Parquet store has no format {options.format}; choose terminal or "
+            "json, or report on results/<study>"
+        )
+    report = fleet_report(options.results)
+    if options.format == "json":
+        write(fleet.document(report), options.output)
+    else:
+        write_terminal(
+            lambda width: fleet.render(report, options.ascii, options.detail),
+            options,
+            options.output,
+        )
     return exit_code(report.verdict)
 
 

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The Parquet store: what goes in comes out, once, and a killed export harms nothing."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hintfleet import cli, store
+from hintfleet.plan_input import measured
+from hintfleet.records import UnusableError, load_study
+from hintfleet.samples import load_samples
+from hintfleet.store_columns import COLUMNS, LIST_COLUMNS, SAMPLE_COLUMNS, flat, lists
+from synthetic import Builder
+
+
+def export(results: Path, output: Path, *options: str) -> int:
+    return cli.main(["export", str(results), "--output", str(output), *options])
+
+
+@pytest.fixture
+def results(builder: Builder) -> Path:
+    """A study of 27 runs."""
+    return builder.write()
+
+
+def test_every_column_of_every_run_comes_back(results: Path, tmp_path: Path) -> None:
+    assert export(results, tmp_path / "store") == 0
+    names = [c.name for c in (*COLUMNS, *LIST_COLUMNS)]
+    found = {row["run_id"]: row for row in store.rows(tmp_path / "store", names)}
+    runs = load_study(results).runs
+    assert set(found) == {run.run_id for run in runs}
+    for run in runs:
+        expected = {**flat(run.record), **lists(run.record)}
+        row = dict(found[run.run_id])
+        row["started"] = f"{row['started']:%Y-%m-%dT%H:%M:%SZ}"
+        assert row == expected
+
+
+def test_whole_records_come_back(results: Path, tmp_path: Path) -> None:
+    export(results, tmp_path / "store", "--without-samples")
+    runs = load_study(results).runs
+    found = {record["run_id"]: record for record in store.records(tmp_path / "store")}
+    assert found == {run.run_id: run.record for run in runs}
+    one = list(store.records(tmp_path / "store", [runs[3].run_id]))
+    assert one == [runs[3].record]
+    assert not (tmp_path / "store" / "samples").exists()
+
+
+def test_samples_come_back(results: Path, tmp_path: Path) -> None:
+    export(results, tmp_path / "store")
+    table = store.dataset(tmp_path / "store", "samples").to_table()
+    found = np.array(
+        [table.column(name).to_pylist() for name in ("seconds", "guest", "resident_mib")]
+    )
+    of_run = np.array(table.column("run_id").to_pylist())
+    for run in load_study(results).runs:
+        assert run.samples_file is not None
+        samples = load_samples(run.samples_file)
+        expected = np.array([samples.seconds, samples.guest, samples.resident_mib])
+        assert np.array_equal(found[:, of_run == run.run_id], expected)
+
+
+def test_exporting_again_adds_only_what_is_new(
+    builder: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    builder.blocks = 1
+    target = tmp_path / "store"
+    export(builder.write(), target)
+    export(builder.folder, target)
+    builder.blocks = 2
+    export(builder.write(), target)
+    said = [line.split(" added")[0] for line in capsys.readouterr().out.splitlines()]
+    assert said == ["9 runs", "0 runs", "9 runs"]
+    names = [row["run_id"] for row in store.rows(target, ["run_id"])]
+    assert len(names) == len(set(names)) == 18
+
+
+def test_studies_and_hosts_share_a_store(builder: Builder, tmp_path: Path) -> None:
+    target = tmp_path / "store"
+    builder.cells = tuple(f"host{k}-node0" for k in range(5))
+    builder.blocks, builder.workloads = 1, ("consolidation",)
+    export(builder.write(), target)
+    builder.study = "july"
+    export(builder.write(), target)
+    rows = list(store.rows(target, ["study", "host", "host_bucket", "mechanism"]))
+    assert len(rows) == 2 * 5 * 3
+    assert {row["study"] for row in rows} == {"laptop", "july"}
+    assert all(row["host_bucket"] == store.host_bucket(row["host"]) for row in rows)
+
+
+def test_hosts_stay_in_the_buckets_they_were_once_put_into() -> None:
+    """These are on disk: another function would split the runs of a host."""
+    assert [store.host_bucket(f"host{k}") for k in range(4)] == [3, 5, 15, 9]
+    counts = np.bincount([store.host_bucket(f"host{k:06d}") for k in range(16_000)])
+    assert counts.size == store.BUCKETS and counts.min() > 800
+
+
+def test_a_killed_export_leaves_nothing_half_done(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "store"
+    write, written = store.write_part, []
+
+    def killed_at_the_third_part(folder: Path, table: object, key: str) -> Path:
+        written.append(folder)
+        if len(written) == 3:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / ".part-0123.1.unfinished").write_bytes(b"PAR1 half of")
+            raise KeyboardInterrupt
+        return write(folder, table, key)
+
+    monkeypatch.setattr(store, "write_part", killed_at_the_third_part)
+    with pytest.raises(KeyboardInterrupt):
+        export(results, target)
+    monkeypatch.undo()
+    export(results, target)
+    names = [row["run_id"] for row in store.rows(target, ["run_id"])]
+    assert len(names) == len(set(names)) == 27
+    samples = store.dataset(target, "samples").to_table(columns=["run_id", "seconds", "guest"])
+    assert samples.num_rows == samples.group_by(["run_id", "seconds", "guest"]).aggregate(
+        []
+    ).num_rows
+
+
+def test_parts_are_split_when_they_are_full(
+    builder: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "PART_ROWS", 2)
+    builder.workloads = ("consolidation",)
+    export(builder.write(), tmp_path / "store")
+    assert len(list((tmp_path / "store" / "runs").rglob("*.parquet"))) > 3
+    assert sum(1 for _ in store.rows(tmp_path / "store", ["run_id"])) == 9
+
+
+def test_only_the_columns_asked_for_are_read(results: Path, tmp_path: Path) -> None:
+    export(results, tmp_path / "store")
+    for batch in store.batches(tmp_path / "store", ["cell", "block"], workload="memhog"):
+        assert batch.schema.names == ["cell", "block"]
+    rows = list(store.rows(tmp_path / "store", ["workload"], workload="memhog"))
+    assert len(rows) == 9 and {row["workload"] for row in rows} == {"memhog"}
+
+
+def test_damaged_samples_cost_themselves(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = next(results.glob("runs/*.memhog/samples.csv"))
+    damaged.write_text("seconds,guest,resident_mib,swap_mib\n1,0,nan,0\n")
+    assert export(results, tmp_path / "store") == 0
+    assert f"left out: {damaged}: line 2" in capsys.readouterr().err
+    assert sum(1 for _ in store.rows(tmp_path / "store", ["run_id"])) == 27
+    runs = store.dataset(tmp_path / "store", "samples").to_table(columns=["run_id"])
+    assert len(set(runs.column("run_id").to_pylist())) == 26
+
+
+def test_without_pyarrow_the_user_is_told_what_to_install(
+    results: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    assert export(results, tmp_path / "store") == 1
+    assert "pip install 'hintfleet[parquet]'" in capsys.readouterr().err
+    assert export(results, tmp_path / "csv", "--format", "csv") == 0
+
+
+def test_csv_has_the_same_columns(results: Path, tmp_path: Path) -> None:
+    export(results, tmp_path, "--format", "csv")
+    runs = load_study(results).runs
+    with (tmp_path / "runs.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == [column.name for column in COLUMNS]
+    assert [row["run_id"] for row in rows] == [run.run_id for run in runs]
+    for column in LIST_COLUMNS:
+        with (tmp_path / f"{column.name}.csv").open() as file:
+            entries = list(csv.DictReader(file))
+        assert len(entries) == sum(len(column.values(run.record)) for run in runs)
+    with (tmp_path / "samples.csv").open() as file:
+        reader = csv.reader(file)
+        assert next(reader) == [name for name, _ in SAMPLE_COLUMNS]
+        count = sum(1 for _ in reader)
+    assert count == sum(
+        load_samples(run.samples_file).seconds.size for run in runs if run.samples_file
+    )
+
+
+def test_csv_is_not_written_into_a_store(results: Path, tmp_path: Path) -> None:
+    export(results, tmp_path / "store")
+    assert export(results, tmp_path / "store", "--format", "csv") == 1
+
+
+def test_a_plan_from_a_store_is_that_from_its_study(results: Path, tmp_path: Path) -> None:
+    export(results, tmp_path / "store")
+
+    def by_run(folder: Path) -> list[object]:
+        return sorted(measured(folder).footprints, key=str)
+
+    assert by_run(tmp_path / "store") == by_run(results)
+
+
+def test_a_folder_that_is_no_store_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UnusableError, match="holds no runs/ as Parquet"):
+        store.dataset(tmp_path)
+
+
+def test_the_schema_of_a_part_is_that_of_the_columns(results: Path, tmp_path: Path) -> None:
+    """Older parts must stay readable: a column may be added, never changed."""
+    import pyarrow.parquet as pq
+
+    export(results, tmp_path / "store")
+    part = next((tmp_path / "store" / "runs").rglob("*.parquet"))
+    assert pq.read_schema(part).equals(store.runs_schema())
+    record = json.loads((next(results.glob("runs/*/record.json"))).read_text())
+    assert set(flat(record)) == {column.name for column in COLUMNS}
