@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pwd
 import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils._mechanisms import
 BINARY = "qemu-system-x86_64"
 OLDEST = (5, 1)  # the first with free-page-reporting
 STOP_SECONDS = 5.0
+SWAP_DESCRIPTOR = 100
 
 # Puts itself into the cgroups named before `--`, so that not one page is charged elsewhere, then
 # becomes the command after it.
@@ -45,6 +48,7 @@ class Machine:
     initramfs: Path
     kernel_arguments: str = ""
     tb_size_mib: int = 12
+    swap_mib: int = 0
     bind_node: int | None = None
 
     @property
@@ -73,8 +77,11 @@ class Machine:
         return " ".join(words)
 
 
-def command_line(machine: Machine) -> list[str]:
-    """No default devices and a small translation buffer: an idle guest's own footprint is small."""
+def command_line(machine: Machine, swap: int | None = None) -> list[str]:
+    """No default devices and a small translation buffer: an idle guest's own footprint is small.
+
+    `swap` is the descriptor of the guest's swap disk, if it has one.
+    """
     memory = f"memory-backend-ram,id=ram,size={machine.memory_mib}M"
     if machine.bind_node is not None:
         memory += f",host-nodes={machine.bind_node},policy=bind"
@@ -83,6 +90,11 @@ def command_line(machine: Machine) -> list[str]:
     else:
         # A newer model has the guest use instructions that cost more to emulate than they save.
         processor = ["-accel", f"tcg,tb-size={machine.tb_size_mib}", "-cpu", "qemu64"]
+    swap_disk = []
+    if swap is not None:
+        swap_disk += ["-add-fd", f"fd={swap},set=1"]
+        swap_disk += ["-blockdev", "file,node-name=swap,filename=/dev/fdset/1"]
+        swap_disk += ["-device", "virtio-blk-pci,drive=swap"]
     return [
         BINARY,
         "-name", machine.name,
@@ -106,6 +118,7 @@ def command_line(machine: Machine) -> list[str]:
         "-device", "virtio-serial-pci",
         "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0",
         "-device", "virtio-balloon-pci," + MECHANISMS[machine.mechanism].balloon_properties,
+        *swap_disk,
     ]  # fmt: skip
 
 
@@ -152,24 +165,54 @@ def sockets_folder(folder: Path, user: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def swap_disk(folder: Path, mib: int) -> Iterator[int | None]:
+    """Descriptor of a new swap area for a guest, None if it is to have none.
+
+    The file has no name, so nobody else finds it, and it ends with the guest.
+    """
+    if not mib:
+        yield None
+        return
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.truncate(mib * 2**20)
+        # Far from the numbers in use, so that the same command line comes out each time.
+        descriptor = fcntl.fcntl(file.fileno(), fcntl.F_DUPFD_CLOEXEC, SWAP_DESCRIPTOR)
+    try:
+        subprocess.run(
+            ["mkswap", f"/dev/fd/{descriptor}"],
+            check=True,
+            capture_output=True,
+            pass_fds=[descriptor],
+        )
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 class Qemu:
     """A running QEMU. It dies with the thread that started it."""
 
     def __init__(self, machine: Machine, user: str, cgroup_procs: list[Path]) -> None:
         self.machine = machine
-        self.command_line = command_line(machine)
         self.cpu_user_seconds = 0.0
         self.cpu_system_seconds = 0.0
         self.exit_status: int | None = None
         enter = ["/bin/sh", "-c", ENTER_CELL, "sh", *(str(path) for path in cgroup_procs), "--"]
         drop = ["setpriv", "--reuid", user, "--regid", user, "--init-groups"]
         drop += ["--no-new-privs", "--pdeathsig", "KILL", "--"]
-        with machine.console.open("wb") as console, machine.errors.open("wb") as errors:
+        with (
+            machine.console.open("wb") as console,
+            machine.errors.open("wb") as errors,
+            swap_disk(machine.logs, machine.swap_mib) as swap,
+        ):
+            self.command_line = command_line(machine, swap)
             self._process = subprocess.Popen(
                 enter + drop + self.command_line,
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=errors,
+                pass_fds=[] if swap is None else [swap],
             )
         self.process_id = self._process.pid
 

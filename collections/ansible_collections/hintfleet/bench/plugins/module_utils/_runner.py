@@ -69,26 +69,22 @@ def perform(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         ):
             _Run(request, folder, record).carry_out()
     except StopRequest:
-        outcome = (
-            "aborted",
-            (f"Run {request['run_id']} was asked to stop; start the study again to repeat it."),
-        )
+        outcome = "aborted"
+        reason = f"Run {request['run_id']} was asked to stop; start the study again to repeat it."
     except BenchError as error:
-        outcome = "failed", str(error)
+        outcome, reason = "failed", str(error)
     except Exception as error:
         traceback.print_exc()
         last = traceback.extract_tb(error.__traceback__)[-1]
-        outcome = (
-            "failed",
-            (
-                f"Run {request['run_id']} met an error of hintfleet itself ({type(error).__name__}: "
-                f"{error}, in {last.name}); see runner.log in {folder} on the host, and report it."
-            ),
+        outcome = "failed"
+        reason = (
+            f"Run {request['run_id']} met an error of hintfleet itself ({type(error).__name__}: "
+            f"{error}, in {last.name}); see runner.log in {folder} on the host, and report it."
         )
     else:
-        outcome = "finished", None
-    record["outcome"] = dict(zip(("status", "reason"), outcome, strict=True))
-    if outcome[0] != "finished":
+        outcome, reason = "finished", None
+    record["outcome"] = {"status": outcome, "reason": reason}
+    if outcome != "finished":
         record["partial"], record["result"] = record["result"], None
     return record
 
@@ -158,6 +154,7 @@ class _Run:
             initramfs=Path(request["guest_image"]["path"]),
             kernel_arguments=parameters["kernel_arguments"],
             tb_size_mib=request["tb_size_mib"],
+            swap_mib=parameters["guest_swap_mib"],
             bind_node=self.cell["node"] if len(node_ids()) > 1 else None,
         )
         release = request["guest_kernel"]["manifest"]["release"]

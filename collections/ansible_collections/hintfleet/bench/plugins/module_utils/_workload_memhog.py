@@ -14,10 +14,11 @@ NEEDS = ("guests", "memhog_mib")
 
 def check(parameters: dict[str, Any], cell: dict[str, Any]) -> str | None:
     """A sentence if these parameters cannot work, else None."""
-    if parameters["memhog_mib"] >= parameters["guest_memory_mib"]:
+    room = parameters["guest_memory_mib"] + parameters["guest_swap_mib"]
+    if parameters["memhog_mib"] >= room:
         return (
-            f"memhog_mib is {parameters['memhog_mib']} and guest_memory_mib only "
-            f"{parameters['guest_memory_mib']}; the guest needs some memory for itself."
+            f"memhog_mib is {parameters['memhog_mib']} and the guest has {room} MiB with its swap; "
+            "lower memhog_mib, or raise guest_memory_mib or guest_swap_mib."
         )
     return None
 

@@ -111,6 +111,10 @@ options:
         description: Virtual CPUs of a guest.
         type: int
         required: true
+      guest_swap_mib:
+        description: Size of a swap disk that each guest gets; none if zero.
+        type: int
+        default: 0
       kernel_arguments:
         description: More words for the guest kernel's command line.
         type: str
@@ -295,6 +299,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils._workloads import 
 PARAMETERS = {
     "guest_memory_mib": {"type": "int", "required": True},
     "guest_vcpus": {"type": "int", "required": True},
+    "guest_swap_mib": {"type": "int", "default": 0},
     "kernel_arguments": {"type": "str", "default": ""},
     "proof_mib": {"type": "int", "default": 128},
     "proof_seconds": {"type": "float", "default": 6},
