@@ -21,10 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.hintfleet.bench.plugins.module_utils._errors import (
-    BenchError,
-    StopRequest,
-)
+from ansible_collections.hintfleet.bench.plugins.module_utils._errors import StopRequest
 from ansible_collections.hintfleet.bench.plugins.module_utils._record import (
     RECORD,
     is_finished,
@@ -87,10 +84,7 @@ def runner_process_ids(state_dir: Path) -> list[int]:
 
 
 def carry_out(request: dict[str, Any], state_dir: Path, perform: Perform) -> tuple[Path, bool]:
-    """The folder with the record of this run, and whether it was run now.
-
-    Raises BenchError if the runner ends without a record.
-    """
+    """The folder with the record of this run, and whether it was run now."""
     folder = run_folder(state_dir, request["study"], request["run_id"])
     folder.parent.mkdir(parents=True, exist_ok=True)
     if _has_finished(folder, request):
@@ -110,10 +104,7 @@ def carry_out(request: dict[str, Any], state_dir: Path, perform: Perform) -> tup
         os.close(lock)  # the runner has its own hold on it
     _wait_for_runner(folder)
     if read_record(folder) is None:
-        raise BenchError(
-            f"The runner of run {request['run_id']} ended without a record; see {folder / LOG} on "
-            "the host, and start the study again."
-        )
+        write_json(folder / RECORD, aborted_record(folder))
     return folder, True
 
 

@@ -65,9 +65,9 @@ def read_nodes(folder: Path = NODES, meminfo: Path = Path("/proc/meminfo")) -> l
     return sorted((n for n in nodes if n.memory_mib and n.cpus), key=lambda node: node.node)
 
 
-def available_mib() -> int:
-    """Memory that programs can still have without swapping, on the whole host."""
-    return parse_meminfo(Path("/proc/meminfo").read_text())["MemAvailable"] // MIB_KIB
+def memory_mib(name: str) -> int:
+    """An amount of /proc/meminfo; MemAvailable is what programs can have without swapping."""
+    return parse_meminfo(Path("/proc/meminfo").read_text())[name] // MIB_KIB
 
 
 def disk_free_mib(path: Path) -> int:

@@ -10,7 +10,7 @@ import base64
 import gzip
 import json
 import os
-import shutil
+import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -128,10 +128,17 @@ def unpack_missing(files: dict[str, str], folder: Path) -> None:
 
 
 def unpack(files: dict[str, str], folder: Path) -> None:
-    """Make `folder` with these files, whole or not at all; an attempt there is kept aside."""
-    temporary = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    """Make `folder` with these files, whole or not at all; another attempt there is kept aside.
+
+    If this very attempt is there, somebody else who had waited for it was quicker.
+    """
+    attempt = json.loads(gzip.decompress(base64.b64decode(files[RECORD])))
+    there = read_record(folder)
+    if there is not None and there["started"] == attempt["started"]:
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    temporary.chmod(0o755)
     for name, content in files.items():
         if Path(name).name != name:
             raise ValueError(f"run file {name!r} is no plain name")

@@ -55,6 +55,10 @@ nodes:
   type: list
   elements: dict
   sample: [{node: 0, memory_mib: 15360, free_mib: 14000, cpus: [0, 1, 2, 3]}]
+memory_mib:
+  description: Memory of the host.
+  returned: always
+  type: int
 available_mib:
   description: Memory that programs can still have without swapping.
   returned: always
@@ -142,7 +146,8 @@ def main() -> None:
         changed=False,
         user_id=geteuid(),
         nodes=[asdict(node) for node in _nodes.read_nodes()],
-        available_mib=_nodes.available_mib(),
+        memory_mib=_nodes.memory_mib("MemTotal"),
+        available_mib=_nodes.memory_mib("MemAvailable"),
         disk_free_mib=_nodes.disk_free_mib(Path(module.params["state_dir"])),
         cgroup={
             "version": hierarchy.version,

@@ -61,3 +61,9 @@ def test_version_that_apt_offers() -> None:
     assert _nodes.parse_candidate(POLICY) == "7.2"
     assert _nodes.parse_candidate(POLICY.replace("1:7.2+dfsg-7+deb12u18+b3", "(none)")) is None
     assert _nodes.parse_candidate("") is None
+
+
+def test_only_what_is_wanted_and_installed_counts() -> None:
+    # Captured 2026-11-22 from dpkg 1.21; un: known and not installed, rc: removed.
+    text = "ii  numactl\nun  xen-utils\nrc  mawk\niHR locales\n"
+    assert _nodes.parse_installed(text) == {"numactl"}

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 import time
@@ -58,14 +60,9 @@ def test_start_time_and_zombies() -> None:
     assert _sweep.parse_stat(STAT.replace(") S ", ") Z ")) is None
 
 
-def test_a_pid_file_counts_only_if_its_process_is_ours(tmp_path: Path, start: Start) -> None:
-    ours, stranger = start(WAITS, str(tmp_path / "run")), start(WAITS)
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "ours.pid").write_text(f"{ours.pid}\n")
-    (tmp_path / "stranger.pid").write_text(str(stranger.pid))
-    (tmp_path / "gone.pid").write_text("4194303")
-    (tmp_path / "empty.pid").write_text("")
-    assert _sweep.in_pid_files(tmp_path) == [ours.pid]
+def test_processes_of_a_user() -> None:
+    assert os.getpid() in _sweep.of_user(os.getuid())
+    assert os.getpid() not in _sweep.of_user(os.getuid() + 1)
 
 
 def test_processes_in_a_cgroup_and_below_it(tmp_path: Path) -> None:
@@ -78,19 +75,26 @@ def test_processes_in_a_cgroup_and_below_it(tmp_path: Path) -> None:
 
 def test_runner_ends_first_and_writes_its_record(tmp_path: Path, start: Start) -> None:
     runner = start(TIDIES_UP, str(tmp_path))
-    (tmp_path / "runner.pid").write_text(str(runner.pid))
-    found = _sweep.find([], tmp_path, None)
+    found = _sweep.find([], [runner.pid], None)
     assert [(process.pid, process.runner) for process in found] == [(runner.pid, True)]
     _sweep.end(found, grace_seconds=30)
     assert (tmp_path / "record.json").read_text() == "aborted"
     assert not found[0].alive()
 
 
-def test_what_does_not_end_kindly_is_killed(tmp_path: Path, start: Start) -> None:
-    deaf = start("import signal; signal.signal(15, signal.SIG_IGN); " + WAITS, str(tmp_path))
-    (tmp_path / "deaf.pid").write_text(str(deaf.pid))
-    _sweep.end(_sweep.find([], tmp_path, None), grace_seconds=0.1)
+def test_what_does_not_end_kindly_is_killed(start: Start) -> None:
+    deaf = start("import signal; signal.signal(15, signal.SIG_IGN); " + WAITS)
+    _sweep.end(_sweep.find([], [deaf.pid], None), grace_seconds=0.1)
     assert deaf.wait(timeout=30) == -9
+
+
+def test_a_guest_in_a_cell_is_ended_at_once(tmp_path: Path, start: Start) -> None:
+    guest = start(WAITS)
+    (tmp_path / "cgroup.procs").write_text(f"{guest.pid}\n")
+    found = _sweep.find([tmp_path], [], None)
+    assert [(process.pid, process.runner) for process in found] == [(guest.pid, False)]
+    _sweep.end(found, grace_seconds=30)
+    assert guest.wait(timeout=30) == -9
 
 
 def test_a_process_of_another_time_gets_no_signal(start: Start) -> None:
@@ -110,10 +114,11 @@ def test_cgroups_go_from_the_deepest_up(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_runs_with_a_record_are_listed(tmp_path: Path) -> None:
-    for run, file in (("b", "record.json"), ("a", "record.json"), ("c", "samples.csv")):
+def test_only_finished_runs_are_listed(tmp_path: Path) -> None:
+    for run, status in (("b", "finished"), ("a", "finished"), ("c", "failed"), ("d", None)):
         folder = tmp_path / "runs" / "laptop" / run
         folder.mkdir(parents=True)
-        (folder / file).write_text("")
-    assert _sweep.recorded_runs(tmp_path) == ["laptop/a", "laptop/b"]
-    assert _sweep.recorded_runs(tmp_path / "none") == []
+        if status:
+            (folder / "record.json").write_text(json.dumps({"outcome": {"status": status}}))
+    assert _sweep.finished_runs(tmp_path) == ["laptop/a", "laptop/b"]
+    assert _sweep.finished_runs(tmp_path / "none") == []
