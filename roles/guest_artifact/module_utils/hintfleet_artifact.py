@@ -88,7 +88,11 @@ def locked(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        try:
+            yield
+        finally:
+            # Not left to close(): a child process may have the file open still.
+            fcntl.flock(lock, fcntl.LOCK_UN)
 
 
 def run(

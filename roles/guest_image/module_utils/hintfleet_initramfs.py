@@ -23,7 +23,19 @@ from ansible.module_utils.hintfleet_artifact import ArtifactError, file_sha256, 
 COMPILE = ["musl-gcc", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror"]
 LINK = ["-static", "-s", "-lm"]
 LIBRARY_FOLDER = "lib/x86_64-linux-gnu"
-FOLDERS = ("bin", "dev", "etc", "lib64", LIBRARY_FOLDER, "proc", "root", "run", "sbin", "sys", "tmp")
+FOLDERS = (
+    "bin",
+    "dev",
+    "etc",
+    "lib64",
+    LIBRARY_FOLDER,
+    "proc",
+    "root",
+    "run",
+    "sbin",
+    "sys",
+    "tmp",
+)
 
 
 @dataclass(frozen=True)
@@ -241,7 +253,9 @@ def layout(
     # The kernel opens it for the first program, before anything is mounted on /dev.
     entries["dev/console"] = Entry(stat.S_IFCHR | 0o600, device=(5, 1))
     entries["tmp"].mode = stat.S_IFDIR | 0o1777
-    entries.update({path: Entry(stat.S_IFREG | 0o755, file.read_bytes()) for path, file in files.items()})
+    entries.update(
+        {path: Entry(stat.S_IFREG | 0o755, file.read_bytes()) for path, file in files.items()}
+    )
     for path, text in texts.items():
         mode = 0o644 if path.startswith("etc/") else 0o755
         entries[path] = Entry(stat.S_IFREG | mode, text.encode())
@@ -281,7 +295,9 @@ def collect(
             {target: root / source for target, source in parts["programs"].items()}
             | {target: Path(source) for target, source in parts["extra_files"].items()},
         )
-        used = {owners[str(path.relative_to(root))] for path in files.values() if root in path.parents}
+        used = {
+            owners[str(path.relative_to(root))] for path in files.values() if root in path.parents
+        }
         for name, program in compile_programs(parts["sources"], own).items():
             files[f"bin/{name}"] = program
         entries = layout(files, parts["scripts"], parts["applets"])

@@ -111,9 +111,7 @@ class Wanted:
         self.version = parameters["version"]
         self.patches = parameters["patches"]
         self.symbols = kernel.merge_configs(parameters["base_config"], parameters["fragments"])
-        self.inputs = kernel.inputs(
-            self.source, self.patches, self.symbols, kernel.toolchain()
-        )
+        self.inputs = kernel.inputs(self.source, self.patches, self.symbols, kernel.toolchain())
         self.key = input_key(self.inputs)
         self.store = self.cache / "kernels"
         self.package_folder = self.cache / "packages" / self.key
@@ -179,7 +177,9 @@ def main() -> None:
     missing = kernel.missing_tools(NEEDED_TOOLS)
     if module.check_mode and (missing or not source.exists()):
         # The steps before this one would have brought them.
-        module.exit_json(changed=True, due=True, key="", folder="", manifest={}, packages=[], log="")
+        module.exit_json(
+            changed=True, due=True, key="", folder="", manifest={}, packages=[], log=""
+        )
     if missing:
         module.fail_json(msg=f"The builder lacks {', '.join(missing)}; install build-essential, "
                              "ccache, flex, bison and bc.")  # fmt: skip

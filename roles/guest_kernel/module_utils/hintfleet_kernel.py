@@ -113,6 +113,8 @@ def patch_failure(name: str, output: str) -> str:
             current = started[1]
         elif absent := re.match(r"\|(?:---|\+\+\+) [ab]/(\S+)", line):
             current = absent[1]
+        elif present := re.match(r"The next patch would create the file (.*),$", line):
+            current = present[1]
         elif hunk := re.match(r"Hunk #(\d+) FAILED at (\d+)", line):
             failed.append(f"{current} (hunk {hunk[1]} at line {hunk[2]})")
         elif "hunk ignored" in line or "hunks ignored" in line:
@@ -203,7 +205,7 @@ class Build:
     def make(self, *arguments: str, output: Path | None = None) -> None:
         """Run make for an output folder; what it says goes to the log."""
         target = output or self.output
-        command = ["nice", "-n", "10", *MAKE, f"-j{self.jobs}", f"O={target}", *arguments]
+        command = [*MAKE, f"-j{self.jobs}", f"O={target}", *arguments]
         purpose = f"build the guest kernel (make {arguments[-1]})"
         run(command, purpose, folder=self.source, log=self.log, environment=self.environment)
 
@@ -225,10 +227,12 @@ class Build:
 
     def version(self) -> str:
         """Return the version that the source says it has, such as 6.1.192."""
-        return run(["make", "-s", "kernelversion"], "read the source's version", folder=self.source).strip()
+        return run(
+            ["make", "-s", "kernelversion"], "read the source's version", folder=self.source
+        ).strip()
 
     def configure(self, wanted: Mapping[str, str]) -> dict[str, str]:
-        """Make .config from the symbols asked for and return it. Raises ArtifactError, see above."""
+        """Make .config from the symbols asked for and return it; see check_config()."""
         asked = self.folder / "asked.config"
         asked.write_text(format_config(wanted))
         for target in CONFIGURE:

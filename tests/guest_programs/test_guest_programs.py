@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The guest's C programs, compiled for this machine and run on it."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import itertools
+import json
+import os
+import resource
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SOURCES = Path(__file__).resolve().parents[2] / "roles/guest_image/files/src"
+FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror"]
+DEADLINE_SECONDS = 60
+PR_SET_THP_DISABLE = 41
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("programs")
+    for source in SOURCES.glob("*.c"):
+        target = folder / source.stem
+        subprocess.run(
+            ["cc", *FLAGS, "-o", target, source, "-static", "-pthread", "-lm"], check=True
+        )
+    return folder
+
+
+def run(*command: str | Path, code: int = 0, **options: Any) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [str(word) for word in command],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+        **options,
+    )
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def answer(*command: str | Path, **options: Any) -> dict[str, Any]:
+    output = run(*command, **options).stdout
+    assert output.count("\n") == 1
+    return json.loads(output)
+
+
+def status_mib(process: int, field: str) -> float:
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) / 1024
+    raise AssertionError(f"no {field} for process {process}")
+
+
+@contextlib.contextmanager
+def holding(*command: str | Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """A program that has printed its line and holds its memory."""
+    with subprocess.Popen(
+        [str(word) for word in command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield process, json.loads(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+# --- hf-allocate ---------------------------------------------------------------------
+
+
+def test_allocate_says_what_it_touched(programs: Path) -> None:
+    said = answer(programs / "hf-allocate", "8")
+    assert set(said) == {"touched_mib", "checksum", "seconds"}
+    assert said["touched_mib"] == 8
+    assert said["seconds"] > 0
+
+
+def test_allocate_checksum_depends_on_the_pages_alone(programs: Path) -> None:
+    first, again, other = (
+        answer(programs / "hf-allocate", mib)["checksum"] for mib in ("8", "8", "9")
+    )
+    assert first == again != other
+
+
+def test_allocate_really_occupies_memory_until_released(programs: Path, tmp_path: Path) -> None:
+    release = tmp_path / "release"
+    with holding(programs / "hf-allocate", "64", "--hold-file", release) as (process, said):
+        assert said["touched_mib"] == 64
+        assert status_mib(process.pid, "RssAnon") >= 64
+        assert status_mib(process.pid, "VmHWM") < 64 + 8
+        assert process.poll() is None
+        release.touch()
+        assert process.wait(DEADLINE_SECONDS) == 0
+
+
+@pytest.mark.parametrize("ending", ["line", "end of input", "SIGTERM"])
+def test_allocate_holds_until(programs: Path, ending: str) -> None:
+    with holding(programs / "hf-allocate", "4", "--hold") as (process, _):
+        assert process.stdin is not None
+        if ending == "line":
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        elif ending == "end of input":
+            process.stdin.close()
+        else:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(DEADLINE_SECONDS) == 0
+
+
+def test_allocate_notices_a_page_that_lost_its_content(programs: Path) -> None:
+    """What a page given back to the host while in use looks like: it reads as zeros."""
+    with holding(programs / "hf-allocate", "16", "--hold") as (process, _):
+        start = next(
+            int(low, 16)
+            for line in Path(f"/proc/{process.pid}/maps").read_text().splitlines()
+            for low, high in [line.split()[0].split("-")]
+            if int(high, 16) - int(low, 16) >= 16 << 20
+        )
+        with Path(f"/proc/{process.pid}/mem").open("r+b", buffering=0) as memory:
+            memory.seek(start + 100 * 4096)
+            memory.write(bytes(4096))
+        assert process.stdin is not None and process.stderr is not None
+        process.stdin.close()
+        assert process.wait(DEADLINE_SECONDS) == 3
+        assert "page 100 of 4096" in process.stderr.read()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "use it as: hf-allocate MIB"),
+        (["0"], "MIB is '0' but must be a whole number from 1"),
+        (["12x"], "MIB is '12x'"),
+        (["1", "2"], "use it as"),
+        (["1", "--hold-file"], "use it as"),
+    ],
+)
+def test_allocate_refuses_bad_arguments(
+    programs: Path, arguments: list[str], sentence: str
+) -> None:
+    done = run(programs / "hf-allocate", *arguments, code=2)
+    assert sentence in done.stderr
+    assert done.stdout == ""
+
+
+def test_allocate_says_that_memory_is_refused(programs: Path) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (64 << 20, 64 << 20))
+
+    done = run(programs / "hf-allocate", "256", code=1, preexec_fn=limit)
+    assert "cannot map 256 MiB: Cannot allocate memory; ask for less" in done.stderr
+
+
+# --- hf-page-fault -------------------------------------------------------------------
+
+
+def without_huge_pages() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
+
+
+@pytest.mark.parametrize("mode", ["processes", "threads"])
+def test_page_fault_counts_real_faults(programs: Path, mode: str) -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt
+    said = answer(
+        *(programs / "hf-page-fault", "--tasks", "2", "--mode", mode),
+        *("--seconds", "0.5", "--task-mib", "4"),
+        preexec_fn=without_huge_pages,
+    )
+    faults = resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt - before
+    assert (said["tasks"], said["mode"], said["thp_faults"] >= 0) == (2, mode, True)
+    assert said["seconds"] >= 0.5
+    assert 0 <= said["idle_percent"] <= 100
+    assert 0 < said["touches_per_second"] * said["seconds"] <= faults
+
+
+def test_page_fault_leaves_no_task_behind(programs: Path) -> None:
+    command = [programs / "hf-page-fault", "--tasks", "2", "--mode", "processes"]
+    command += ["--seconds", "600", "--task-mib", "1"]
+    with subprocess.Popen([str(word) for word in command]) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        wait_for(lambda: len(children.read_text().split()) == 2)
+        tasks = [int(task) for task in children.read_text().split()]
+        process.kill()
+    wait_for(lambda: not any(is_running(task) for task in tasks))
+
+
+def wait_for(condition: Any) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def is_running(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    # A dead process stays a zombie where nobody reaps orphans (some containers).
+    return state != "Z" and os.path.exists(f"/proc/{process}/exe")  # noqa: PTH110
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("--tasks 1 --mode threads --seconds 1", "use it as: hf-page-fault"),
+        ("--tasks 0 --mode threads --seconds 1 --task-mib 1", "--tasks is '0'"),
+        ("--tasks 1 --mode fibres --seconds 1 --task-mib 1", "--mode is 'fibres' but must be"),
+        ("--tasks 1 --mode threads --seconds 0 --task-mib 1", "--seconds is '0' but must be"),
+        ("--tasks 1 --mode threads --seconds 1 --task-mib 1 more", "use it as"),
+    ],
+)
+def test_page_fault_refuses_bad_arguments(programs: Path, arguments: str, sentence: str) -> None:
+    assert sentence in run(programs / "hf-page-fault", *arguments.split(), code=2).stderr
+
+
+# --- hf-fault-latency ----------------------------------------------------------------
+
+
+def test_fault_latency_counts_every_first_touch(programs: Path) -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt
+    said = answer(programs / "hf-fault-latency", "--mib", "8", "--rounds", "3")
+    faults = resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt - before
+    assert said["count"] == 3 * 8 * 256 == sum(said["counts"])
+    assert faults >= said["count"]
+
+
+def test_fault_latency_histogram_and_percentiles_agree(programs: Path) -> None:
+    said = answer(programs / "hf-fault-latency", "--mib", "8")
+    bounds, counts = said["bounds_ns"], said["counts"]
+    assert (bounds[0], bounds[16], bounds[-1]) == (64, 128, 2**34)
+    assert len(bounds) == len(counts) + 1
+    assert bounds == sorted(set(bounds))
+    percentiles = [said[name] for name in ("p50_ns", "p95_ns", "p99_ns", "p999_ns")]
+    assert percentiles == sorted(percentiles)
+    cumulated = list(itertools.accumulate(counts))
+    for share, percentile in zip((0.5, 0.95, 0.99, 0.999), percentiles, strict=True):
+        bucket = next(i for i, count in enumerate(cumulated) if count >= share * said["count"])
+        # Percentiles are printed to a tenth.
+        assert bounds[bucket] - 0.1 <= percentile <= bounds[bucket + 1] + 0.1
+
+
+def test_fault_latency_refuses_bad_arguments(programs: Path) -> None:
+    assert "use it as: hf-fault-latency" in run(programs / "hf-fault-latency", code=2).stderr
+    done = run(programs / "hf-fault-latency", "--mib", "-3", code=2)
+    assert "--mib is '-3' but must be a whole number" in done.stderr

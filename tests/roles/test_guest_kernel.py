@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The guest kernel's build steps, on a source of a few lines instead of Linux."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from ansible.module_utils import hintfleet_kernel as kernel
+from ansible.module_utils.hintfleet_artifact import ArtifactError, input_key
+
+FILES = Path(__file__).resolve().parents[2] / "roles/guest_kernel/files"
+
+# What Kconfig does, in small: takes over what was asked for, except SWAP, which "depends on"
+# BLOCK, and FUTEX, which this "kernel" does not have.
+MAKEFILE = """\
+kernelversion:
+	@echo 6.1.999
+allnoconfig:
+	@mkdir -p $(O) && grep -v FUTEX $(KCONFIG_ALLCONFIG) > $(O)/.config
+olddefconfig:
+	@grep -q CONFIG_BLOCK=y $(O)/.config || sed -i '/CONFIG_SWAP=y/d' $(O)/.config
+bzImage:
+	@mkdir -p $(O)/arch/x86/boot $(O)/include/config
+	@cat page_alloc.c > $(O)/arch/x86/boot/bzImage
+	@test ! -s broken
+	@echo "$$KBUILD_BUILD_USER@$$KBUILD_BUILD_HOST" >> $(O)/arch/x86/boot/bzImage
+"""
+PAGE_ALLOC = "".join(f"int line_{number};\n" for number in range(1, 31))
+HUNK = """\
+--- a/{file}
++++ b/{file}
+@@ -10,7 +10,7 @@
+ int line_10;
+ int line_11;
+ int line_12;
+-int line_13;
++int hinted_13;
+ int line_14;
+ int line_15;
+ int line_16;
+"""
+NEW_FILE = "--- /dev/null\n+++ b/page_hinting.c\n@@ -0,0 +1 @@\n+int hinting;\n"
+
+
+def tarball(folder: Path, page_alloc: str = PAGE_ALLOC) -> Path:
+    source = folder / "linux-6.1.999"
+    source.mkdir(parents=True)
+    (source / "Makefile").write_text(MAKEFILE)
+    (source / "page_alloc.c").write_text(page_alloc)
+    archive = folder / "linux.tar"
+    subprocess.run(["tar", "-cf", archive, "-C", folder, source.name], check=True)
+    return archive
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> kernel.Build:
+    build = kernel.Build(tmp_path / "build", tmp_path / "ccache", jobs=1)
+    build.unpack(tarball(tmp_path))
+    return build
+
+
+# --- patches -------------------------------------------------------------------------
+
+
+def test_patches_apply_in_the_order_of_their_names(build: kernel.Build) -> None:
+    second = HUNK.format(file="page_alloc.c").replace("line_13", "hinted_13", 1)
+    second = second.replace("+int hinted_13", "+int hinted_twice")
+    patches = {"0002-b.patch": second, "0001-a.patch": HUNK.format(file="page_alloc.c")}
+    kernel.apply_patches({**patches, "0003-c.patch": NEW_FILE}, build.source, build.log)
+    assert "hinted_twice" in (build.source / "page_alloc.c").read_text()
+    assert (build.source / "page_hinting.c").exists()
+    assert list(build.source.glob("**/*.orig")) == []
+
+
+def test_a_patch_may_be_off_by_lines(tmp_path: Path) -> None:
+    build = kernel.Build(tmp_path / "build", tmp_path / "ccache", jobs=1)
+    build.unpack(tarball(tmp_path, page_alloc="int news;\n" + PAGE_ALLOC))
+    kernel.apply_patches({"a.patch": HUNK.format(file="page_alloc.c")}, build.source, build.log)
+    assert "hinted_13" in (build.source / "page_alloc.c").read_text()
+
+
+@pytest.mark.parametrize("context", ["line_10", "line_13"])
+def test_a_patch_that_needs_fuzz_or_misses_is_named_with_its_file(
+    tmp_path: Path, context: str
+) -> None:
+    """GNU patch would take the first of the two, a changed line of context, with fuzz 1."""
+    build = kernel.Build(tmp_path / "build", tmp_path / "ccache", jobs=1)
+    build.unpack(tarball(tmp_path, PAGE_ALLOC.replace(f"{context};", f"{context}_moved;")))
+    with pytest.raises(ArtifactError) as caught:
+        kernel.apply_patches(
+            {"0001-hook.patch": HUNK.format(file="page_alloc.c")}, build.source, build.log
+        )
+    assert str(caught.value).startswith(
+        "The patch 0001-hook.patch does not apply to this kernel: page_alloc.c (hunk 1 at line 10)."
+    )
+
+
+def test_a_patch_for_an_absent_file_is_named_with_the_file(build: kernel.Build) -> None:
+    patches = {"0001-hook.patch": HUNK.format(file="mm/absent.c")}
+    with pytest.raises(ArtifactError, match=r"0001-hook\.patch .*mm/absent\.c"):
+        kernel.apply_patches(patches, build.source, build.log)
+
+
+def test_a_patch_applied_twice_is_named_with_its_file(build: kernel.Build) -> None:
+    patches = {"0001-hook.patch": HUNK.format(file="page_alloc.c")}
+    kernel.apply_patches(patches, build.source, build.log)
+    with pytest.raises(ArtifactError, match=r"0001-hook\.patch .*page_alloc\.c"):
+        kernel.apply_patches(patches, build.source, build.log)
+
+
+def test_a_new_file_that_is_there_already_is_named(build: kernel.Build) -> None:
+    (build.source / "page_hinting.c").write_text("int other;\n")
+    with pytest.raises(ArtifactError, match=r"n\.patch .*page_hinting\.c"):
+        kernel.apply_patches({"n.patch": NEW_FILE}, build.source, build.log)
+
+
+# --- configuration -------------------------------------------------------------------
+
+
+def test_later_fragments_win_and_comments_do_not_count() -> None:
+    base = "# a comment\nCONFIG_SMP=y\nCONFIG_NR_CPUS=32\n# CONFIG_KASAN is not set\n"
+    fragments = {"many": "CONFIG_NR_CPUS=64\n", "kasan": "CONFIG_KASAN=y\n"}
+    assert kernel.merge_configs(base, fragments) == {"SMP": "y", "NR_CPUS": "64", "KASAN": "y"}
+    assert kernel.merge_configs(base, {}) == {"SMP": "y", "NR_CPUS": "32", "KASAN": "n"}
+
+
+def test_a_configuration_survives_being_written_and_read() -> None:
+    symbols = {"SMP": "y", "KASAN": "n", "LOCALVERSION": '"-hintfleet-0123"', "NR_CPUS": "32"}
+    assert kernel.parse_config(kernel.format_config(symbols)) == symbols
+
+
+def test_every_symbol_that_is_lost_is_named(build: kernel.Build) -> None:
+    wanted = {"SMP": "y", "SWAP": "y", "FUTEX": "y", "KASAN": "n"}
+    with pytest.raises(ArtifactError) as caught:
+        build.configure(wanted)
+    assert str(caught.value).startswith(
+        "The kernel configuration lost 2 of 4 symbols asked for: "
+        "CONFIG_FUTEX=y (got n), CONFIG_SWAP=y (got n)."
+    )
+    assert build.configure({"SWAP": "y", "BLOCK": "y"}) == {"SWAP": "y", "BLOCK": "y"}
+
+
+def test_the_base_names_no_costly_debug_option() -> None:
+    base = kernel.parse_config((FILES / "config/base.config").read_text())
+    assert base["SMP"] == "y"
+    assert kernel.debug_options(base) == []
+    assert kernel.debug_options({**base, "KASAN": "y", "DEBUG_VM": "y"}) == ["DEBUG_VM", "KASAN"]
+
+
+# --- key, version, space, build ------------------------------------------------------
+
+
+def test_every_input_of_a_build_is_in_the_key(tmp_path: Path) -> None:
+    one = tarball(tmp_path / "one")
+    other = tarball(tmp_path / "other", PAGE_ALLOC + "int more;\n")
+    symbols, patches, tools = {"SMP": "y"}, {"a.patch": "+"}, "gcc 12"
+    variants = [
+        (one, patches, symbols, tools),
+        (other, patches, symbols, tools),
+        (one, {"a.patch": "-"}, symbols, tools),
+        (one, {}, symbols, tools),
+        (one, patches, {"SMP": "n"}, tools),
+        (one, patches, symbols, "gcc 13"),
+    ]
+    assert len({input_key(kernel.inputs(*variant)) for variant in variants}) == len(variants)
+    assert input_key(kernel.inputs(*variants[0])) == input_key(kernel.inputs(*variants[0]))
+
+
+def test_a_tree_is_known_by_its_files_alone(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "mm").mkdir(parents=True)
+    (tree / "mm/a.c").write_text("int a;\n")
+    (tree / "link").symlink_to("mm/a.c")
+    first = kernel.source_sha256(tree)
+    (tree / ".git").mkdir()
+    (tree / ".git/HEAD").write_text("ref\n")
+    assert kernel.source_sha256(tree) == first
+    (tree / "mm/a.c").rename(tree / "mm/b.c")
+    renamed = kernel.source_sha256(tree)
+    (tree / "mm/b.c").write_text("int b;\n")
+    assert len({first, renamed, kernel.source_sha256(tree)}) == 3
+
+
+def test_the_source_must_belong_to_the_series(build: kernel.Build) -> None:
+    assert build.version() == "6.1.999"
+    kernel.check_version("6.1.999", "6.1")
+    kernel.check_version("6.12", "6.12")
+    with pytest.raises(ArtifactError, match=r"Linux 6\.12\.3 but guest_kernel_version is 6\.1;"):
+        kernel.check_version("6.12.3", "6.1")
+
+
+def test_too_little_disk_is_said_before_anything_is_unpacked(tmp_path: Path) -> None:
+    kernel.check_space(tmp_path / "not" / "there", 1)
+    with pytest.raises(ArtifactError, match=r"takes 99999999 MiB .* are free; free some"):
+        kernel.check_space(tmp_path / "not" / "there", 99999999)
+
+
+def test_the_release_names_the_build() -> None:
+    symbols = kernel.local_version("0123456789abcdef")
+    assert symbols == {"LOCALVERSION": '"-hintfleet-0123456789ab"', "LOCALVERSION_AUTO": "n"}
+
+
+def test_a_build_knows_nothing_of_who_builds_and_keeps_its_log(build: kernel.Build) -> None:
+    assert build.image().read_text() == PAGE_ALLOC + "hintfleet@builder\n"
+    (build.source / "broken").write_text("yes\n")
+    with pytest.raises(ArtifactError, match=r"make bzImage.*the whole log is .*build\.log"):
+        build.image()
+
+
+def test_unpacking_starts_over(build: kernel.Build, tmp_path: Path) -> None:
+    (build.output / "left.o").write_text("")
+    (build.source / "page_alloc.c").write_text("")
+    build.unpack(tmp_path / "linux.tar")
+    assert (build.source / "page_alloc.c").read_text() == PAGE_ALLOC
+    assert list(build.output.iterdir()) == []
