@@ -75,9 +75,7 @@ def test_v2_limits_memory_and_swap_by_itself(v2: CellCgroup) -> None:
 def test_v1_swap_is_that_of_the_whole_tree(v1: CellCgroup) -> None:
     text = (CAPTURES / "memory.stat-v1.txt").read_text()  # Linux 6.18, 2026-11-22
     assert parse_flat_keys(text)["total_swap"] == 0
-    (v1.memory / "memory.stat").write_text(
-        text.replace("total_swap 0", f"total_swap {5 * MIB}")
-    )
+    (v1.memory / "memory.stat").write_text(text.replace("total_swap 0", f"total_swap {5 * MIB}"))
     (v1.memory / "memory.usage_in_bytes").write_text(f"{7 * MIB}\n")
     assert v1.swap_mib() == 5
     assert v1.memory_mib() == 7

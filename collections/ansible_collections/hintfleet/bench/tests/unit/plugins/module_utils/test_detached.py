@@ -209,7 +209,10 @@ def test_a_runner_that_is_asked_to_stop_says_so(tmp_path: Path, ask: Ask) -> Non
     caller.join()
     record = read_record(folder(tmp_path))
     jsonschema.validate(record, SCHEMA)
-    assert record["outcome"] == {"status": "aborted", "reason": "It was asked to stop; start it again."}
+    assert record["outcome"] == {
+        "status": "aborted",
+        "reason": "It was asked to stop; start it again.",
+    }
 
 
 def test_turns_are_taken_alone_or_shared(tmp_path: Path) -> None:

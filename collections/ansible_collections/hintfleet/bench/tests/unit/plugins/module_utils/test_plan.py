@@ -56,9 +56,7 @@ def test_every_mechanism_runs_once_a_block_and_cell() -> None:
 
 
 def test_orders_differ_and_depend_on_the_seed_alone() -> None:
-    orders = {
-        tuple(_plan.mechanism_order(0, "a", block, MECHANISMS)) for block in range(1, 40)
-    }
+    orders = {tuple(_plan.mechanism_order(0, "a", block, MECHANISMS)) for block in range(1, 40)}
     assert len(orders) == 6
     assert _plan.mechanism_order(7, "a", 1, MECHANISMS) == _plan.mechanism_order(
         7, "a", 1, MECHANISMS

@@ -36,7 +36,11 @@ def result(run: dict[str, Any], status: str = "finished") -> dict[str, Any]:
 def test_a_study_from_its_first_run_to_its_last() -> None:
     clock = Clock()
     progress = Progress(clock)
-    runs = [planned("h", 1, "none", "done"), planned("h", 1, "page_hinting"), planned("h", 2, "none")]
+    runs = [
+        planned("h", 1, "none", "done"),
+        planned("h", 1, "page_hinting"),
+        planned("h", 2, "none"),
+    ]
     progress.plan(runs)
     assert progress.started("h") == "run 2 of 3  h-node0 block 1  page_hinting  memhog ..."
     assert progress.started("h") is None
