@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,7 @@ MACHINE = _qemu.Machine(
 
 
 def after(line: list[str], option: str) -> list[str]:
-    return [value for name, value in zip(line, line[1:], strict=False) if name == option]
+    return [value for name, value in itertools.pairwise(line) if name == option]
 
 
 @pytest.mark.parametrize(
