@@ -2,8 +2,8 @@
 """What planning a fleet costs: a day of demand on up to 100,000 simulated hosts.
 
 The footprints are those of the seed's setting (guests of 5 GiB on nodes of 15 GiB, 4 GiB
-touched), stated here by hand; guests use their memory for two minutes an hour. The plan is made
-by the command as a user would call it.
+touched), stated here by hand; the demand is the default one, ten minutes of use an hour. The plan
+is made by the command as a user would call it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,6 @@ def _command(hosts: int, memory_mib: float, workers: int, output: Path) -> list[
     command: list[object] = [sys.executable, "-m", "hintfleet.cli", "plan"]
     for mechanism in MECHANISMS:
         command += ["--mechanism", mechanism]
-    command += ["--active-minutes", 2, "--idle-minutes", 58]
     command += ["--node", f"{memory_mib:g}x{hosts}", "--nodes", hosts, "--workers", workers]
     return [*command, "--format", "json", "--output", output]
 
