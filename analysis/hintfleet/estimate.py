@@ -291,14 +291,16 @@ def _judge_absolute(
     unit: str,
 ) -> Judgement:
     n = int(known.size) + censored
-    if censored:
+    if 0 < censored < n:
         return Judgement(
             Verdict.UNSETTLED,
-            f"{censored} of {n} did not end before the deadline or their guest died",
+            f"{censored} of {n} were not seen to end: a deadline passed or a guest died",
             "raise the deadline or find out from the console why the guest died",
         )
     if n < limits.fewest_blocks:
         return _too_few(n, limits)
+    if not known.size:
+        return Judgement(Verdict.SOUND, f"none of {n} was seen to end within its deadline")
     width = float(known.max() - known.min())
     if largest_spread is not None:
         if width > largest_spread:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -198,6 +199,10 @@ def _footprint(observation: MemoryObservation) -> float | None:
 
 def _seconds_to(index: int) -> Callable[[MemoryObservation], float | None]:
     def seconds(observation: MemoryObservation) -> float | None:
-        return observation.seconds_to[index] if observation.seconds_to else None
+        """Infinite if the share was not seen to come back; none has nothing to give back."""
+        if not observation.seconds_to or observation.mechanism == BASELINE:
+            return None
+        value = observation.seconds_to[index]
+        return math.inf if value is None else value
 
     return seconds

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from hintfleet.record_types import ParityValue
 from hintfleet.records import Run
 
+WHOLE_UP_TO = 60
+"""Longer values are told by what differs in them."""
+
 
 @dataclass(frozen=True)
 class Disparity:
@@ -39,11 +42,23 @@ def disparities(runs: Sequence[Run]) -> list[Disparity]:
         for name in names:
             values = {run.mechanism: _text(run, name) for run in side_by_side}
             if len(set(values.values())) > 1:
-                found[workload, name].append(values)
+                found[workload, name].append(only_differences(values))
     return [
         Disparity(name, workload, merged(seen), len(seen))
         for (workload, name), seen in found.items()
     ]
+
+
+def only_differences(values: dict[str, str]) -> dict[str, str]:
+    """Of long texts such as command lines only the words that not all of them have."""
+    if max(map(len, values.values())) <= WHOLE_UP_TO:
+        return values
+    words = {name: text.split() for name, text in values.items()}
+    common = set.intersection(*(set(text) for text in words.values()))
+    return {
+        name: " ".join(word for word in text if word not in common) or "nothing more"
+        for name, text in words.items()
+    }
 
 
 def merged(seen: Sequence[dict[str, str]]) -> dict[str, str]:

@@ -120,6 +120,8 @@ class Study:
     runs: tuple[Run, ...]
     damages: tuple[Damage, ...] = ()
     planned: tuple[PlannedRun, ...] | None = None
+    earlier_attempts: tuple[Run, ...] = ()
+    """Runs that were tried again; each is kept in <run_id>.1, .2 and so on."""
 
     def finished(self, workload: str | None = None) -> list[Run]:
         """Runs that came to their end, in the order of cells, blocks and run order."""
@@ -135,10 +137,14 @@ def load_study(folder: Path) -> Study:
         )
     runs: dict[str, Run] = {}
     damages: list[Damage] = []
+    earlier: list[Run] = []
     plan = _load_plan(folder, damages)
     for file in sorted((folder / "runs").glob("*/record.json")):
         try:
             run = load_run(file)
+            if is_earlier_attempt(run):
+                earlier.append(run)
+                continue
             if run.run_id in runs:
                 raise _damaged(
                     file,
@@ -170,7 +176,13 @@ def load_study(folder: Path) -> Study:
         )
     ordered = sorted(runs.values(), key=lambda r: (r.cell, r.block, r.record["order"], r.workload))
     planned = tuple(plan["runs"]) if plan else None
-    return Study(name, folder, tuple(ordered), tuple(damages), planned)
+    return Study(name, folder, tuple(ordered), tuple(damages), planned, tuple(earlier))
+
+
+def is_earlier_attempt(run: Run) -> bool:
+    """Whether a run lies in the folder of an attempt that was replaced by a later one."""
+    name, _, number = run.folder.name.rpartition(".")
+    return name == run.run_id and number.isdigit()
 
 
 def load_run(file: Path) -> Run:

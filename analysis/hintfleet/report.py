@@ -26,7 +26,7 @@ from hintfleet.observations import (
 from hintfleet.parity import Disparity, disparities
 from hintfleet.records import Damage, Run, Study
 from hintfleet.trust import objections_to
-from hintfleet.units import percent
+from hintfleet.units import number, percent
 
 NamedFigure = tuple[str, str, str, Figure]
 """Topic, mechanism, name, figure."""
@@ -253,6 +253,12 @@ def _notes(study: Study, overview: Overview, limits: Thresholds) -> list[str]:
             f"{overview.blocks} blocks show large effects only; a permutation test needs 6 to "
             f"reach {percent(1 - limits.confidence)}."
         )
+    if study.earlier_attempts:
+        count = len(study.earlier_attempts)
+        notes.append(
+            f"{count} earlier attempt{'s' if count > 1 else ''} at runs done again later "
+            f"{'are' if count > 1 else 'is'} kept and not counted."
+        )
     if any(run.record["cell"].get("side_by_side") for run in finished):
         notes.append("Cells of one host ran at the same time: they share its caches and disks.")
     return notes
@@ -289,5 +295,6 @@ def _text(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(_text(item) for item in value) or "none"
     if isinstance(value, dict):
-        return ", ".join(f"{key}={_text(item)}" for key, item in value.items()) or "none"
-    return str(value)
+        told = (f"{k}={_text(item)}" for k, item in value.items() if k != "used_mib")
+        return " ".join(told) or "none"
+    return number(value) if isinstance(value, float) else str(value)

@@ -21,10 +21,13 @@ Floats = NDArray[np.float64]
 BOOTSTRAP_FROM = 12
 """From this many values on an interval is bootstrapped; below, a resample holds too few values."""
 
+BOOTSTRAP_DRAWS = 1 << 20
+"""How many values are drawn at once, which bounds the memory of a resampling."""
+
 CELLS_AS_SAMPLE = 5
 """From this many cells on they stand for a fleet; fewer stand for themselves only."""
 
-EXACT_PERMUTATIONS = 1 << 16
+EXACT_PERMUTATIONS = 1 << 12
 """Up to this many sign patterns a permutation test visits all of them."""
 
 
@@ -144,15 +147,16 @@ def _t_interval(
 
 
 def _studentised_bootstrap(values: Floats, confidence: float, seed: int) -> Interval:
-    size, resamples = values.size, 4999 if values.size <= 1000 else 999
+    size = values.size
+    resamples = int(np.clip(BOOTSTRAP_DRAWS // size, 999, 1999))
     random = np.random.default_rng(seed)
     mean, error = values.mean(), values.std(ddof=1) / math.sqrt(size)
-    pivots = np.empty(resamples)
-    for index in range(resamples):
-        sample = values[random.integers(0, size, size)]
-        sample_error = sample.std(ddof=1) / math.sqrt(size)
-        shift = sample.mean() - mean
-        pivots[index] = shift / sample_error if sample_error > 0 else math.copysign(np.inf, shift)
+    samples = values[random.integers(0, size, (resamples, size))]
+    shifts = samples.mean(axis=1) - mean
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # a resample of one value only has no error: its pivot is infinite, with the shift's sign
+        pivots = shifts / (samples.std(axis=1, ddof=1) / math.sqrt(size))
+    pivots = np.nan_to_num(pivots, nan=0.0, posinf=np.inf, neginf=-np.inf)
     tail = (1.0 - confidence) / 2.0
     low, high = np.quantile(pivots, [1.0 - tail, tail], method="nearest")
     return Interval(
@@ -175,10 +179,11 @@ def sign_flip_p(differences: ArrayLike, resamples: int = 9999, seed: int = 20190
         sums = np.abs((1.0 - 2.0 * patterns) @ array)
         return float(np.count_nonzero(sums >= observed) / sums.size)
     random = np.random.default_rng(seed)
-    hits = 0
-    for _ in range(resamples):
-        signs = random.integers(0, 2, array.size) * 2.0 - 1.0
-        hits += abs(float(signs @ array)) >= observed
+    hits, batch = 0, max(BOOTSTRAP_DRAWS // array.size, 1)
+    for start in range(0, resamples, batch):
+        size = (min(batch, resamples - start), array.size)
+        signs = random.integers(0, 2, size, dtype=np.int8) * 2.0 - 1.0
+        hits += int(np.count_nonzero(np.abs(signs @ array) >= observed))
     return (hits + 1) / (resamples + 1)
 
 
@@ -208,14 +213,16 @@ def two_sample_p(
         return abs(subset_sum / left.size - (total - subset_sum) / right.size)
 
     observed = gap(float(left.sum())) * (1.0 - 1e-12)
-    if splits <= EXACT_PERMUTATIONS // 4:
+    if splits <= EXACT_PERMUTATIONS:
         sums = (sum(chosen) for chosen in combinations(both.tolist(), left.size))
         return sum(gap(value) >= observed for value in sums) / splits
     random = np.random.default_rng(seed)
-    hits = sum(
-        gap(float(random.permutation(both)[: left.size].sum())) >= observed
-        for _ in range(resamples)
-    )
+    hits, batch = 0, max(BOOTSTRAP_DRAWS // size, 1)
+    for start in range(0, resamples, batch):
+        shuffled = random.permuted(np.tile(both, (min(batch, resamples - start), 1)), axis=1)
+        sums = shuffled[:, : left.size].sum(axis=1)
+        gaps = np.abs(sums / left.size - (total - sums) / right.size)
+        hits += int(np.count_nonzero(gaps >= observed))
     return (hits + 1) / (resamples + 1)
 
 

@@ -291,3 +291,13 @@ def test_a_last_line_cut_off_by_a_kill_is_left_out(tmp_path: Path) -> None:
     file.write_text("seconds,guest,resident_mib,swap_mib\n0.1,0,5,0\n0.2,0,")
     samples = load_samples(file)
     assert samples.seconds.tolist() == [0.1]
+
+
+def test_earlier_attempts_are_kept_apart(builder: Builder) -> None:
+    file = first_record(builder)
+    attempt = file.parent.with_name(f"{file.parent.name}.1")
+    attempt.mkdir()
+    (attempt / "record.json").write_text(file.read_text())
+    study = load_study(builder.folder)
+    assert len(study.runs) == 27 and not study.damages
+    assert [run.folder for run in study.earlier_attempts] == [attempt]

@@ -307,3 +307,27 @@ def test_ascii_is_ascii(laptop: Path, capsys: pytest.CaptureFixture[str]) -> Non
     main(["report", str(laptop), "--width", "80", "--detail"])
     marks = capsys.readouterr().out.count("?")
     assert out.count("?") == marks, "every character has an ASCII stand-in"
+
+
+def test_long_settings_are_told_by_what_differs(builder: Builder) -> None:
+    builder.write()
+    command = "qemu-system-x86_64 -m 320M -accel tcg,tb-size={} -display none -nodefaults -smp 1"
+
+    def set_command(record: dict[str, Any]) -> None:
+        size = 12 if record["mechanism"] == "page_hinting" else 8
+        record["parity"]["qemu_arguments"] = command.format(size)
+
+    change_records(builder, "*.memhog", set_command)
+    (one,) = report_of(builder).disparities
+    assert one.values == {
+        "none": "tcg,tb-size=8",
+        "free_page_reporting": "tcg,tb-size=8",
+        "page_hinting": "tcg,tb-size=12",
+    }
+    assert one.blocks == 3
+
+
+def test_memory_never_seen_to_return_is_no_gap_in_the_data(laptop_report: Report) -> None:
+    figure = laptop_report.memory["page_hinting"].figures["seconds_to_return_99"]
+    assert (figure.n, figure.censored, figure.estimate) == (9, 9, None)
+    assert "seconds_to_return_99" not in laptop_report.memory["none"].figures

@@ -44,7 +44,7 @@ def with_spread(figure: Figure | None, unit: str | None = None) -> str:
 
 def _estimate(figure: Figure, unit: str | None) -> str:
     if figure.estimate is None and figure.censored:
-        return "did not end"
+        return "not seen"
     return quantity(figure.estimate, figure.unit if unit is None else unit).rstrip()
 
 
