@@ -12,6 +12,8 @@ from hintfleet.cli import main
 from hintfleet.figures import Verdict
 from hintfleet.records import load_study
 from hintfleet.render import console, json_report, terminal
+from hintfleet.render.console import fitted_widths
+from hintfleet.render.tables import density_table
 from hintfleet.report import Report, build_report
 from synthetic import Builder, Truth
 
@@ -331,3 +333,14 @@ def test_memory_never_seen_to_return_is_no_gap_in_the_data(laptop_report: Report
     figure = laptop_report.memory["page_hinting"].figures["seconds_to_return_99"]
     assert (figure.n, figure.censored, figure.estimate) == (9, 9, None)
     assert "seconds_to_return_99" not in laptop_report.memory["none"].figures
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_tables_break_between_words_and_lose_nothing(laptop_report: Report, width: int) -> None:
+    data = density_table(laptop_report)
+    assert sum(fitted_widths(data, width)) + 3 * len(data.columns) <= width
+    text = console.as_text(console.table(data, ascii_only=False), width)
+    shown = "".join(text.split())
+    for name in data.columns:
+        assert name in shown or width == 40
+    assert shown.count("?") == sum(cell.text.count("?") for row in data.rows for cell in row.cells)

@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 
 from rich import box
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
 from hintfleet.figures import Verdict
-from hintfleet.render.tables import INTERVAL, Cell, ReportTable
+from hintfleet.render.tables import Cell, ReportTable
 
 THEME = Theme(
     {
@@ -28,7 +29,8 @@ THEME = Theme(
         "chart.curve": "magenta",
     }
 )
-WIDEST_INTERVAL = len("-99.9 % to -99.9 %")
+BETWEEN_COLUMNS = 3
+"""Blank, rule or blank, blank: what rich puts between two columns."""
 
 VERDICT_STYLE = {
     Verdict.SOUND: "verdict.sound",
@@ -36,7 +38,7 @@ VERDICT_STYLE = {
     Verdict.NOT_TO_BE_TRUSTED: "verdict.untrusted",
 }
 ASCII_FOR = str.maketrans(
-    {"·": "|", "…": ".", "µ": "u", "×": "x", "±": "~", "–": "-", "→": ">", "•": "*"}
+    {"·": "-", "…": ".", "µ": "u", "×": "x", "±": "~", "–": "-", "→": ">", "•": "*"}
 )
 
 
@@ -82,17 +84,51 @@ def heading_line(text: str) -> Text:
     return Text(f"\n{text}", style="report.heading")
 
 
-def table(data: ReportTable, ascii_only: bool) -> Table:
-    shown = Table(
-        box=box.ASCII if ascii_only else box.SIMPLE_HEAD,
-        pad_edge=False,
-        header_style="",
-        show_edge=False,
-    )
-    shown.add_column("", no_wrap=True)
-    for heading in data.columns:
-        least = WIDEST_INTERVAL if heading == INTERVAL else min(len(heading), 20)
-        shown.add_column(heading, justify="right", overflow="fold", min_width=least)
-    for row in data.rows:
-        shown.add_row(row.label, *(_cell(cell) for cell in row.cells))
-    return shown
+def table(data: ReportTable, ascii_only: bool) -> RenderableType:
+    """A table that breaks its cells between words where the terminal is too narrow."""
+    return _FittedTable(data, ascii_only)
+
+
+@dataclass(frozen=True)
+class _FittedTable:
+    data: ReportTable
+    ascii_only: bool
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        shown = Table(
+            box=box.ASCII if self.ascii_only else box.SIMPLE_HEAD,
+            pad_edge=False,
+            header_style="",
+            show_edge=False,
+        )
+        widths = fitted_widths(self.data, options.max_width)
+        shown.add_column("", width=widths[0], overflow="fold")
+        for heading, width in zip(self.data.columns, widths[1:], strict=True):
+            shown.add_column(heading, justify="right", width=width, overflow="fold")
+        for row in self.data.rows:
+            shown.add_row(row.label, *(_cell(cell) for cell in row.cells))
+        yield shown
+
+
+def fitted_widths(data: ReportTable, width: int) -> list[int]:
+    """Widths of the label and of each column, so that all fit into `width`.
+
+    The widest column gives way first, down to its longest word, and the labels last; if that is
+    not enough every column is cut and its words are broken.
+    """
+    rows = [["", *data.columns], *([row.label, *(c.text for c in row.cells)] for row in data.rows)]
+    columns = list(zip(*rows, strict=True))
+    wanted = [max(max(map(len, column)), 1) for column in columns]
+    least = [
+        max((len(word) for text in column for word in text.split()), default=1)
+        for column in columns
+    ]
+    room = width - BETWEEN_COLUMNS * (len(columns) - 1)
+    labels_whole = [wanted[0], *least[1:]]
+    for floors in (labels_whole, least, [1] * len(columns)):
+        while sum(wanted) > room:
+            can_give = [index for index in range(len(columns)) if wanted[index] > floors[index]]
+            if not can_give:
+                break
+            wanted[max(can_give, key=lambda index: wanted[index])] -= 1
+    return wanted

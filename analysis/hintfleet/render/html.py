@@ -11,23 +11,15 @@ from hintfleet import __version__
 from hintfleet.compare import Comparison
 from hintfleet.figures import Verdict
 from hintfleet.render.plots import plots
-from hintfleet.render.tables import Cell, ReportTable, Row, summary_table, tables
+from hintfleet.render.tables import figures_table, summary_table, tables
 from hintfleet.render.view import (
     comparison_answer,
     comparison_doubts,
     comparison_tables,
     comparison_title,
 )
-from hintfleet.render.words import (
-    MARKS,
-    doubts,
-    interval_text,
-    label,
-    title,
-    verdict_words,
-    with_spread,
-)
-from hintfleet.report import Report, all_figures
+from hintfleet.render.words import MARKS, doubts, title, verdict_words
+from hintfleet.report import Report
 
 CSS_CLASS = {
     Verdict.SOUND: "sound",
@@ -52,7 +44,7 @@ def render(report: Report) -> str:
         notes=report.notes,
         plots=plots(report),
         tables=tables(report),
-        figures=_figures(report),
+        figures=figures_table(report),
         provenance=report.provenance,
     )
 
@@ -95,19 +87,3 @@ def _bare(text: str) -> str:
         if mark:
             text = text.removesuffix(mark)
     return text
-
-
-def _figures(report: Report) -> ReportTable:
-    rows = tuple(
-        Row(
-            f"{label(topic, name)}, {mechanism}",
-            (
-                Cell(str(figure.n)),
-                Cell(with_spread(figure), figure.verdict),
-                Cell(interval_text(figure)),
-                Cell(figure.judgement.reason),
-            ),
-        )
-        for topic, mechanism, name, figure in all_figures(report)
-    )
-    return ReportTable("", ("n", "value", "95 % interval", "reason"), rows)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hintfleet.figures import Figure, Figures, Verdict
-from hintfleet.render.words import extremes, interval_text, mechanisms, short, with_spread
-from hintfleet.report import Report
-from hintfleet.units import UNKNOWN, number
+from hintfleet.render.words import extremes, interval_text, label, mechanisms, short, with_spread
+from hintfleet.report import Report, all_figures
+from hintfleet.units import UNKNOWN, number, percent
 
 INTERVAL = "95 % interval"
 """Heading of a column of intervals; the confidence is the default one of Thresholds."""
@@ -144,6 +144,68 @@ def memory_table(report: Report) -> ReportTable:
     ]
     heading = "Memory: how much is held, how soon it is back"
     return ReportTable(heading, tuple(mechanisms(report)), _filled(rows))
+
+
+def detail_tables(report: Report) -> list[ReportTable]:
+    """The raw results, and in how many blocks so many guests fit."""
+    fits = tuple(
+        Row(
+            name,
+            (
+                Cell(str(fit.guests)),
+                Cell(f"{fit.blocks} of {fit.of}"),
+                Cell(f"{percent(fit.share.low)} to {percent(fit.share.high)}"),
+                Cell(percent(fit.at_least)),
+            ),
+        )
+        for name, result in report.density.items()
+        for fit in result.fits
+    )
+    columns = ("guests", "fit in", INTERVAL, "so at least")
+    found = [
+        ReportTable("In how many blocks so many guests fit", columns, fits),
+        ReportTable(
+            "Every consolidation and memhog run",
+            ("guests", "swap at end, MiB", "memhog, s", "swap at end, MiB"),
+            _runs(report),
+        ),
+    ]
+    return [data for data in found if data.rows]
+
+
+def _runs(report: Report) -> tuple[Row, ...]:
+    cells: dict[tuple[str, int, str], list[str]] = {}
+    for name, density in report.density.items():
+        for one in density.observations:
+            row = cells.setdefault((one.cell, one.block, name), [UNKNOWN] * 4)
+            row[:2] = number(one.guests_without_swap), number(one.swap_end_mib)
+    for name, memhog in report.memhog.items():
+        for run in memhog.observations:
+            row = cells.setdefault((run.cell, run.block, name), [UNKNOWN] * 4)
+            seconds = ("not seen" if s is None else number(s) for s in run.seconds)
+            row[2:] = ", ".join(seconds), number(run.swap_end_mib)
+    return tuple(
+        Row(f"{cell}, block {block}, {name}", tuple(map(Cell, texts)))
+        for (cell, block, name), texts in sorted(cells.items())
+    )
+
+
+def figures_table(report: Report) -> ReportTable:
+    """Every figure with its verdict and reason, as programs get it."""
+    rows = tuple(
+        Row(
+            f"{label(topic, name)}, {mechanism}",
+            (
+                Cell(str(figure.n)),
+                Cell(with_spread(figure), figure.verdict),
+                Cell(interval_text(figure)),
+                Cell(figure.judgement.reason),
+            ),
+        )
+        for topic, mechanism, name, figure in all_figures(report)
+    )
+    columns = ("n", "value", INTERVAL, "why")
+    return ReportTable("Every figure with its verdict", columns, rows)
 
 
 def guests_in_turn(report: Report) -> int:
