@@ -121,6 +121,15 @@ def test_a_taken_port_is_a_sentence_before_anything_is_made(host: LabHost) -> No
     assert not host.folder.exists()
 
 
+def test_a_host_that_does_not_start_says_why(host: LabHost) -> None:
+    host.folder.mkdir()
+    host.overlay.write_bytes(b"no disk")
+    host.host_key.write_text("")
+    with pytest.raises(LabError, match=r"Host lab1 did not start \(.*qcow2"):
+        hintfleet_lab.start(host)
+    assert hintfleet_lab.process_id(host.folder) is None
+
+
 def test_a_program_that_fails_is_a_sentence() -> None:
     with pytest.raises(LabError, match="is not installed; install"):
         hintfleet_lab.run("no-such-program")

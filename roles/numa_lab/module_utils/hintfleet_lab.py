@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+START_SECONDS = 120.0
 STOP_SECONDS = 10.0
 # The translation buffer of each host; QEMU's own default may take 1 GiB.
 TB_SIZE_MIB = 256
@@ -96,7 +97,7 @@ def command_line(host: LabHost) -> list[str]:
         "-name", host.name,
         "-nodefaults", "-no-user-config", "-display", "none",
         "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
-        "-daemonize", "-pidfile", str(host.folder / "pid"),
+        "-pidfile", str(host.folder / "pid"),
         "-M", "q35",
         *processor(host.accelerator, host.nested_kvm),
         *memory(host.nodes, host.node_mib, host.node_cpus),
@@ -159,7 +160,30 @@ def start(host: LabHost) -> None:
         draft.replace(host.overlay)
     with host.swap.open("ab") as file:
         file.truncate(host.swap_mib * 2**20)
-    run(*command_line(host))
+    launch(host)
+
+
+def launch(host: LabHost) -> None:
+    """Start QEMU and leave it running. It cannot do that itself: its sandbox forbids to fork."""
+    log = host.folder / "qemu.log"
+    with log.open("wb") as out:
+        qemu = subprocess.Popen(
+            command_line(host),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    give_up = time.monotonic() + START_SECONDS
+    # It listens when all its devices are there.
+    while process_id(host.folder) != qemu.pid or port_is_free(host.port):
+        if qemu.poll() is not None or time.monotonic() > give_up:
+            qemu.kill()
+            words = (log.read_text(errors="replace").strip().splitlines() or ["no reason given"])[
+                -1
+            ]
+            raise LabError(f"Host {host.name} did not start ({words}); see {log}.")
+        time.sleep(0.1)
 
 
 def stop(folder: Path) -> bool:
@@ -227,5 +251,10 @@ def run(*command: str) -> None:
     except FileNotFoundError:
         raise LabError(f"{command[0]} is not installed; install numa_lab_packages.") from None
     except subprocess.CalledProcessError as error:
-        words = (error.stderr.strip().splitlines() or ["no reason given"])[-1]
+        words = last_line(error.stderr)
         raise LabError(f"{command[0]} failed ({words}); mend that and try again.") from error
+
+
+def last_line(text: str) -> str:
+    """Where programs say why they failed."""
+    return (text.strip().splitlines() or ["no reason given"])[-1]
