@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import platform
 import re
@@ -74,6 +75,14 @@ def node_cpus(node: int) -> list[int]:
 def _number(path: str) -> int | None:
     text = _text(path)
     return int(text) if text is not None else None
+
+
+def own_versions() -> dict[str, str]:
+    """Of what the run itself is carried out with on the host."""
+    return {
+        "python": platform.python_version(),
+        "qemu.qmp": importlib.metadata.version("qemu.qmp"),
+    }
 
 
 def host_facts() -> dict[str, Any]:

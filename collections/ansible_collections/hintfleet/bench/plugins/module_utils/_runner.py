@@ -21,7 +21,11 @@ from ansible_collections.hintfleet.bench.plugins.module_utils._errors import (
     BenchError,
     StopRequest,
 )
-from ansible_collections.hintfleet.bench.plugins.module_utils._facts import host_facts, node_ids
+from ansible_collections.hintfleet.bench.plugins.module_utils._facts import (
+    host_facts,
+    node_ids,
+    own_versions,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils._parity import parity
 from ansible_collections.hintfleet.bench.plugins.module_utils._proof import prove
 from ansible_collections.hintfleet.bench.plugins.module_utils._qemu import (
@@ -109,6 +113,7 @@ class _Run:
             self.cgroup.remove()  # what a runner that was killed has left in this cell
             record["provenance"]["host"] = host_facts()
             record["provenance"]["qemu"]["version"] = check_version()
+            record["provenance"]["hintfleet"] = {**self.request["versions"], **own_versions()}
             with sockets_folder(self.sockets, self.request["user"]):
                 self._phase(PROOF_SAMPLES, "proof_samples", self._prove)
                 self._phase(SAMPLES, "samples", self._measure)

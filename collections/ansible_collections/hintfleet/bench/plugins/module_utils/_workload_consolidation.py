@@ -44,14 +44,14 @@ def run(bench: Bench, result: dict[str, Any]) -> None:
     result.update(steps=steps, guests_without_swap=0, guests_at_first_swap=None)
     stopped_by = "maximum"
     for number in range(1, bench.parameters["max_guests"] + 1):
-        started = bench.sampler.seconds()
+        started, used_before = bench.sampler.seconds(), _cpu_seconds(bench)
         try:
             step = _step(bench, number, started, actives)
         except GuestError as error:
             if number == 1:
                 raise  # nothing has been measured: that is no density but a broken setup
             result["stop_reason"] = str(error)
-            stopped_by = _why_no_more(bench, started, threshold)
+            stopped_by = _why_no_more(bench, started, used_before, threshold)
             if stopped_by == "swap":
                 result["guests_at_first_swap"] = number
             break
@@ -84,6 +84,9 @@ def _step(bench: Bench, number: int, started: float, actives: list[float]) -> di
             f"The allocation program in guest {guest.name} failed with {done.failure}; lower "
             "allocation_mib or raise guest_memory_mib.",
         )
+    for other in bench.guests:
+        if not other.qemu.is_alive():  # the kernel's choice when memory and swap are used up
+            raise GuestError("died", f"Guest {other.name} died while {guest.name} ran its program.")
     now = bench.sampler.take()
     actives.append(largest_footprint_mib(bench.sampler.since(begun), number))
     return {
@@ -100,15 +103,17 @@ def _step(bench: Bench, number: int, started: float, actives: list[float]) -> di
     }
 
 
-def _why_no_more(bench: Bench, started: float, threshold: float) -> str:
-    """Why a guest after the first did not make it."""
+def _why_no_more(bench: Bench, started: float, used_before: float, threshold: float) -> str:
+    """Why a guest after the first did not make it, from the time since it was started."""
     if bench.sampler.peak_swap_mib(started) > threshold:
         return "swap"
-    used = sum(guest.qemu.cpu_seconds() for guest in bench.guests)
-    wall = bench.sampler.seconds()
-    return "cpu_bound" if used > BUSY_SHARE * wall * len(bench.cell["cpus"]) else (
-        "launch_failed"
-    )  # fmt: skip
+    used = _cpu_seconds(bench) - used_before
+    available = (bench.sampler.seconds() - started) * len(bench.cell["cpus"])
+    return "cpu_bound" if used > BUSY_SHARE * available else "launch_failed"
+
+
+def _cpu_seconds(bench: Bench) -> float:
+    return sum(guest.qemu.cpu_seconds() for guest in bench.guests)
 
 
 def largest_footprint_mib(samples: list[Sample], number: int) -> float:

@@ -391,6 +391,12 @@ def main() -> None:
         module.exit_json(**_result(folder, changed))
     except BenchError as error:
         module.fail_json(msg=str(error), run_id=module.params["run_id"])
+    except OSError as error:
+        module.fail_json(
+            msg=f"Run {module.params['run_id']} cannot be kept on the host: {error}; see that "
+            f"{module.params['state_dir']} has room and can be written to.",
+            run_id=module.params["run_id"],
+        )
 
 
 if __name__ == "__main__":

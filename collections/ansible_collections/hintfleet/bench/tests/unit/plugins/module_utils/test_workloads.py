@@ -43,10 +43,14 @@ class FakeGuest:
         self.boot_seconds = 2.0
         self.facts = GuestFacts("6.1", "", {}, "never")
         self.qemu = self
+        self.alive = True
         self._behave = behave
 
     def cpu_seconds(self) -> float:
         return 0.0
+
+    def is_alive(self) -> bool:
+        return self.alive
 
     def run(self, command: list[str], _seconds: float, **_: Any) -> Completed:
         return self._behave(command)
@@ -148,6 +152,20 @@ def test_a_launch_that_fails_ends_the_run_and_keeps_what_was_measured() -> None:
 def test_a_launch_that_fails_while_the_cell_swaps_is_swap() -> None:
     result = consolidate(footprint_mib=300, fails_at=4)
     assert (result["stopped_by"], result["guests_at_first_swap"]) == ("swap", 4)
+
+
+def test_a_guest_that_died_meanwhile_ends_the_run() -> None:
+    result: dict[str, Any] = {}
+    bench = FakeBench({"allocation_mib": 256, "max_guests": 20}, allocate, footprint_mib=100)
+
+    def kill_the_first(command: list[str]) -> Completed:
+        bench.guests[0].alive = len(bench.guests) < 3
+        return allocate(command)
+
+    bench._behave = kill_the_first
+    _workload_consolidation.run(bench, result)
+    assert result["guests_without_swap"] == 2
+    assert result["stop_reason"] == "Guest guest1 died while guest3 ran its program."
 
 
 def test_no_guest_at_all_is_no_density() -> None:
