@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -180,7 +181,13 @@ def simulate(
     if workers == 1 or len(chunks) == 1:
         yield from (_simulate_chunk(question, footprints, chunk) for chunk in chunks)
         return
-    with ProcessPoolExecutor(workers, initializer=_share, initargs=(question, footprints)) as pool:
+    with ProcessPoolExecutor(
+        workers,
+        # A fork would copy the locks of threads that reading Parquet has started.
+        multiprocessing.get_context("spawn"),
+        initializer=_share,
+        initargs=(question, footprints),
+    ) as pool:
         yield from pool.map(_simulate_shared, chunks)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hintfleet.observations import BASELINE
 from hintfleet.records import UnusableError
 from hintfleet.statistics import Floats
 
@@ -224,7 +225,8 @@ def by_mechanism(footprints: Sequence[Footprint]) -> dict[str, Footprints]:
 
     Only those, because a difference between mechanisms must not be one between hosts.
     """
-    mechanisms = list(dict.fromkeys(footprint.mechanism for footprint in footprints))
+    names = {footprint.mechanism for footprint in footprints}
+    mechanisms = sorted(names, key=lambda name: (name != BASELINE, name))
     if not mechanisms:
         raise UnusableError("no footprint to plan with: run the consolidation workload first")
     hosts = {name: {f.host for f in footprints if f.mechanism == name} for name in mechanisms}

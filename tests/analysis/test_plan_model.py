@@ -88,7 +88,7 @@ def test_mechanisms_are_planned_on_the_hosts_they_share() -> None:
             other,
         ]
     )
-    assert list(arrays) == ["free_page_reporting", "none"]
+    assert list(arrays) == ["none", "free_page_reporting"]
     assert arrays["free_page_reporting"].hosts == ("a",)
     assert arrays["free_page_reporting"].runs.tolist() == [2]
     assert sorted(arrays["free_page_reporting"].base_mib.tolist()) == [90.0, 100.0]

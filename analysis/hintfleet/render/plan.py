@@ -42,8 +42,11 @@ def _answers(plan: Plan) -> list[str]:
         guests = plan.fleet_guests(mechanism)
         line = f"{mechanism}: place {guests} guests on {nodes} node{'s' if nodes > 1 else ''}"
         if baseline and mechanism != BASELINE:
-            times = number(guests / baseline)
-            line += f", {guests - baseline:+d} against {BASELINE} ({times} times)"
+            if guests == baseline:
+                line += f", as many as with {BASELINE}"
+            else:
+                times = number(guests / baseline)
+                line += f", {guests - baseline:+d} against {BASELINE} ({times} times as many)"
         lines.append(line)
     return lines
 
@@ -76,12 +79,11 @@ def plan_tables(plan: Plan) -> list[ReportTable]:
 
 
 def _chance(answer: Answer, guests: int) -> str:
-    """Upper end of the interval; without guests nothing swaps."""
+    """The interval of the chance; without guests nothing swaps."""
     chance = answer.at(guests)
     if chance is None:
         return "none" if guests == 0 else "-"
-    low, high = (f"{100.0 * x:.2g}" for x in (chance.interval.low, chance.interval.high))
-    return f"{low} to {high} %"
+    return f"{number(100.0 * chance.interval.low)} to {number(100.0 * chance.interval.high)} %"
 
 
 def _remarks(plan: Plan) -> list[Text]:
