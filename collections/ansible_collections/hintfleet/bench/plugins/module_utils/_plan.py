@@ -58,6 +58,10 @@ def merge(kept: dict[str, Any] | None, asked: dict[str, Any]) -> dict[str, Any]:
     Cells that are not asked for stay: this play may be limited to a part of the fleet.
     Raises BenchError if something else differs.
     """
+    names = [cell["name"] for cell in asked["cells"]]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BenchError(f"Two cells of study {asked['study']} are named {twice}; rename one.")
     if kept is None:
         return {**asked, "runs": planned_runs(asked)}
     differences = [_difference(name, kept[name], asked[name]) for name in FIXED]

@@ -29,6 +29,16 @@ ARTIFACT = {
     "path": {"type": "path", "required": True},
     "manifest": {"type": "dict", "required": True},
 }
+CELL = {
+    "name": {"type": "str", "required": True},
+    "host": {"type": "str", "required": True},
+    "node": {"type": "int", "required": True},
+    "memory_mib": {"type": "float", "required": True},
+    "swap_mib": {"type": "float", "required": True},
+    "cpus": {"type": "list", "elements": "int", "default": []},
+    "side_by_side": {"type": "bool", "default": False},
+}
+SLOWEST_HZ = 10
 DISK_MIB = 64  # what a run's samples and logs may take
 MIB = 2**20
 
@@ -111,6 +121,11 @@ def _check_sizes(request: dict[str, Any]) -> None:
         raise BenchError(
             f"proof_mib is {parameters['proof_mib']}, with {BALLAST_MIB} MiB of ballast, and "
             f"guest_memory_mib only {parameters['guest_memory_mib']}; lower proof_mib."
+        )
+    if parameters["sample_hz"] < SLOWEST_HZ:
+        raise BenchError(
+            f"sample_hz is {parameters['sample_hz']:g}: below {SLOWEST_HZ} samples a second swap "
+            "and return times are missed; raise it."
         )
     sentence = WORKLOADS[request["workload"]].check(parameters, cell)
     if sentence:

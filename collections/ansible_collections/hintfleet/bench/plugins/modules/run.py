@@ -56,9 +56,9 @@ options:
         type: str
         required: true
       host:
-        description: Name of the host in reports. The action plugin fills in the inventory name.
+        description: Name of the host, as in the inventory; the action plugin fills it in.
         type: str
-        default: localhost
+        required: true
       node:
         description: NUMA node.
         type: int
@@ -285,6 +285,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils._facts import node
 from ansible_collections.hintfleet.bench.plugins.module_utils._mechanisms import MECHANISMS
 from ansible_collections.hintfleet.bench.plugins.module_utils._preflight import (
     ARTIFACT,
+    CELL,
     check_request,
     relevant_parameters,
 )
@@ -325,15 +326,7 @@ ARGUMENTS = {
     "cell": {
         "type": "dict",
         "required": True,
-        "options": {
-            "name": {"type": "str", "required": True},
-            "host": {"type": "str", "default": "localhost"},
-            "node": {"type": "int", "required": True},
-            "memory_mib": {"type": "float", "required": True},
-            "swap_mib": {"type": "float", "required": True},
-            "cpus": {"type": "list", "elements": "int", "default": []},
-            "side_by_side": {"type": "bool", "default": False},
-        },
+        "options": CELL,
     },
     "block": {"type": "int", "required": True},
     "order": {"type": "int", "required": True},

@@ -31,10 +31,40 @@ options:
     type: str
     required: true
   cells:
-    description: Where runs happen; each has a name that is unique in the study, and a host.
+    description: Where runs happen, see M(hintfleet.bench.run).
     type: list
     elements: dict
     required: true
+    suboptions:
+      name:
+        description: Name of the cell, unique in the study.
+        type: str
+        required: true
+      host:
+        description: Name of the host, as in the inventory.
+        type: str
+        required: true
+      node:
+        description: NUMA node.
+        type: int
+        required: true
+      memory_mib:
+        description: Memory of the cell.
+        type: float
+        required: true
+      swap_mib:
+        description: Swap of the cell.
+        type: float
+        required: true
+      cpus:
+        description: CPUs of the cell.
+        type: list
+        elements: int
+        default: []
+      side_by_side:
+        description: Whether its runs go on beside those of other cells of the host.
+        type: bool
+        default: false
   blocks:
     description: How often every mechanism runs.
     type: int
@@ -119,6 +149,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils._plan import (
     with_status,
     write_plan,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils._preflight import CELL
 from ansible_collections.hintfleet.bench.plugins.module_utils._workloads import WORKLOADS
 
 NAMES = ("study", "cells", "blocks", "mechanisms", "workloads", "parameters", "seed")
@@ -145,7 +176,7 @@ def main() -> None:
         argument_spec={
             "results_dir": {"type": "path", "required": True},
             "study": {"type": "str", "required": True},
-            "cells": {"type": "list", "elements": "dict", "required": True},
+            "cells": {"type": "list", "elements": "dict", "required": True, "options": CELL},
             "blocks": {"type": "int", "required": True},
             "mechanisms": {
                 "type": "list",

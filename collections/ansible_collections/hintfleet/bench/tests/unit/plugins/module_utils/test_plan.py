@@ -95,6 +95,11 @@ def test_what_differs_is_named(changes: dict[str, Any], sentence: str) -> None:
         _plan.merge(kept, asked(**changes))
 
 
+def test_cells_have_names_of_their_own() -> None:
+    with pytest.raises(BenchError, match="Two cells of study s are named a"):
+        _plan.merge(None, asked(cells=[cell("a"), cell("a")]))
+
+
 def test_a_plan_of_something_else_is_refused(tmp_path: Path) -> None:
     assert _plan.read_plan(tmp_path) is None
     for text in ("{", "[]", '{"schema": "hintfleet.study/9"}'):
