@@ -47,8 +47,8 @@ class Lab:
             "ansible_timeout": 120,
             **variables,
         }
-        # Never the default inventory: it is this machine, which no test here may touch.
-        inventory = str(self.inventory) if self.inventory.exists() else "localhost,"
+        # Not there before the lab is up: the play that starts it reads it then.
+        inventory = str(self.inventory)
         ansible = Path(sys.executable).parent / "ansible-playbook"
         done = subprocess.run(
             [str(ansible), "-i", inventory, str(playbook), "-e", json.dumps(given)],

@@ -45,7 +45,9 @@ def settings() -> dict[str, str | None]:
     """Every sysctl, and the memory management's settings under /sys."""
     found = {}
     for top in ("/proc/sys", "/sys/kernel/mm", "/sys/module/zswap/parameters"):
-        for folder, _, names in os.walk(top):
+        for folder, folders, names in os.walk(top):
+            # Looking into this one mounts it.
+            folders[:] = [name for name in folders if name != "binfmt_misc"]
             for name in names:
                 path = f"{folder}/{name}"
                 if not MOVING.search(path):
