@@ -29,8 +29,10 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="where the stores are written (default: temp)")
     args = parser.parse_args()
     print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f} before")
-    print(f"{'runs':>9} {'hosts':>7} {'store MiB':>9} {'wall s':>7} {'CPU s':>7} {'peak MiB':>9}"
-          f" {'us CPU a run':>12}")
+    print(
+        f"{'runs':>9} {'hosts':>7} {'store MiB':>9} {'wall s':>7} {'CPU s':>7} {'peak MiB':>9}"
+        f" {'us CPU a run':>12}"
+    )
     worst = (0.0, 0.0)
     for wanted in (int(text) for text in args.runs.split(",")):
         folder = Path(tempfile.mkdtemp(prefix="hintfleet-bench-", dir=args.folder))
@@ -42,11 +44,16 @@ def main() -> int:
         finally:
             shutil.rmtree(folder)
         worst = (max(worst[0], wall), max(worst[1], peak))
-        print(f"{runs:>9} {hosts:>7} {size:>9.0f} {wall:>7.1f} {cpu:>7.1f} {peak:>9.0f}"
-              f" {1e6 * cpu / runs:>12.1f}", flush=True)
+        print(
+            f"{runs:>9} {hosts:>7} {size:>9.0f} {wall:>7.1f} {cpu:>7.1f} {peak:>9.0f}"
+            f" {1e6 * cpu / runs:>12.1f}",
+            flush=True,
+        )
     kept = worst[0] <= MOST_SECONDS and worst[1] <= MOST_MIB
-    print(f"limits: {MOST_SECONDS:g} s and {MOST_MIB:g} MiB: {'kept' if kept else 'NOT kept'}"
-          f" (load {os.getloadavg()[0]:.1f} after)")
+    print(
+        f"limits: {MOST_SECONDS:g} s and {MOST_MIB:g} MiB: {'kept' if kept else 'NOT kept'}"
+        f" (load {os.getloadavg()[0]:.1f} after)"
+    )
     return 0 if kept else 1
 
 

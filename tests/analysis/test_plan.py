@@ -85,9 +85,7 @@ def test_published_peaks_of_three_guests_have_the_published_shape() -> None:
             scaled = dataclasses.replace(trace, used_mib=trace.used_mib / peak * f.touched_mib[0])
             runs = np.zeros((4, 3), np.int64)
             largest = trace_peaks(f, runs, scaled, np.random.default_rng(1))[:, -1]
-            assert largest / gib == pytest.approx(
-                np.full(4, published[name][mechanism]), rel=0.02
-            )
+            assert largest / gib == pytest.approx(np.full(4, published[name][mechanism]), rel=0.02)
 
 
 def test_the_same_seed_gives_the_same_plan_with_any_number_of_workers(

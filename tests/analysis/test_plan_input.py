@@ -71,8 +71,7 @@ def test_nodes_by_hand() -> None:
 def test_a_trace_is_put_on_the_smallest_common_step(tmp_path: Path) -> None:
     file = tmp_path / "trace.csv"
     file.write_text(
-        "seconds,guest,used_mib\n100,a,10\n105,a,30\n110,a,20\n120,a,5\n"
-        "110,b,7\n130,b,9\n"
+        "seconds,guest,used_mib\n100,a,10\n105,a,30\n110,a,20\n120,a,5\n110,b,7\n130,b,9\n"
     )
     trace = load_trace(file)
     assert trace.step_seconds == 5.0
@@ -90,8 +89,10 @@ def test_a_trace_is_put_on_the_smallest_common_step(tmp_path: Path) -> None:
         ("seconds,guest,used_mib\n1,a,-2\n", "line 2: expected seconds, a guest and MiB"),
         ("seconds,guest,used_mib\n1,a,nan\n", "line 2: expected seconds, a guest and MiB"),
         ("seconds,guest,used_mib\n1,a\n", "line 2: expected seconds, a guest and MiB"),
-        ("seconds,guest,used_mib\n0,a,1\n1e-9,a,1\n1e9,a,1\n2e9,a,1\n3e9,a,1\n0,b,1\n1e-6,b,1\n",
-         "are more than 100000"),
+        (
+            "seconds,guest,used_mib\n0,a,1\n1e-9,a,1\n1e9,a,1\n2e9,a,1\n3e9,a,1\n0,b,1\n1e-6,b,1\n",
+            "are more than 100000",
+        ),
     ],
 )
 def test_a_bad_trace_is_refused_with_its_line(tmp_path: Path, text: str, words: str) -> None:

@@ -148,9 +148,7 @@ GIVEN = ("--mechanism", "none,active=2,idle=1", "--node", "9")
         ((*GIVEN, "--workers", "0"), "--workers"),
     ],
 )
-def test_incomplete_commands_are_refused(
-    arguments: tuple[str, ...], words: str, run: Run
-) -> None:
+def test_incomplete_commands_are_refused(arguments: tuple[str, ...], words: str, run: Run) -> None:
     code, text = run(*arguments)
     assert code == 1
     assert text.startswith("hintfleet: ") and words in text and text.count("\n") == 1

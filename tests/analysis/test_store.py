@@ -122,9 +122,9 @@ def test_a_killed_export_leaves_nothing_half_done(
     names = [row["run_id"] for row in store.rows(target, ["run_id"])]
     assert len(names) == len(set(names)) == 27
     samples = store.dataset(target, "samples").to_table(columns=["run_id", "seconds", "guest"])
-    assert samples.num_rows == samples.group_by(["run_id", "seconds", "guest"]).aggregate(
-        []
-    ).num_rows
+    assert (
+        samples.num_rows == samples.group_by(["run_id", "seconds", "guest"]).aggregate([]).num_rows
+    )
 
 
 def test_parts_are_split_when_they_are_full(

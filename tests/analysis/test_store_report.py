@@ -214,9 +214,7 @@ def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
         fleet_report(tmp_path)
 
 
-def test_the_command_reports_on_a_store(
-    fleet: Builder, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_reports_on_a_store(fleet: Builder, capsys: pytest.CaptureFixture[str]) -> None:
     target = stored(fleet.write())
     capsys.readouterr()
     assert cli.main(["report", str(target), "--width", "100", "--detail", "--ascii"]) == 0

@@ -15,6 +15,7 @@ import argparse
 import json
 import re
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -132,6 +133,7 @@ def instruction_table(lean: Callable[..., Guest], stock: Callable[..., Guest]) -
         ("patched, bitmap", lean, "bitmap", ""),
         ("patched, bitmap, age 0", lean, "bitmap", IMMEDIATE),
     ):
+        print(f"measuring instructions: {name}", file=sys.stderr)
         found = instructions(boot, engine, command_line)
         rows.append([name, *(f"{(a - b) / PAGES:+.2f}" for a, b in zip(found, base, strict=True))])
     return rows

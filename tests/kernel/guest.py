@@ -98,7 +98,7 @@ class Guest:
             "-device", "isa-serial,chardev=control,index=1",
             "-qmp", f"unix:{qmp},server=on,wait=off",
             "-trace", "enable=ram_block_discard_range", "-trace", "enable=virtio_queue_notify",
-            "-D", str(self.trace), 
+            "-D", str(self.trace),
         ]  # fmt: skip
         if self.balloon:
             arguments += ["-device", f"virtio-balloon-pci,id=balloon,{self.balloon}"]
@@ -232,7 +232,9 @@ class Guest:
     def ram_address(self, block: str) -> int:
         """Where QEMU keeps a memory block, in its own address space."""
         table = self.qmp("x-query-ramblock")["human-readable-text"]
-        found = re.search(rf"^\s*{re.escape(block)}\s.*(0x[0-9a-f]+)\s+\w+\s*$", table, re.MULTILINE)
+        found = re.search(
+            rf"^\s*{re.escape(block)}\s.*(0x[0-9a-f]+)\s+\w+\s*$", table, re.MULTILINE
+        )
         if not found:
             raise GuestError(f"QEMU knows no memory block {block}:\n{table}")
         return int(found.group(1), 16)
