@@ -162,7 +162,7 @@ def test_cleaning_works_wherever_preparing_was_killed(prepare: Path, moment: Pat
 
 
 def test_runs_nobody_fetched_survive_cleaning(prepare: Path, tmp_path: Path) -> None:
-    extra = variables(numa_host_results_dir=str(tmp_path / "results"))
+    extra = variables(study_results_dir=str(tmp_path / "results"))
     play(prepare, extra)
     for run in ("fetched", "waiting"):
         folder = STATE / "runs" / "laptop" / run
