@@ -23,6 +23,7 @@ from typing import Any
 
 from ansible_collections.hintfleet.bench.plugins.module_utils._errors import StopRequest
 from ansible_collections.hintfleet.bench.plugins.module_utils._record import (
+    LOG,
     RECORD,
     is_finished,
     keep_earlier,
@@ -33,7 +34,6 @@ from ansible_collections.hintfleet.bench.plugins.module_utils._record import (
 )
 
 REQUEST = "request.json"
-LOG = "runner.log"
 POLL_SECONDS = 0.1
 
 Perform = Callable[[dict[str, Any], Path], dict[str, Any]]
@@ -190,6 +190,7 @@ def _runner(request: dict[str, Any], folder: Path, lock: int, perform: Perform) 
     os.pwrite(lock, str(os.getpid()).encode(), 0)
     signal.signal(signal.SIGTERM, _ask_to_stop)
     write_json(folder / RECORD, perform(request, folder))
+    os.ftruncate(lock, 0)
 
 
 def _ask_to_stop(number: int, _frame: object) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 SCHEMA = "hintfleet.run/1"
 RECORD = "record.json"
+LOG = "runner.log"  # what the runner said itself; empty if all went as it should
 
 
 def utc(timestamp: float) -> str:
@@ -109,13 +110,14 @@ def record_files(record: dict[str, Any]) -> list[str]:
 
 
 def pack(folder: Path) -> dict[str, str]:
-    """The files of a run by name, compressed, as text."""
+    """The files of a run by name, compressed, as text; none if it has no record."""
     record = read_record(folder)
-    names = [RECORD, *record_files(record)] if record else []
+    names = [RECORD, LOG, *record_files(record)] if record else []
+    paths = [folder / name for name in names]
     return {
-        name: base64.b64encode(gzip.compress((folder / name).read_bytes(), mtime=0)).decode()
-        for name in names
-        if (folder / name).exists()
+        path.name: base64.b64encode(gzip.compress(path.read_bytes(), mtime=0)).decode()
+        for path in paths
+        if path.exists() and (path.name != LOG or path.stat().st_size)
     }
 
 

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import os
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,23 +40,32 @@ from ansible_collections.hintfleet.bench.plugins.module_utils._workloads import 
 SAMPLES, PROOF_SAMPLES, HOST_LOG = "samples.csv", "proof.csv", "host.log"
 
 
-class HostLog:
-    """Kernel messages of the host from now on."""
-
-    def __init__(self) -> None:
-        self._descriptor = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
-        os.lseek(self._descriptor, 0, os.SEEK_END)
-
-    def write(self, path: Path) -> None:
+@contextlib.contextmanager
+def host_log(path: Path) -> Iterator[bool]:
+    """Keep the host's kernel messages of the meantime; False where the host shows none."""
+    try:
+        descriptor = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:  # as in a container
+        yield False
+        return
+    os.lseek(descriptor, 0, os.SEEK_END)
+    try:
+        yield True
+    finally:
         with path.open("wb") as file:
-            while True:
-                try:
-                    file.write(os.read(self._descriptor, 8192))
-                except OSError as error:
-                    if error.errno == errno.EPIPE:  # the ring went round: go on with what is left
-                        continue
-                    break  # EAGAIN: no more messages
-        os.close(self._descriptor)
+            for message in _messages(descriptor):
+                file.write(message)
+        os.close(descriptor)
+
+
+def _messages(descriptor: int) -> Iterator[bytes]:
+    while True:
+        try:
+            yield os.read(descriptor, 8192)
+        except BlockingIOError:
+            return
+        except BrokenPipeError:  # the ring went round: go on with what is left
+            continue
 
 
 def perform(request: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -106,9 +115,17 @@ class _Run:
         self.started = time.monotonic()
 
     def carry_out(self) -> None:
-        record, began = self.record, time.time()
-        record["started"] = utc(began)
-        host_log = HostLog()
+        record = self.record
+        record["started"] = utc(time.time())
+        try:
+            with host_log(self.folder / HOST_LOG) as kept:
+                record["files"]["host_log"] = HOST_LOG if kept else None
+                self._carry_out(record)
+        finally:
+            record["finished"] = utc(time.time())
+            record["duration_seconds"] = round(time.monotonic() - self.started, 3)
+
+    def _carry_out(self, record: dict[str, Any]) -> None:
         try:
             self.cgroup.remove()  # what a runner that was killed has left in this cell
             record["provenance"]["host"] = host_facts()
@@ -119,30 +136,27 @@ class _Run:
                 self._phase(SAMPLES, "samples", self._measure)
         finally:
             self.cgroup.remove()
-            host_log.write(self.folder / HOST_LOG)
-            record["files"]["host_log"] = HOST_LOG
-            record["finished"] = utc(time.time())
-            record["duration_seconds"] = round(time.monotonic() - self.started, 3)
 
     def _phase(self, samples: str, entry: str, work: Callable[[Bench], None]) -> None:
         """Work in a cell that nobody has used before, and leave none of its guests."""
         cell, record = self.cell, self.record
         self.cgroup.create(cell["memory_mib"], cell["swap_mib"], cell["cpus"], cell["node"])
         hertz = self.request["parameters"]["sample_hz"]
-        with Sampler(self.cgroup, self.folder / samples, self.started, hertz) as sampler:
-            record["files"][entry] = samples
-            bench = self._bench(sampler)
-            kindly = True
-            try:
+        sampler = Sampler(self.cgroup, self.folder / samples, self.started, hertz)
+        bench = self._bench(sampler)
+        record["files"][entry] = samples
+        kindly = True
+        try:
+            with sampler:
                 work(bench)
-            except StopRequest:
-                kindly = False
-                raise
-            finally:
-                bench.end_guests(kindly=kindly)
-                record["guests"] += [guest.record() for guest in bench.guests]
-                record["files"]["consoles"] += bench.logs()
-                record["host_cpu_seconds"] = bench.cpu_seconds()
+        except StopRequest:
+            kindly = False
+            raise
+        finally:
+            bench.end_guests(kindly=kindly)
+            record["guests"] += [guest.record() for guest in bench.guests]
+            record["files"]["consoles"] += bench.logs()
+            record["host_cpu_seconds"] = bench.cpu_seconds()
         self.cgroup.remove()
 
     def _bench(self, sampler: Sampler) -> Bench:

@@ -367,7 +367,7 @@ def _result(folder: Path, changed: bool) -> dict[str, Any]:
         "duration_seconds": record["duration_seconds"],
         "summary": said or record["outcome"]["reason"],
         "files": pack(folder),
-        "earlier": [pack(attempt) for attempt in earlier_attempts(folder)],
+        "earlier": [packed for attempt in earlier_attempts(folder) if (packed := pack(attempt))],
     }
 
 
