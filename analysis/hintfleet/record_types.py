@@ -54,6 +54,7 @@ class Consolidation(TypedDict):
     guests_without_swap: int
     guests_at_first_swap: int | None
     stopped_by: str
+    stop_reason: NotRequired[str]
     swap_end_mib: float
     active_footprint_mib: float
     idle_footprint_mib: float
@@ -160,6 +161,7 @@ class HostCpuSeconds(TypedDict):
 
 class Files(TypedDict):
     samples: str | None
+    proof_samples: NotRequired[str | None]
     consoles: NotRequired[list[str]]
     host_log: NotRequired[str | None]
 
@@ -183,6 +185,7 @@ class RunRecord(TypedDict):
     outcome: Outcome
     proof: Proof | None
     result: Consolidation | Memhog | PageFault | None
+    partial: NotRequired[dict[str, Any] | None]
     guests: list[Guest]
     provenance: Provenance
     parity: dict[str, ParityValue]
