@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from guest import Guest, GuestError, eventually
+from kernel_guest import Guest, GuestError, eventually
 
 BLOCK = 2 << 20
 PAGE = 4096
@@ -19,6 +19,7 @@ RANGE = re.compile(r"page_reporting_range: engine=(\w+) pfn=(0x[0-9a-f]+) nr_pag
 # no wait anywhere: whatever the engine can get wrong, it gets wrong soonest like this
 EAGER = "page_hinting.age_ms=0 page_hinting.threshold=1 page_hinting.flush_ms=1"
 
+pytestmark = pytest.mark.kernel
 Boot = Callable[..., Guest]
 both_engines = pytest.mark.parametrize("engine", ["list", "bitmap"])
 

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
-BLOCK_MIB = 2
+PROGRAM = Path(__file__).parents[1] / "guest" / "init.c"
 TRACED = re.compile(r"\d+@(?P<seconds>\d+\.\d+):(?P<event>\w+) (?P<rest>.*)")
 DISCARDED = re.compile(r"(?P<block>\S+)@(?P<address>0x[0-9a-f]+) \+ (?P<length>0x[0-9a-f]+):")
 REPORTING_QUEUE = " n 3 "  # of virtio-balloon, while free-page-hint is off
@@ -47,7 +46,7 @@ def build_initramfs(folder: Path) -> Path:
     """Compile guest/init.c and pack it as a newc cpio archive that the kernel unpacks."""
     init = folder / "init"
     subprocess.run(
-        ["gcc", "-O2", "-Wall", "-static", "-pthread", "-o", init, HERE / "guest" / "init.c"],
+        ["gcc", "-O2", "-Wall", "-static", "-pthread", "-o", init, PROGRAM],
         check=True,
     )
     archive = folder / "initramfs.cpio"

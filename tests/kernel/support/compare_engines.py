@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from guest import Guest, build_initramfs
+from kernel_guest import Guest, build_initramfs
 
 EVENTS = "/sys/kernel/tracing/events/page_reporting"
 IMMEDIATE = "page_hinting.age_ms=0"
