@@ -97,7 +97,7 @@ class Guest:
             "-device", "isa-serial,chardev=control,index=1",
             "-qmp", f"unix:{qmp},server=on,wait=off",
             "-trace", "enable=ram_block_discard_range", "-trace", "enable=virtio_queue_notify",
-            "-D", str(self.trace),
+            "-D", str(self.trace), "-msg", "timestamp=on",
         ]  # fmt: skip
         if self.balloon:
             arguments += ["-device", f"virtio-balloon-pci,id=balloon,{self.balloon}"]
