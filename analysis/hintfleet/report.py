@@ -250,7 +250,8 @@ def _notes(study: Study, overview: Overview, limits: Thresholds) -> list[str]:
         notes.append("There is no usable study.json: runs that are missing cannot be named.")
     if 0 < overview.blocks < 6:
         notes.append(
-            f"{overview.blocks} blocks show large effects only; a permutation test needs 6 to "
+            f"{overview.blocks} block{'s show' if overview.blocks > 1 else ' shows'} large effects "
+            "only; a permutation test needs 6 to "
             f"reach {percent(1 - limits.confidence)}."
         )
     if study.earlier_attempts:
