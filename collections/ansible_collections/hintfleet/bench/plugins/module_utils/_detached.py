@@ -114,6 +114,12 @@ def _answers(folder: Path, request: dict[str, Any]) -> bool:
     return path.exists() and json.loads(path.read_text()) == request
 
 
+def of_study(folder: Path, study_id: str) -> bool:
+    """Whether the attempt in `folder` belongs to this study, not to another of the same name."""
+    path = folder / REQUEST
+    return path.exists() and json.loads(path.read_text()).get("study_id") == study_id
+
+
 def _has_finished(folder: Path, request: dict[str, Any]) -> bool:
     return _answers(folder, request) and is_finished(read_record(folder))
 
@@ -186,9 +192,10 @@ def _let_go(log: Path, lock: int) -> None:
 
 
 def _runner(request: dict[str, Any], folder: Path, lock: int, perform: Perform) -> None:
+    # Who reads the process id may use it at once.
+    signal.signal(signal.SIGTERM, _ask_to_stop)
     os.ftruncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
-    signal.signal(signal.SIGTERM, _ask_to_stop)
     write_json(folder / RECORD, perform(request, folder))
     os.ftruncate(lock, 0)
 

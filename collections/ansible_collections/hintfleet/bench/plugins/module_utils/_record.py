@@ -56,7 +56,7 @@ def new_record(request: dict[str, Any]) -> dict[str, Any]:
         "schema": SCHEMA,
         "run_id": request["run_id"],
         "study": request["study"],
-        "cell": {**request["cell"], "cgroup_version": 2, "memory_binding": "none"},
+        "cell": request["cell"],
         "block": request["block"],
         "order": request["order"],
         "mechanism": request["mechanism"],
@@ -97,7 +97,7 @@ def _free_name(folder: Path) -> Path:
 
 
 def earlier_attempts(folder: Path) -> list[Path]:
-    """Folders of earlier attempts at the run, oldest first."""
+    """Folders of earlier attempts at the run, oldest first; of other studies' runs, too."""
     found = [path for path in folder.parent.glob(f"{folder.name}.*") if path.suffix[1:].isdigit()]
     return sorted(found, key=lambda path: int(path.suffix[1:]))
 

@@ -279,7 +279,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils._cgroup import (
     find_hierarchy,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils._channel import QMP_IMPORT_ERROR
-from ansible_collections.hintfleet.bench.plugins.module_utils._detached import carry_out
+from ansible_collections.hintfleet.bench.plugins.module_utils._detached import carry_out, of_study
 from ansible_collections.hintfleet.bench.plugins.module_utils._errors import BenchError
 from ansible_collections.hintfleet.bench.plugins.module_utils._facts import node_cpus
 from ansible_collections.hintfleet.bench.plugins.module_utils._mechanisms import MECHANISMS
@@ -356,7 +356,7 @@ def _request(params: dict[str, Any]) -> dict[str, Any]:
     return {**request, "cell": cell}
 
 
-def _result(folder: Path, changed: bool) -> dict[str, Any]:
+def _result(folder: Path, study_id: str, changed: bool) -> dict[str, Any]:
     record = read_record(folder) or {}
     finished = record["outcome"]["status"] == "finished"
     said = WORKLOADS[record["workload"]].summary(record["result"]) if finished else ""
@@ -367,7 +367,11 @@ def _result(folder: Path, changed: bool) -> dict[str, Any]:
         "duration_seconds": record["duration_seconds"],
         "summary": said or record["outcome"]["reason"],
         "files": pack(folder),
-        "earlier": [packed for attempt in earlier_attempts(folder) if (packed := pack(attempt))],
+        "earlier": [
+            packed
+            for attempt in earlier_attempts(folder)
+            if of_study(attempt, study_id) and (packed := pack(attempt))
+        ],
     }
 
 
@@ -381,7 +385,7 @@ def main() -> None:
         if module.check_mode:
             module.exit_json(changed=True, run_id=request["run_id"])
         folder, changed = carry_out(request, Path(request["state_dir"]), perform)
-        module.exit_json(**_result(folder, changed))
+        module.exit_json(**_result(folder, request["study_id"], changed))
     except BenchError as error:
         module.fail_json(msg=str(error), run_id=module.params["run_id"])
     except OSError as error:
