@@ -5,6 +5,7 @@
 #   make test     everything that proves it, real guests included (root)
 #   make check    the quick part: linters, types, unit tests
 #   make clean    put this host back as it was found; finished results stay
+#   make lab      a fleet of emulated NUMA hosts; lab-down ends it
 #
 # Anything an Ansible user would say on the command line goes into ARGS:
 #   make study PRESET=seed INVENTORY=inventory/example ARGS='-e study_blocks=8 --limit host1'
@@ -28,10 +29,11 @@ PLAY = ansible-playbook -i $(INVENTORY)
 ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup study report test check clean distclean
+.PHONY: help setup study report test check clean distclean lab lab-down test-lab test-kernel \
+	compare-engines bench-report bench-orchestration
 
 help:
-	@sed -n '3,10s/^# \{0,1\}//p' Makefile
+	@sed -n '3,11s/^# \{0,1\}//p' Makefile
 
 # --- what the other targets stand on ------------------------------------------------
 
@@ -55,9 +57,9 @@ $(RUNTIME): requirements.txt pyproject.toml | $(BIN)/pip
 $(TOOLS): requirements-dev.txt $(RUNTIME)
 	@echo 'Installing the test tools of requirements-dev.txt into $(VENV).'
 	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	@{ command -v shellcheck && command -v cc; } >/dev/null || { \
+	@{ command -v shellcheck && command -v cc && command -v patch; } >/dev/null || { \
 	  $(ROOT) apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive $(ROOT) apt-get install -y -qq --no-install-recommends shellcheck gcc libc6-dev; }
+	  DEBIAN_FRONTEND=noninteractive $(ROOT) apt-get install -y -qq --no-install-recommends shellcheck gcc libc6-dev patch; }
 	@touch $@
 
 # --- the study ----------------------------------------------------------------------
@@ -72,6 +74,13 @@ report: $(RUNTIME)
 clean: $(RUNTIME)
 	@$(PLAY) playbooks/clean.yml $(ARGS)
 
+# A lab is an inventory like any other: make study INVENTORY=inventory/lab
+lab: $(RUNTIME)
+	@ansible-playbook -i inventory/lab playbooks/lab.yml -e lab_state=up $(ARGS)
+
+lab-down: $(RUNTIME)
+	@ansible-playbook -i inventory/lab playbooks/lab.yml -e lab_state=down $(ARGS)
+
 distclean:
 	rm -rf $(VENV) .ansible .pytest_cache .mypy_cache .ruff_cache
 
@@ -81,9 +90,27 @@ check: $(TOOLS)
 	ruff check .
 	ruff format --check .
 	mypy
-	git ls-files '*.sh' '.ci/run' | xargs shellcheck
+	git ls-files '*.sh' '.ci/run' 'roles/guest_image/files/root/init' 'roles/guest_image/files/root/sbin' | xargs shellcheck
 	ansible-lint --offline --profile production
 	pytest -q
 
 test: check
 	pytest -m guest
+
+# Longer than .ci/run may take. KERNELS: bzImage files parted by colons, see tests/kernel/conftest.py.
+test-kernel: $(TOOLS)
+	HINTFLEET_TEST_KERNELS='$(KERNELS)' pytest -m kernel tests/kernel
+
+test-lab: $(TOOLS)
+	pytest -m lab tests/lab
+
+# --- benchmarks ---------------------------------------------------------------------
+
+compare-engines: $(TOOLS)
+	python tests/kernel/support/compare_engines.py $(ARGS)
+
+bench-report: $(TOOLS)
+	python benchmarks/bench_report.py $(ARGS)
+
+bench-orchestration: $(TOOLS)
+	python benchmarks/orchestration.py $(ARGS)
