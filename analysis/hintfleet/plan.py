@@ -122,9 +122,7 @@ class Plan:
         return list(dict.fromkeys(answer.mechanism for answer in self.answers))
 
 
-def make_plan(
-    question: Question, footprints: Mapping[str, Footprints], workers: int = 1
-) -> Plan:
+def make_plan(question: Question, footprints: Mapping[str, Footprints], workers: int = 1) -> Plan:
     """Simulates the nodes and answers for each mechanism; the hosts of all must be the same.
 
     The answer depends on the question and its seed alone, not on the number of workers.
@@ -304,9 +302,7 @@ def _over_hosts(question: Question, swapping: Indices, trials: Indices) -> tuple
     return int(low), int(high)
 
 
-def _judge(
-    question: Question, footprints: Footprints, by_chance: int, by_hosts: int
-) -> Judgement:
+def _judge(question: Question, footprints: Footprints, by_chance: int, by_hosts: int) -> Judgement:
     """by_chance, by_hosts: how many counts the simulation and the measured hosts leave open."""
     needed = nodes_needed(question)
     runs, hosts = int(footprints.runs.sum()), len(footprints.hosts)

@@ -184,9 +184,7 @@ def _trace_choice(
     return which, np.where(follows, common, shift)
 
 
-def draw_schedule(
-    demand: Demand, random: np.random.Generator, nodes: int, guests: int
-) -> Schedule:
+def draw_schedule(demand: Demand, random: np.random.Generator, nodes: int, guests: int) -> Schedule:
     """Phases of every guest as changes of its use, from before 0 until the horizon."""
     cycle = demand.active_seconds + demand.idle_seconds
     shape = (nodes, guests)

@@ -135,22 +135,14 @@ COLUMNS: tuple[Column, ...] = (
     Column("seconds_to_50", "number", "proof.seconds_to_50"),
     Column("seconds_to_90", "number", "proof.seconds_to_90"),
     Column("seconds_to_99", "number", "proof.seconds_to_99"),
-    Column(
-        "guests_without_swap", "integer", _workload("consolidation", "guests_without_swap")
-    ),
-    Column(
-        "guests_at_first_swap", "integer", _workload("consolidation", "guests_at_first_swap")
-    ),
+    Column("guests_without_swap", "integer", _workload("consolidation", "guests_without_swap")),
+    Column("guests_at_first_swap", "integer", _workload("consolidation", "guests_at_first_swap")),
     Column("stopped_by", "text", _workload("consolidation", "stopped_by")),
     Column("swap_end_mib", "number", "result.swap_end_mib"),
     Column("swap_peak_mib", "number", _workload("memhog", "swap_peak_mib")),
-    Column(
-        "active_footprint_mib", "number", _workload("consolidation", "active_footprint_mib")
-    ),
+    Column("active_footprint_mib", "number", _workload("consolidation", "active_footprint_mib")),
     Column("idle_footprint_mib", "number", _workload("consolidation", "idle_footprint_mib")),
-    Column(
-        "physical_limit_guests", "integer", _workload("consolidation", "physical_limit_guests")
-    ),
+    Column("physical_limit_guests", "integer", _workload("consolidation", "physical_limit_guests")),
     Column("touched_mib", "number", _step_median("touched_mib")),
     Column("launch_seconds", "number", _launch_seconds),
     Column("boot_seconds", "number", _step_median("boot_seconds")),

@@ -136,9 +136,7 @@ def fleet_report(root: Path, limits: Thresholds = DEFAULTS) -> FleetReport:
 
 
 def _studies(root: Path) -> tuple[tuple[str, ...], int]:
-    names = tuple(
-        sorted(f.name.removeprefix("study=") for f in (root / "runs").glob("study=*"))
-    )
+    names = tuple(sorted(f.name.removeprefix("study=") for f in (root / "runs").glob("study=*")))
     count = int(store.dataset(root).count_rows()) if names else 0
     if not count:
         raise UnusableError(

@@ -30,11 +30,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command; names carry their unit."""
     source = parser.add_argument_group("what a guest needs")
     source.add_argument(
-        "--from", dest="results", type=Path, metavar="RESULTS",
+        "--from",
+        dest="results",
+        type=Path,
+        metavar="RESULTS",
         help="results/<study> or a Parquet store with consolidation runs",
     )
     source.add_argument(
-        "--mechanism", action="append", default=[], metavar="NAME,active=MIB,idle=MIB,...",
+        "--mechanism",
+        action="append",
+        default=[],
+        metavar="NAME,active=MIB,idle=MIB,...",
         help="a footprint by hand instead; also touched=MIB, freed=MIB and the seconds until "
         "50, 90 and 99 %% of it are back: s50= s90= s99=",
     )
@@ -42,12 +48,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--only", action="append", default=[], metavar="NAME", help="plan for this mechanism only"
     )
     source.add_argument(
-        "--validate", type=Path, metavar="RESULTS",
+        "--validate",
+        type=Path,
+        metavar="RESULTS",
         help="no plan: hold the simulation against the consolidation runs measured there",
     )
     fleet = parser.add_argument_group("the fleet")
     fleet.add_argument(
-        "--node", action="append", default=[], metavar="MIB[xCOUNT]",
+        "--node",
+        action="append",
+        default=[],
+        metavar="MIB[xCOUNT]",
         help="memory of a node, and how many of them there are (default: the study's cells)",
     )
     fleet.add_argument(
@@ -56,36 +67,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     demand = parser.add_argument_group("when guests use memory")
     demand.add_argument("--hours", type=float, default=DEFAULT_DEMAND.horizon_seconds / 3600.0)
     demand.add_argument(
-        "--active-minutes", type=float, default=DEFAULT_DEMAND.active_seconds / 60.0,
+        "--active-minutes",
+        type=float,
+        default=DEFAULT_DEMAND.active_seconds / 60.0,
         help="mean time a guest uses what the study's program used (default %(default)g)",
     )
     demand.add_argument(
-        "--idle-minutes", type=float, default=DEFAULT_DEMAND.idle_seconds / 60.0,
+        "--idle-minutes",
+        type=float,
+        default=DEFAULT_DEMAND.idle_seconds / 60.0,
         help="mean time it rests in between (default %(default)g)",
     )
     demand.add_argument(
-        "--spread", type=float, default=DEFAULT_DEMAND.spread,
+        "--spread",
+        type=float,
+        default=DEFAULT_DEMAND.spread,
         help="coefficient of variation of both times (default %(default)g)",
     )
     demand.add_argument(
-        "--least-level", type=float, default=DEFAULT_DEMAND.least_level,
+        "--least-level",
+        type=float,
+        default=DEFAULT_DEMAND.least_level,
         help="smallest share of the study's allocation a guest uses (default %(default)g)",
     )
     demand.add_argument(
-        "--together", type=float, default=DEFAULT_DEMAND.together,
+        "--together",
+        type=float,
+        default=DEFAULT_DEMAND.together,
         help="share of the guests of a node that peak at the same moment (default %(default)g)",
     )
     demand.add_argument(
-        "--stagger-minutes", type=float,
+        "--stagger-minutes",
+        type=float,
         help="start each guest so long after the one before, not at a random moment",
     )
     demand.add_argument(
-        "--trace", type=Path, metavar="CSV",
+        "--trace",
+        type=Path,
+        metavar="CSV",
         help="recorded use of memory instead of phases: seconds,guest,used_mib",
     )
     answer = parser.add_argument_group("the answer")
     answer.add_argument(
-        "--bound", type=float, default=0.01,
+        "--bound",
+        type=float,
+        default=0.01,
         help="largest chance that a node swaps within --hours (default %(default)g)",
     )
     answer.add_argument("--confidence", type=float, default=0.95)
@@ -94,7 +120,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     answer.add_argument("--seed", type=int, default=20190603)
     answer.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1,
+        "--workers",
+        type=int,
+        default=os.cpu_count() or 1,
         help="processes to simulate with; the answer does not depend on it",
     )
     answer.add_argument("--format", choices=("terminal", "json"), default="terminal")

@@ -126,9 +126,7 @@ def _demand_words(demand: Demand | Trace) -> str:
     return f"{what} {when}."
 
 
-def plan_json(
-    plan: Plan, footprints: Sequence[Footprint], notes: Sequence[str]
-) -> dict[str, Any]:
+def plan_json(plan: Plan, footprints: Sequence[Footprint], notes: Sequence[str]) -> dict[str, Any]:
     """Everything a program needs to use or repeat the plan; units in the names."""
     question = plan.question
     demand = dataclasses.asdict(question.demand)
@@ -174,9 +172,7 @@ def _answer_json(answer: Answer) -> dict[str, Any]:
     }
 
 
-def validation_text(
-    comparisons: Sequence[Comparison], ascii_only: bool = False
-) -> RenderableType:
+def validation_text(comparisons: Sequence[Comparison], ascii_only: bool = False) -> RenderableType:
     """Measured against simulated counts, the sum of it first."""
     blocks = sum(len(c.measured) for c in comparisons)
     missed = sum(_misses(c) for c in comparisons)
