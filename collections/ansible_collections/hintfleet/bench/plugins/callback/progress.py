@@ -42,10 +42,20 @@ class CallbackModule(DefaultCallback):
     def __init__(self) -> None:
         super().__init__()
         self._progress = Progress(time.monotonic)
+        self._since: dict[str, float] = {}  # when a long task was first looked at
+        self._minutes: dict[str, int] = {}  # and how many minutes of it were told
 
     def set_options(self, *args: Any, **kwargs: Any) -> None:
         super().set_options(*args, **kwargs)
         self.set_option("display_skipped_hosts", False)
+
+    def v2_runner_on_async_poll(self, result: Any) -> None:
+        """A line a minute for a long job, not one for every look at it."""
+        now, task = time.monotonic(), result.task._uuid
+        minutes = int(now - self._since.setdefault(task, now)) // 60
+        if minutes > self._minutes.get(task, 0):
+            self._minutes[task] = minutes
+            self._display.display(f"{result.host.get_name()}: at it for {minutes} min ...")
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         super().v2_runner_on_start(host, task)

@@ -83,3 +83,12 @@ def test_other_tasks_and_failures_look_as_always(passed_on: list[str]) -> None:
         "v2_runner_item_on_skipped",
         "v2_runner_item_on_failed",
     ]
+
+
+def test_a_long_job_says_so_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    callback, event = Callback(), happened("guest_kernel_build")
+    event.task._uuid = "build"
+    for seconds in range(0, 130, 10):
+        monkeypatch.setattr("time.monotonic", lambda seconds=seconds: 1000.0 + seconds)
+        callback.v2_runner_on_async_poll(event)
+    assert callback.lines == ["box: at it for 1 min ...", "box: at it for 2 min ..."]
