@@ -64,27 +64,31 @@ static void stop(int signal_number)
 	stopped = 1;
 }
 
-/* Wait for SIGTERM and for the file to exist or, without a file, for a line or the end of stdin. */
-static void hold(const char *file)
+/* SIGTERM is let in only while waiting, so that none is lost between a check and a wait. */
+static void expect_stop(sigset_t *while_waiting)
 {
-	/* SIGTERM is let in only while waiting, so that none is lost between a check and a wait. */
 	struct sigaction action = { .sa_handler = stop };
-	const struct timespec file_poll = { .tv_nsec = HOLD_FILE_POLL_MS * 1000000L };
-	struct pollfd standard_input = { .fd = STDIN_FILENO, .events = POLLIN };
-	sigset_t blocked, while_waiting;
-	char letter;
+	sigset_t blocked;
 
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGTERM);
-	sigprocmask(SIG_BLOCK, &blocked, &while_waiting);
+	sigprocmask(SIG_BLOCK, &blocked, while_waiting);
 	sigaction(SIGTERM, &action, NULL);
+}
+
+/* Wait for SIGTERM and for the file to exist or, without a file, for a line or the end of stdin. */
+static void hold(const char *file, const sigset_t *while_waiting)
+{
+	const struct timespec file_poll = { .tv_nsec = HOLD_FILE_POLL_MS * 1000000L };
+	struct pollfd standard_input = { .fd = STDIN_FILENO, .events = POLLIN };
+	char letter;
 
 	while (!stopped) {
 		if (file) {
 			if (!access(file, F_OK))
 				return;
-			ppoll(NULL, 0, &file_poll, &while_waiting);
-		} else if (ppoll(&standard_input, 1, NULL, &while_waiting) > 0 &&
+			ppoll(NULL, 0, &file_poll, while_waiting);
+		} else if (ppoll(&standard_input, 1, NULL, while_waiting) > 0 &&
 			   (read(STDIN_FILENO, &letter, 1) != 1 || letter == '\n')) {
 			return;
 		}
@@ -97,6 +101,7 @@ int main(int count, char **arguments)
 						 { "hold-file", required_argument, NULL, 'f' },
 						 { 0 } };
 	const char *hold_file = NULL;
+	sigset_t while_waiting;
 	int held = 0, option;
 
 	program = "hf-allocate";
@@ -122,12 +127,15 @@ int main(int count, char **arguments)
 
 	uint64_t checksum = read_back(memory, pages);
 
+	/* Whoever reads the line below may end the holding at once. */
+	if (held)
+		expect_stop(&while_waiting);
 	printf("{\"touched_mib\":%zu,\"checksum\":\"%016llx\",\"seconds\":%.6f}\n", mib,
 	       (unsigned long long)checksum, monotonic_seconds() - started);
 	fflush(stdout);
 
 	if (held) {
-		hold(hold_file);
+		hold(hold_file, &while_waiting);
 		read_back(memory, pages);
 	}
 	return EXIT_SUCCESS;
