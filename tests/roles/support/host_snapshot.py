@@ -55,11 +55,11 @@ def settings() -> dict[str, str | None]:
     return found
 
 
-def cgroups() -> dict[str, str | None]:
-    """Every cgroup of ours or at the top, with the controllers it passes on."""
+def cgroups() -> dict[str, str]:
+    """Every cgroup of ours or at the top, with the controllers it passes on; "v1" has none."""
     top = Path("/sys/fs/cgroup")
     levels = [top, *(path for path in top.glob("*/*") if path.is_dir()), *top.glob("*/")]
-    return {str(path): text(path / "cgroup.subtree_control") for path in levels}
+    return {str(path): text(path / "cgroup.subtree_control") or "v1" for path in levels}
 
 
 def files() -> dict[str, str]:
