@@ -163,7 +163,7 @@ def _share_of_limit(observation: DensityObservation) -> float | None:
 
 def _reliable_figure(counts: Sequence[int], reliable: int | None, limits: Thresholds) -> Figure:
     needed = trials_for_share(limits.reliable_share, limits.confidence)
-    n, least = len(counts), min(counts)
+    n = len(counts)
     if reliable is not None:
         judgement = Judgement(
             Verdict.SOUND,
@@ -174,8 +174,7 @@ def _reliable_figure(counts: Sequence[int], reliable: int | None, limits: Thresh
         shown = share_at_least(n, n, limits.confidence)
         judgement = Judgement(
             Verdict.UNSETTLED,
-            f"{least} fitted in {n} of {n} blocks, which shows only that it fits in "
-            f"{percent(shown)} of all",
+            f"{n} of {n} blocks in which so many fit show it for only {percent(shown)} of all",
             f"run {needed} blocks (over all cells) to state {percent(limits.reliable_share)}",
         )
     return Figure("guests", n, reliable, None, None, None, judgement, blocks_to_settle=needed)

@@ -294,8 +294,8 @@ def _judge_absolute(
     if 0 < censored < n:
         return Judgement(
             Verdict.UNSETTLED,
-            f"{censored} of {n} were not seen to end: a deadline passed or a guest died",
-            "raise the deadline or find out from the console why the guest died",
+            f"{censored} of {n} were not seen to end within their time",
+            "raise the deadline, or see with hintfleet show whether a guest died",
         )
     if n < limits.fewest_blocks:
         return _too_few(n, limits)

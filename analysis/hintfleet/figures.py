@@ -39,6 +39,8 @@ class Objection:
     next_step: str
     mechanism: str | None = None
     workload: str | None = None
+    about: str = ""
+    """Where it was found, for readers, such as "none, memhog (2 of 3 runs)"."""
 
     def concerns(self, mechanisms: Iterable[str], workload: str) -> bool:
         """Whether a figure of these mechanisms under this workload is in doubt."""

@@ -98,8 +98,9 @@ def _objections(source: str, conditions: dict[str, str]) -> list[Objection]:
     found = [
         Objection(
             Verdict.UNSETTLED,
-            f"{source}: one boot of each mechanism was published, without spread",
+            "one boot of each mechanism was published, without spread",
             "take direction and rough size from it, no percentages",
+            about=source,
         )
     ]
     options = conditions.get("debug options")
@@ -108,10 +109,11 @@ def _objections(source: str, conditions: dict[str, str]) -> list[Objection]:
     return found + [
         Objection(
             Verdict.NOT_TO_BE_TRUSTED,
-            f"{source}: the guest kernel was built with debug options ({options})",
+            f"the guest kernel was built with debug options ({options})",
             "look at a later message of the same series for figures without them",
             None,
             workload,
+            f"{source}, {workload}",
         )
         for workload in ("page_fault", "memhog")
     ]

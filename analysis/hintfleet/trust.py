@@ -36,10 +36,11 @@ def objections_to(
     objections = [
         Objection(
             verdict,
-            f"{mechanism}, {workload}: {reason} ({count} of {totals[mechanism, workload]} runs)",
+            reason,
             step,
             mechanism,
             workload,
+            f"{mechanism}, {workload} ({count} of {totals[mechanism, workload]} runs)",
         )
         for (mechanism, workload, (verdict, reason, step)), count in found.items()
     ]
@@ -51,10 +52,11 @@ def _parity_objections(differing: Sequence[Disparity]) -> Iterator[Objection]:
         values = ", ".join(f"{text} under {name}" for name, text in one.values.items())
         yield Objection(
             UNTRUSTED,
-            f"{one.workload}: mechanisms differ in {one.name}: {values}",
+            f"mechanisms differ in {one.name}: {values}",
             f"make {one.name} the same for every mechanism and run these blocks again",
             None,
             one.workload,
+            f"{one.workload} ({one.blocks} block{'s' if one.blocks > 1 else ''})",
         )
 
 
@@ -64,14 +66,13 @@ def _completeness_objections(study: Study) -> Iterator[Objection]:
         if not run.finished:
             counts[run.mechanism, run.workload] += 1
     for (mechanism, workload), count in sorted(counts.items()):
-        plural = "s" if count > 1 else ""
         yield Objection(
             UNSETTLED,
-            f"{mechanism}, {workload}: {count} run{plural} did not finish; what finished may be "
-            "the easier part",
+            "runs did not finish; what finished may be the easier part",
             "read the reasons below, mend the cause and start the study again",
             mechanism,
             workload,
+            f"{mechanism}, {workload} ({count} run{'s' if count > 1 else ''})",
         )
 
 

@@ -10,7 +10,7 @@ from hintfleet.compare import Comparison, Entry
 from hintfleet.figures import Figure, Verdict
 from hintfleet.render.json_report import figure_document
 from hintfleet.render.tables import INTERVAL, Cell, ReportTable, Row
-from hintfleet.render.words import Doubt, interval_text, label, short
+from hintfleet.render.words import Doubt, interval_text, label, objection_doubts, short
 from hintfleet.units import UNKNOWN, number
 
 COMPARISON_SCHEMA = "hintfleet.comparison/1"
@@ -86,8 +86,8 @@ def comparison_tables(comparison: Comparison) -> list[ReportTable]:
 
 def comparison_doubts(comparison: Comparison) -> list[Doubt]:
     """Doubts of both sides, and of the changes."""
-    found = [Doubt(o.verdict, o.reason, o.next_step) for o in comparison.objections]
-    given = {doubt.reason for doubt in found}
+    found = objection_doubts(comparison.objections)
+    given = {objection.reason for objection in comparison.objections}
     for name, entries in comparison.entries.items():
         for entry in entries:
             judgement = entry.change.judgement if entry.change else None

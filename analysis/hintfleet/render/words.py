@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hintfleet.figures import Figure, Verdict
+from hintfleet.figures import Figure, Objection, Verdict
 from hintfleet.observations import BASELINE
 from hintfleet.report import DECIDING, Report, all_figures
 from hintfleet.units import UNKNOWN, change, number, percent, quantity, spread
@@ -72,8 +73,8 @@ def doubts(report: Report) -> list[Doubt]:
 
     A reason that an objection gave is not repeated for each figure it fell on.
     """
-    found = [Doubt(o.verdict, o.reason, o.next_step) for o in report.objections]
-    given = {doubt.reason for doubt in found}
+    found = objection_doubts(report.objections)
+    given = {objection.reason for objection in report.objections}
     groups: dict[tuple[Verdict, str], list[tuple[str, str, str, Figure]]] = {}
     entries = [entry for entry in all_figures(report) if entry[3].verdict != Verdict.SOUND]
     for entry in sorted(entries, key=_weight):
@@ -82,10 +83,28 @@ def doubts(report: Report) -> list[Doubt]:
             groups.setdefault((judgement.verdict, judgement.reason), []).append(entry)
     for (verdict, reason), members in groups.items():
         names = [f"{label(topic, name)} ({mechanism})" for topic, mechanism, name, _ in members]
-        named = ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
         largest = max(members, key=lambda entry: entry[3].blocks_to_settle or 0)[3]
-        found.append(Doubt(verdict, f"{named}: {reason}", largest.judgement.next_step))
+        found.append(Doubt(verdict, f"{_few(names)}: {reason}", largest.judgement.next_step))
     return sorted(found, key=lambda doubt: doubt.verdict != Verdict.NOT_TO_BE_TRUSTED)
+
+
+def objection_doubts(objections: Iterable[Objection]) -> list[Doubt]:
+    """Objections with the same reason as one doubt that says everywhere it was found."""
+    places: dict[tuple[Verdict, str, str], list[str]] = {}
+    for one in objections:
+        places.setdefault((one.verdict, one.reason, one.next_step), []).append(one.about)
+    return [
+        Doubt(verdict, f"{_few(about)}: {reason}", step)
+        for (verdict, reason, step), about in places.items()
+    ]
+
+
+def _few(names: list[str], most: int = 2) -> str:
+    """The first few names, and how many more there are."""
+    if len(names) == most + 1:
+        most += 1
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return "; ".join(names[:most]) + rest
 
 
 def _weight(entry: tuple[str, str, str, Figure]) -> int:
