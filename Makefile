@@ -90,7 +90,7 @@ check: $(TOOLS)
 	ruff check .
 	ruff format --check .
 	mypy
-	git ls-files '*.sh' '.ci/run' 'roles/guest_image/files/root/init' 'roles/guest_image/files/root/sbin' | xargs shellcheck
+	git ls-files '*.sh' '.ci/run' 'roles/guest_image/files/tree/init' 'roles/guest_image/files/tree/sbin' | xargs shellcheck
 	ansible-lint --offline --profile production
 	pytest -q
 

@@ -201,9 +201,9 @@ def test_every_script_of_the_role_is_put_into_the_image() -> None:
     """The role names its scripts one by one; a forgotten one would be missed only in a guest."""
     role = Path(__file__).resolve().parents[2] / "roles/guest_image"
     named = (role / "vars/main.yml").read_text()
-    there = [path for path in (role / "files/root").rglob("*") if path.is_file()]
+    there = [path for path in (role / "files/tree").rglob("*") if path.is_file()]
     assert len(there) >= 4
     for path in there:
-        assert f"files/root/{path.relative_to(role / 'files/root')}'" in named
+        assert f"files/tree/{path.relative_to(role / 'files/tree')}'" in named
         if path.name != "inittab":
             subprocess.run(["sh", "-n", path], check=True)
