@@ -20,12 +20,13 @@ SETTLED_SECONDS = 2.2  # upstream's reporting waits 2 s from one round to the ne
 # A booted guest has some MiB of small free pieces that the host holds anyway and that no mechanism
 # reports. They are handed out first, so a ballast takes them: what is freed then was whole chunks.
 BALLAST_MIB = 32
+SPARE_MIB = 64  # for the guest's kernel and its agent
 RELEASE = "/tmp/release"  # noqa: S108 - in the guest, whose only user is root
 # Ends when all has been touched; the programs hold it in the background.
 HOLD_SCRIPT = """
 hold() {{
     hf-allocate $1 --hold-file $2 >$3 2>&1 &
-    while ! [ -s $3 ]; do sleep 0.05; done
+    while ! [ -s $3 ] && kill -0 $!; do sleep 0.05; done
 }}
 hold {ballast_mib} /tmp/never /tmp/ballast
 hold {mib} {release} /tmp/touched
