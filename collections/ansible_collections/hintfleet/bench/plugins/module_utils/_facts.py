@@ -63,8 +63,11 @@ def node_memory_mib(node: int) -> float:
     return _memory_kib(text, "MemTotal") / KIB_PER_MIB
 
 
-def free_swap_mib() -> float:
-    return _memory_kib(_text("/proc/meminfo") or "", "SwapFree") / KIB_PER_MIB
+def swap_mib() -> tuple[float, float]:
+    """Swap of this host in MiB: all of it, and what is free."""
+    text = _text("/proc/meminfo") or ""
+    total, free = (_memory_kib(text, name) / KIB_PER_MIB for name in ("SwapTotal", "SwapFree"))
+    return total, free
 
 
 def node_cpus(node: int) -> list[int]:

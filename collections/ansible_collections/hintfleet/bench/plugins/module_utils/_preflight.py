@@ -12,12 +12,12 @@ from typing import Any
 
 from ansible_collections.hintfleet.bench.plugins.module_utils._errors import BenchError
 from ansible_collections.hintfleet.bench.plugins.module_utils._facts import (
-    free_swap_mib,
     node_cpus,
     node_ids,
     node_memory_mib,
+    swap_mib,
 )
-from ansible_collections.hintfleet.bench.plugins.module_utils._proof import BALLAST_MIB
+from ansible_collections.hintfleet.bench.plugins.module_utils._proof import BALLAST_MIB, SPARE_MIB
 from ansible_collections.hintfleet.bench.plugins.module_utils._qemu import check_version
 from ansible_collections.hintfleet.bench.plugins.module_utils._workloads import WORKLOADS
 
@@ -103,10 +103,23 @@ def _check_cell(cell: dict[str, Any]) -> None:
             f"Cell {name} is to have {cell['memory_mib']:g} MiB and node {node} has "
             f"{node_memory_mib(node):.0f} MiB; lower the cell's memory."
         )
-    if cell["swap_mib"] > free_swap_mib():
+    # What is free now says nothing: another run may be under way, for whose end this one waits.
+    total, _ = swap_mib()
+    if cell["swap_mib"] > total:
         raise BenchError(
             f"Cell {name} is to have {cell['swap_mib']:g} MiB of swap and this host has "
-            f"{free_swap_mib():.0f} MiB free; give it a larger swap area (role numa_host)."
+            f"{total:.0f} MiB; give it a larger swap area (role numa_host)."
+        )
+
+
+def check_free_swap(cell: dict[str, Any]) -> None:
+    """Called when the cell is empty; raises BenchError if others use the swap that it needs."""
+    total, free = swap_mib()
+    if cell["swap_mib"] > free:
+        raise BenchError(
+            f"Cell {cell['name']} is to have {cell['swap_mib']:g} MiB of swap, and of this host's "
+            f"{total:.0f} MiB only {free:.0f} MiB are free; end what uses it, or give the host a "
+            "larger swap area (role numa_host)."
         )
 
 
@@ -117,10 +130,11 @@ def _check_sizes(request: dict[str, Any]) -> None:
             f"A guest of {parameters['guest_memory_mib']} MiB is larger than cell {cell['name']} "
             f"with {cell['memory_mib']:g} MiB; lower guest_memory_mib or raise the cell's memory."
         )
-    if parameters["proof_mib"] + BALLAST_MIB >= parameters["guest_memory_mib"]:
+    if parameters["proof_mib"] + BALLAST_MIB + SPARE_MIB > parameters["guest_memory_mib"]:
         raise BenchError(
-            f"proof_mib is {parameters['proof_mib']}, with {BALLAST_MIB} MiB of ballast, and "
-            f"guest_memory_mib only {parameters['guest_memory_mib']}; lower proof_mib."
+            f"proof_mib is {parameters['proof_mib']}, with {BALLAST_MIB} MiB of ballast and "
+            f"{SPARE_MIB} MiB to live, and guest_memory_mib only "
+            f"{parameters['guest_memory_mib']}; lower proof_mib."
         )
     if parameters["sample_hz"] < SLOWEST_HZ:
         raise BenchError(

@@ -27,6 +27,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils._facts import (
     own_versions,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils._parity import parity
+from ansible_collections.hintfleet.bench.plugins.module_utils._preflight import check_free_swap
 from ansible_collections.hintfleet.bench.plugins.module_utils._proof import prove
 from ansible_collections.hintfleet.bench.plugins.module_utils._qemu import (
     Machine,
@@ -128,6 +129,7 @@ class _Run:
     def _carry_out(self, record: dict[str, Any]) -> None:
         try:
             self.cgroup.remove()  # what a runner that was killed has left in this cell
+            check_free_swap(self.cell)
             record["provenance"]["host"] = host_facts()
             record["provenance"]["qemu"]["version"] = check_version()
             record["provenance"]["hintfleet"] = {**self.request["versions"], **own_versions()}

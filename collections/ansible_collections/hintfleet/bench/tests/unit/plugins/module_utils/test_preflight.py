@@ -20,7 +20,7 @@ def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(_preflight, "node_ids", lambda: [0])
     monkeypatch.setattr(_preflight, "node_cpus", lambda _: [0, 1])
     monkeypatch.setattr(_preflight, "node_memory_mib", lambda _: 2048.0)
-    monkeypatch.setattr(_preflight, "free_swap_mib", lambda: 256.0)
+    monkeypatch.setattr(_preflight, "swap_mib", lambda: (256.0, 100.0))
     artifacts = {}
     for name, keys in _preflight.MANIFEST_KEYS.items():
         path = tmp_path / name
@@ -51,7 +51,7 @@ def test_a_request_that_can_be_carried_out(request_: dict[str, Any]) -> None:
         ("cell", {"cpus": [1, 7]}, r"cannot have CPUs \[7\]"),
         ("cell", {"cpus": []}, "cannot have CPUs none"),
         ("cell", {"memory_mib": 4096.0}, "node 0 has 2048 MiB; lower"),
-        ("cell", {"swap_mib": 512.0}, "512 MiB of swap and this host has 256 MiB free"),
+        ("cell", {"swap_mib": 512.0}, "512 MiB of swap and this host has 256 MiB; give"),
         ("parameters", {"guest_memory_mib": 1024}, "larger than cell c with 960 MiB"),
         ("parameters", {"proof_mib": 300}, "lower proof_mib"),
         ("parameters", {"sample_hz": 5.0}, "sample_hz is 5"),
@@ -66,6 +66,13 @@ def test_what_cannot_be(
     request_[part] = {**request_[part], **changes}
     with pytest.raises(BenchError, match=sentence):
         _preflight.check_request(request_)
+
+
+def test_swap_that_others_use_counts_only_when_the_cell_is_empty(request_: dict[str, Any]) -> None:
+    _preflight.check_request(request_)
+    with pytest.raises(BenchError, match="this host's 256 MiB only 100 MiB are free; end what"):
+        _preflight.check_free_swap(request_["cell"])
+    _preflight.check_free_swap({**request_["cell"], "swap_mib": 100.0})
 
 
 def test_a_kernel_that_changed_on_the_way_is_refused(request_: dict[str, Any]) -> None:
