@@ -121,11 +121,23 @@ def test_a_taken_port_is_a_sentence_before_anything_is_made(host: LabHost) -> No
     assert not host.folder.exists()
 
 
-def test_a_host_that_does_not_start_says_why(host: LabHost) -> None:
+def test_a_host_that_does_not_start_says_why(
+    host: LabHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     host.folder.mkdir()
     host.overlay.write_bytes(b"no disk")
     host.host_key.write_text("")
-    with pytest.raises(LabError, match=r"Host lab1 did not start \(.*qcow2"):
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", str(programs))
+    with pytest.raises(LabError, match="qemu-system-x86_64 is not installed; install"):
+        hintfleet_lab.start(host)
+    qemu = programs / "qemu-system-x86_64"
+    qemu.write_text(
+        "#!/bin/sh\necho 'starting' >&2\necho 'Image is not in qcow2 format' >&2\nexit 1\n"
+    )
+    qemu.chmod(0o755)
+    with pytest.raises(LabError, match=r"Host lab1 did not start \(Image is not in qcow2 format\)"):
         hintfleet_lab.start(host)
     assert hintfleet_lab.process_id(host.folder) is None
 

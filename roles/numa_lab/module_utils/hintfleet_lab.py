@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import shutil
 import signal
 import socket
 import subprocess
@@ -166,9 +167,12 @@ def start(host: LabHost) -> None:
 def launch(host: LabHost) -> None:
     """Start QEMU and leave it running. It cannot do that itself: its sandbox forbids to fork."""
     log = host.folder / "qemu.log"
+    command = command_line(host)
+    if shutil.which(command[0]) is None:
+        raise not_installed(command[0])
     with log.open("wb") as out:
         qemu = subprocess.Popen(
-            command_line(host),
+            command,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
@@ -179,9 +183,7 @@ def launch(host: LabHost) -> None:
     while process_id(host.folder) != qemu.pid or port_is_free(host.port):
         if qemu.poll() is not None or time.monotonic() > give_up:
             qemu.kill()
-            words = (log.read_text(errors="replace").strip().splitlines() or ["no reason given"])[
-                -1
-            ]
+            words = last_line(log.read_text(errors="replace"))
             raise LabError(f"Host {host.name} did not start ({words}); see {log}.")
         time.sleep(0.1)
 
@@ -249,10 +251,15 @@ def run(*command: str) -> None:
             command, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True
         )
     except FileNotFoundError:
-        raise LabError(f"{command[0]} is not installed; install numa_lab_packages.") from None
+        raise not_installed(command[0]) from None
     except subprocess.CalledProcessError as error:
         words = last_line(error.stderr)
         raise LabError(f"{command[0]} failed ({words}); mend that and try again.") from error
+
+
+def not_installed(program: str) -> LabError:
+    """The sentence for a program that this machine lacks."""
+    return LabError(f"{program} is not installed; install numa_lab_packages.")
 
 
 def last_line(text: str) -> str:
