@@ -155,6 +155,9 @@ options:
       memhog_mib:
         description: Size that memhog is given; less than the guest's memory.
         type: int
+      pause_seconds:
+        description: How long guests rest between one memhog and the next.
+        type: float
       tasks:
         description: V(page_fault) goes from one task to this many.
         type: int
@@ -312,6 +315,7 @@ PARAMETERS = {
     "max_guests": {"type": "int"},
     "guests": {"type": "int"},
     "memhog_mib": {"type": "int"},
+    "pause_seconds": {"type": "float"},
     "tasks": {"type": "int"},
     "seconds": {"type": "float"},
     "task_mib": {"type": "int"},
