@@ -27,6 +27,8 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 PLAY = ansible-playbook -i $(INVENTORY)
 ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
+apt_install = { $(ROOT) apt-get update -qq && $(ROOT) env DEBIAN_FRONTEND=noninteractive \
+	apt-get install -y -qq --no-install-recommends $(1) >/dev/null; }
 
 .DEFAULT_GOAL := help
 .PHONY: help setup study report test check clean distclean lab lab-down test-host test-lab test-kernel \
@@ -42,9 +44,7 @@ setup: $(RUNTIME)
 # The interpreter's own venv and ensurepip are separate packages in Debian.
 $(BIN)/pip:
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
-	  echo 'Installing python3-venv with apt.'; \
-	  $(ROOT) apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive $(ROOT) apt-get install -y -qq --no-install-recommends python3 python3-venv; } || { \
+	  echo 'Installing python3-venv with apt.'; $(call apt_install,python3 python3-venv); } || { \
 	  echo 'hintfleet: python3 with venv is missing and apt could not install it; install python3-venv and try again.' >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
@@ -57,9 +57,8 @@ $(RUNTIME): requirements.txt pyproject.toml | $(BIN)/pip
 $(TOOLS): requirements-dev.txt $(RUNTIME)
 	@echo 'Installing the test tools of requirements-dev.txt into $(VENV).'
 	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	@{ command -v shellcheck && command -v cc && command -v patch; } >/dev/null || { \
-	  $(ROOT) apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive $(ROOT) apt-get install -y -qq --no-install-recommends shellcheck gcc libc6-dev patch; }
+	@{ command -v shellcheck && command -v cc && command -v patch; } >/dev/null || \
+	  $(call apt_install,shellcheck gcc libc6-dev patch)
 	@touch $@
 
 # --- the study ----------------------------------------------------------------------
