@@ -156,8 +156,8 @@ def test_every_node_gives_back(boot: Boot, engine: str) -> None:
     for one in guest.discards(since=before):
         back[one.block] += one.length >> 20
     print(dict(back))
-    for name in sizes:
-        assert back[name] >= 100, f"{name} gave back {back[name]} MiB"
+    for name, mib in sizes.items():
+        assert back[name] >= mib / 4, f"{name} gave back {back[name]} MiB of {mib}"
 
 
 @both_engines

@@ -278,6 +278,19 @@ class Guest:
             for seconds, event, rest in self._traced()
         )
 
+    def reports(self, since: float = 0.0) -> list[int]:
+        """Bytes that QEMU discarded after each notification: what was away at once."""
+        sizes: list[int] = []
+        for seconds, event, rest in self._traced():
+            range_ = DISCARDED.match(rest)
+            if seconds < since:
+                continue
+            if event == "virtio_queue_notify" and REPORTING_QUEUE in rest:
+                sizes.append(0)
+            elif event == "ram_block_discard_range" and range_ and sizes:
+                sizes[-1] += int(range_["length"], 16)
+        return sizes
+
     def ram_address(self, block: str) -> int:
         """Where QEMU keeps a memory block, in its own address space."""
         table = self.qmp("x-query-ramblock")["human-readable-text"]
