@@ -191,9 +191,9 @@ class Guest:
         return answer
 
     def figures(self, command: str, seconds: float = 60.0) -> dict[str, int]:
-        """Like tell, for answers of the form `name number`."""
-        pairs = (line.split() for line in self.tell(command, seconds))
-        return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
+        """Like tell, for answers whose lines begin with a name and a number."""
+        found = (line.split() for line in self.tell(command, seconds))
+        return {words[0]: int(words[1]) for words in found if words[1:] and words[1].isdigit()}
 
     def qmp(self, command: str, **arguments: Any) -> Any:
         """Run a QMP command; events are passed over."""
