@@ -101,16 +101,24 @@ test: check
 test-host: $(TOOLS)
 	pytest -m guest tests/roles/test_host_clean.py
 
-# KERNELS: bzImage files parted by colons, see tests/kernel/conftest.py.
+# Builds the kernels it needs (hours at first; what was built before is used again), then boots them.
+# VERSIONS and VARIANTS choose fewer, see tests/kernel/build.yml; ARGS go to pytest: ARGS='-k churn'
+VERSIONS ?= 6.1 6.12
+BUILD_TEST_KERNELS = $(PLAY) tests/kernel/build.yml -e '{"kernel_test_versions": "$(VERSIONS)"}'
+
+test-kernel: VARIANTS ?= full stock debug kasan
 test-kernel: $(TOOLS)
-	HINTFLEET_TEST_KERNELS='$(KERNELS)' pytest -m kernel tests/kernel
+	@$(BUILD_TEST_KERNELS) -e '{"kernel_test_variants": "$(VARIANTS)"}'
+	pytest -m kernel tests/kernel $(ARGS)
 
 test-lab: $(TOOLS)
 	pytest -m lab tests/lab
 
 # --- benchmarks ---------------------------------------------------------------------
 
+compare-engines: VARIANTS ?= full lean lean-stock
 compare-engines: $(TOOLS)
+	@$(BUILD_TEST_KERNELS) -e '{"kernel_test_variants": "$(VARIANTS)"}'
 	python tests/kernel/support/compare_engines.py $(ARGS)
 
 bench-report: $(TOOLS)

@@ -1,29 +1,55 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which kernels to test: HINTFLEET_TEST_KERNELS, paths of bzImage files parted by colons.
+"""Which kernels to test: those that build.yml built, for each version the variants a test names.
 
-They are built from base.config and the fragments trace, hotplug and checks. Every test runs on
-each of them, and with upstream's engine ("list") as a control wherever that can be asked of it.
+A test runs on the variant `full`, or on those of its mark `kernels`; a variant in `fails` is an
+unpatched kernel on which the test has to fail, or it would prove nothing about the patched one.
+HINTFLEET_TEST_KERNELS names another list than build/test-kernels.json.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from kernel_guest import Guest, build_initramfs
+from kernel_guest import Guest, Kernel, build_initramfs
 
-BAD_LOG = re.compile(r"BUG|WARNING|Oops|bad page|list_(add|del) corruption|corruption|INFO: .*lock")
+ROOT = Path(__file__).resolve().parents[2]
+LIST = Path(os.environ.get("HINTFLEET_TEST_KERNELS", ROOT / "build/test-kernels.json"))
+BAD_LOG = re.compile(
+    r"BUG|WARNING|Oops|[Bb]ad page|corruption|ODEBUG|INFO: .*(lock|task)|suspicious RCU"
+)
+
+
+def chosen(mark: pytest.Mark | None) -> list[Any]:
+    """The kernels of a test as parameters."""
+    fails = mark.kwargs.get("fails", "") if mark else ""
+    variants = [*(mark.args if mark else ["full"]), *([fails] if fails else [])]
+    if not LIST.exists():
+        reason = f"{LIST} does not exist: build the kernels with make test-kernel"
+        return [pytest.param(None, id="none", marks=pytest.mark.skip(reason=reason))]
+    kernels: dict[str, dict[str, str]] = json.loads(LIST.read_text())
+    found = []
+    for version, paths in kernels.items():
+        for variant in variants:
+            marks = []
+            if variant not in paths:
+                marks.append(pytest.mark.skip(reason=f"{variant} of {version} was not built"))
+            elif variant == fails:
+                marks.append(pytest.mark.xfail(strict=True, reason="unpatched, as it should"))
+            kernel = Kernel(version, variant, Path(paths.get(variant, "")))
+            found.append(pytest.param(kernel, id=f"{version}-{variant}", marks=marks))
+    return found
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "kernel" in metafunc.fixturenames:
-        given = os.environ.get("HINTFLEET_TEST_KERNELS", "")
-        paths = [Path(path) for path in given.split(":")] if given else [None]
-        names = [path.parent.name if path else "none-given" for path in paths]
-        metafunc.parametrize("kernel", paths, ids=names)
+        mark = metafunc.definition.get_closest_marker("kernels")
+        metafunc.parametrize("kernel", chosen(mark), scope="session")
 
 
 @pytest.fixture(scope="session")
@@ -32,17 +58,12 @@ def initramfs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def boot(kernel: Path | None, initramfs: Path, tmp_path: Path) -> Iterator[Callable[..., Guest]]:
+def boot(kernel: Kernel, initramfs: Path, tmp_path: Path) -> Iterator[Callable[..., Guest]]:
     """Boot guests of the kernel under test; none may leave a complaint in its log."""
-    if not kernel:
-        pytest.fail(
-            "tests/kernel needs kernels to test: set HINTFLEET_TEST_KERNELS to bzImage files, "
-            "parted by colons, built from base.config and the fragments trace, hotplug, checks."
-        )
     guests: list[Guest] = []
 
-    def start(**options: object) -> Guest:
-        guest = Guest(kernel, initramfs, tmp_path / str(len(guests)), **options)  # type: ignore[arg-type]
+    def start(**options: Any) -> Guest:
+        guest = Guest(kernel.path, initramfs, tmp_path / str(len(guests)), **options)
         guest.__enter__()
         guests.append(guest)
         return guest

@@ -1,64 +1,73 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What an engine must get right whatever its speed: see docs/page-hinting.md, section Tests."""
+"""What an engine must get right whatever its speed; upstream's engine, "list", is the control."""
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from kernel_guest import Guest, GuestError, eventually
+from kernel_device import ENGINE, EVENTS
+from kernel_guest import EAGER, Guest, GuestError, quiet_seconds
 
 BLOCK = 2 << 20
 PAGE = 4096
 REPORTING_BIT = 5  # VIRTIO_BALLOON_F_REPORTING
-EVENTS = "/sys/kernel/tracing/events/page_reporting"
 RANGE = re.compile(r"page_reporting_range: engine=(\w+) pfn=(0x[0-9a-f]+) nr_pages=(\d+)")
-# no wait anywhere: whatever the engine can get wrong, it gets wrong soonest like this
-EAGER = "page_hinting.age_ms=0 page_hinting.threshold=1 page_hinting.flush_ms=1"
+CHURN_SECONDS = int(os.environ.get("HINTFLEET_CHURN_SECONDS", "25"))
 
 pytestmark = pytest.mark.kernel
 Boot = Callable[..., Guest]
-both_engines = pytest.mark.parametrize("engine", ["list", "bitmap"])
+both_engines = pytest.mark.parametrize("engine", ["bitmap", "list"])
 
 
-def pending_blocks(guest: Guest) -> int:
-    """Blocks that wait in the bitmaps of all zones."""
-    lines = guest.tell("get /sys/kernel/debug/page_hinting/pending")
-    return sum(int(number) for line in lines for number in re.findall(r"(?:young|old) (\d+)", line))
-
-
-def settled(guest: Guest) -> bool:
-    """Nothing waits, and QEMU has discarded nothing for two of upstream's delays."""
-    discards = guest.discards()
-    quiet = not discards or time.time() - discards[-1].seconds > 4.5
-    return pending_blocks(guest) == 0 and quiet
+def churn(guest: Guest, flush: bool) -> None:
+    """Allocate, fill, check and free in many threads; rounds of the engine are forced meanwhile."""
+    before = time.time()
+    guest.tell(f"start integrity {CHURN_SECONDS} 400")
+    while flush and time.time() < before + CHURN_SECONDS:
+        guest.tell("set /sys/kernel/debug/page_hinting/flush 1")
+        time.sleep(0.05)
+    found = guest.figures("finish", seconds=CHURN_SECONDS + 300)
+    assert found["errors"] == 0
+    assert found["checked_mib"] > 4 * CHURN_SECONDS
+    sent_mib = sum(one.length for one in guest.discards(since=before)) >> 20
+    print(f"{found['checked_mib']} MiB checked, {sent_mib} MiB discarded meanwhile")
+    assert sent_mib, "nothing was reported meanwhile, so nothing was tested"
 
 
 @both_engines
 def test_memory_keeps_its_content_under_churn(boot: Boot, engine: str) -> None:
-    guest = boot(engine=engine, command_line=EAGER)
-    before = time.time()
-    figures = guest.figures("integrity 25 400", seconds=200)
-    assert figures["errors"] == 0
-    assert figures["checked_mib"] > 100
-    assert guest.discards(since=before), "nothing was reported meanwhile, so nothing was tested"
+    churn(boot(engine=engine, command_line=EAGER), flush=engine == "bitmap")
 
 
-@both_engines
-@pytest.mark.parametrize("batch", [1, 3, 16])
+@pytest.mark.kernels("stock")
+def test_memory_keeps_its_content_unpatched(boot: Boot) -> None:
+    churn(boot(engine="list"), flush=False)
+
+
+@pytest.mark.kernels("debug", "kasan")
+def test_memory_keeps_its_content_while_all_is_checked(boot: Boot) -> None:
+    """PROVE_LOCKING, DEBUG_ATOMIC_SLEEP, DEBUG_OBJECTS and DEBUG_VM, or KASAN."""
+    churn(boot(engine="bitmap", command_line=EAGER, memory_mib=1024), flush=True)
+
+
+@pytest.mark.parametrize(
+    ("engine", "batch"), [("bitmap", 1), ("bitmap", 3), ("bitmap", 16), ("list", 0)]
+)
 def test_the_host_discards_exactly_what_was_isolated(boot: Boot, engine: str, batch: int) -> None:
     """A report of more entries than were isolated hits memory in use: the crash of 2019."""
-    guest = boot(engine=engine, command_line=f"{EAGER} page_hinting.batch={batch}", cpus=1)
-    eventually(lambda: settled(guest), 60)
+    guest = boot(engine=engine, command_line=f"{EAGER} page_hinting.batch={batch or 16}", cpus=1)
+    guest.settle(quiet_seconds(engine))
     before = time.time()
     guest.tell(f"set {EVENTS}/page_reporting_range/enable 1")
     for mib in (200, 6, 90):
         guest.hold("a", mib)
         guest.drop("a")
-    eventually(lambda: settled(guest), 60)
+    guest.settle(quiet_seconds(engine))
 
     trace = "\n".join(guest.tell("get /sys/kernel/tracing/trace"))
     isolated = Counter(
@@ -70,8 +79,8 @@ def test_the_host_discards_exactly_what_was_isolated(boot: Boot, engine: str, ba
     discarded = Counter((one.address - base, one.length) for one in guest.discards(since=before))
     assert isolated
     assert discarded == isolated
-    if engine == "bitmap":
-        assert max(length for _, length in isolated) <= batch * BLOCK
+    if batch:
+        assert max(guest.reports(since=before)) <= batch * BLOCK
 
 
 @both_engines
@@ -97,29 +106,29 @@ def test_poison(
     assert (features[REPORTING_BIT] == "1") == negotiated
     guest.hold("a", 200)
     guest.drop("a")
-    guest.tell("integrity 5 200")
+    assert guest.figures("integrity 5 200")["errors"] == 0
     time.sleep(3)
     assert bool(guest.discards()) == discards
 
 
+@pytest.mark.kernels("full", "debug")
 def test_switching_engines_under_load(boot: Boot) -> None:
-    guest = boot(engine="off", command_line=EAGER)
+    guest = boot(engine="off", command_line=EAGER, memory_mib=1024)
     guest.tell("start integrity 25 400")
     end = time.monotonic() + 25
     switches = 0
     while time.monotonic() < end:
         for engine in ("bitmap", "off", "bitmap", "list", "bitmap", "bitmap"):
-            guest.parameter("virtio_balloon.free_page_engine", engine)
-            assert guest.tell("get /sys/module/virtio_balloon/parameters/free_page_engine") == [
-                engine
-            ]
+            guest.tell(f"set {ENGINE} {engine}")
+            assert guest.tell(f"get {ENGINE}") == [engine]
             switches += 1
-    assert guest.figures("finish", seconds=60)["errors"] == 0
+    assert guest.figures("finish", seconds=120)["errors"] == 0
+    print(f"{switches} switches")
     assert switches > 20
 
-    guest.parameter("virtio_balloon.free_page_engine", "off")
+    guest.tell(f"set {ENGINE} off")
     with pytest.raises(GuestError, match="Invalid argument"):
-        guest.parameter("virtio_balloon.free_page_engine", "nonsense")
+        guest.tell(f"set {ENGINE} nonsense")
     time.sleep(1)
     before = time.time()
     guest.hold("a", 100)
@@ -138,27 +147,59 @@ def test_every_node_gives_back(boot: Boot, engine: str) -> None:
         options += ["-numa", f"node,nodeid={number},memdev={name}"]
     options += ["-numa", "node,nodeid=3,cpus=0-1"]
     guest = boot(engine=engine, qemu_options=options)
-    eventually(lambda: settled(guest), 60)
+    guest.settle(quiet_seconds(engine))
     before = time.time()
     guest.hold("a", 600)
     guest.drop("a")
-    eventually(lambda: settled(guest), 60)
+    guest.settle(quiet_seconds(engine))
     back = Counter[str]()
     for one in guest.discards(since=before):
         back[one.block] += one.length >> 20
-    for name in sizes:
-        assert back[name] >= 100, f"{name} gave back {back[name]} MiB"
+    print(dict(back))
+    for name, mib in sizes.items():
+        assert back[name] >= mib / 4, f"{name} gave back {back[name]} MiB of {mib}"
 
 
 @both_engines
+@pytest.mark.parametrize("shuffle", ["", "page_alloc.shuffle=1"])
 @pytest.mark.parametrize("order", ["forward", "backward", "random"])
-def test_nothing_is_left_behind(boot: Boot, engine: str, order: str) -> None:
+def test_nothing_is_left_behind(boot: Boot, engine: str, order: str, shuffle: str) -> None:
     """Blocks that are freed behind the place the worker has reached come back too."""
-    guest = boot(engine=engine)
-    eventually(lambda: settled(guest), 60)
-    floor = guest.resident_mib()
+    guest = boot(engine=engine, command_line=shuffle)
+    if shuffle:
+        assert guest.tell("get /sys/module/page_alloc/parameters/shuffle") == ["Y"]
+    guest.settle(quiet_seconds(engine))
+    floor, before = guest.resident_mib(), guest.counters()
     guest.tell(f"scatter 512 {order}")
-    eventually(lambda: settled(guest), 90)
-    assert pending_blocks(guest) == 0
-    # what the program and QEMU keep for themselves, measured: 3 to 9 MiB
-    assert guest.resident_mib() < floor + 24
+    guest.settle(quiet_seconds(engine), 90)
+    assert guest.pending_blocks() == 0
+    left = guest.resident_mib() - floor
+    print(f"{left:.0f} MiB more than before")
+    # what the program and QEMU keep for themselves, measured: 3 to 21 MiB with either engine
+    assert left < 40
+    if engine == "bitmap":
+        now = guest.counters()
+        marked, reported = (
+            now[name] - before[name] for name in ("page_hinting_marked", "page_hinting_reported")
+        )
+        assert 200 < reported <= marked, "a block was sent though it had not become free again"
+
+
+def test_the_unit_tests_of_page_hinting_pass(boot: Boot) -> None:
+    assert unit_test_failures(boot(), "page_hinting") == []
+
+
+@pytest.mark.kernels("full", fails="stock")
+def test_chunks_come_back_one_pageblock_at_a_time(boot: Boot) -> None:
+    """Upstream puts a chunk of two pageblocks back as one, although one was isolated meanwhile.
+
+    Who isolated it does not find it free then: an allocation of contiguous memory fails.
+    """
+    assert unit_test_failures(boot(), "page_reporting") == []
+
+
+def unit_test_failures(guest: Guest, suite: str) -> list[str]:
+    """Lines of a KUnit suite's result that report a failure; it must have run some tests."""
+    result = [line.strip() for line in guest.tell(f"get /sys/kernel/debug/kunit/{suite}/results")]
+    assert [line for line in result if re.match(r"(not )?ok \d+", line)], result
+    return [line for line in result if line.startswith("not ok")]

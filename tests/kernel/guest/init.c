@@ -96,6 +96,49 @@ static int cmd_set(char *path, char *value)
 }
 
 /*
+ * poke DEVICE OFFSET BYTE: write to the configuration space of a PCI device, the
+ * way a host that takes a device away, or stops to serve it, would change it.
+ */
+static int cmd_poke(char *device, char *offset_byte)
+{
+	char path[128];
+	unsigned int offset, byte;
+	unsigned char value;
+	int fd, err = 0;
+
+	if (sscanf(offset_byte, "%i %i", &offset, &byte) != 2) {
+		errno = EINVAL;
+		return fail(offset_byte);
+	}
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", device);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return fail(path);
+	value = byte;
+	if (pwrite(fd, &value, 1, offset) != 1)
+		err = fail(path);
+	close(fd);
+	return err;
+}
+
+/* flags PFN: what /proc/kpageflags says of a page */
+static int cmd_flags(char *pfn, char *unused)
+{
+	uint64_t flags;
+	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return fail("/proc/kpageflags");
+	if (pread(fd, &flags, 8, strtoul(pfn, NULL, 0) * 8) != 8) {
+		close(fd);
+		return fail("/proc/kpageflags");
+	}
+	close(fd);
+	fprintf(port, " flags %llu\n", (unsigned long long)flags);
+	return 0;
+}
+
+/*
  * hold NAME MIB: a process of its own touches that much and keeps it.
  * drop NAME: it ends; answers when it is gone.
  */
@@ -389,12 +432,12 @@ static int cmd_sleep(char *ms, char *unused)
 	return 0;
 }
 
-static int cmd_poweroff(char *unused, char *unused2)
+static int cmd_reboot(char *unused, char *unused2)
 {
 	fprintf(port, "= ok\n");
 	fflush(port);
 	tcdrain(fileno(port));
-	reboot(RB_POWER_OFF);
+	reboot(RB_AUTOBOOT);
 	return 0;
 }
 
@@ -406,7 +449,8 @@ static const struct {
 	{ "hold", cmd_hold }, { "drop", cmd_drop },
 	{ "scatter", cmd_scatter }, { "integrity", cmd_integrity },
 	{ "faults", cmd_faults }, { "cycles", cmd_cycles },
-	{ "sleep", cmd_sleep }, { "poweroff", cmd_poweroff },
+	{ "poke", cmd_poke }, { "flags", cmd_flags },
+	{ "sleep", cmd_sleep }, { "reboot", cmd_reboot },
 };
 
 static void obey(char *line)
@@ -419,6 +463,7 @@ static void obey(char *line)
 		if (!strcmp(commands[i].name, name)) {
 			if (!commands[i].run(a ? a : "", b ? b : ""))
 				fprintf(port, "= ok\n");
+			fflush(port);
 			return;
 		}
 	fprintf(port, "= error no such command\n");

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Compare the engines none, list (upstream) and bitmap (page hinting): one table per kernel.
+"""Compare no engine, upstream's and ours on every kernel: one table. `make compare-engines`
 
-    compare_engines.py --kernel traced/bzImage --lean lean/bzImage --stock stock/bzImage
+Seconds, counts and churn come from plain emulation with 1 vCPU and are the median of --rounds
+fresh guests, their range in brackets. Instructions and the holds of the zone lock come from
+`-icount shift=0,sleep=off`: a nanosecond of the guest is one instruction, and runs repeat exactly.
+Without KVM no figure holds the cost of EPT faults, exits or contention; docs/page-hinting.md says
+how to get those.
 
-Times, counts and churn come from plain emulation with 1 vCPU and are the median of --rounds
-fresh guests. Instructions and lock holds come from `-icount shift=0,sleep=off`, in which a
-nanosecond of the guest is one instruction and runs repeat exactly. Without KVM there is no cost
-of EPT faults, exits or contention in any figure; docs/page-hinting.md says how to get those.
+Every figure is added to --results as soon as it is known, so a comparison can be made in parts:
+`--only instructions --version 6.1`. The table shows all that the file holds.
 """
 
 from __future__ import annotations
@@ -18,36 +20,59 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from kernel_guest import Guest, build_initramfs
+from kernel_guest import Discard, Guest, build_initramfs
 
+ROOT = Path(__file__).resolve().parents[3]
 EVENTS = "/sys/kernel/tracing/events/page_reporting"
-IMMEDIATE = "page_hinting.age_ms=0"
-NEVER = "page_hinting.age_ms=60000 page_hinting.flush_ms=60000"
-MODES = {
-    "none": ("off", ""),
-    "list": ("list", ""),
-    "bitmap, age 0": ("bitmap", IMMEDIATE),
-    "bitmap": ("bitmap", ""),
-}
+PARTS = ("instructions", "return", "lock", "churn")
 FAULTED_MIB, FAULT_ROUNDS = 128, 10
 PAGES = FAULTED_MIB * 256
-WATCH_SECONDS = {256: 6.0, 1024: 16.0}
-SETTLE_SECONDS = 14.0
+FREED_MIB = (256, 1024)
+# longer than the pause between two passes of upstream's engine
+QUIET_SECONDS = 2.6
 
+Boot = Callable[..., Guest]
 Figures = dict[str, float]
+
+# column: mechanism or engine, the engine's name, kernel parameters
+MODES = {
+    "none": ("off", ""),
+    "free_page_reporting": ("list", ""),
+    "free_page_reporting, 250 ms": ("list", "page_reporting.delay_ms=250"),
+    "page_hinting": ("bitmap", ""),
+    "page_hinting, age 0": ("bitmap", "page_hinting.age_ms=0"),
+}
+# in the order of the table, with what was wanted of page_hinting before it was written
+GOALS = {
+    "instructions per page, fault side": "0",
+    "instructions per page, free side": "at most +2",
+    "compiled in but off, fault side": "0 ± 1",
+    "compiled in but off, free side": "0 ± 1",
+    "256 MiB: seconds until 50 % is back": "",
+    "256 MiB: seconds until 99 % is back": "at most 0.1 at age 0",
+    "1024 MiB: seconds until 50 % is back": "",
+    "1024 MiB: seconds until 99 % is back": "at most 0.4 at age 0",
+    "1024 MiB: madvise calls per GiB": "at most 32",
+    "1024 MiB: kicks per GiB": "32 expected",
+    "1024 MiB: MiB off the free lists at once": "at most 32",
+    "1024 MiB: MiB sent": "",
+    "1024 MiB: MiB sent twice": "0",
+    "1024 MiB: MiB resident more than before": "not above upstream's",
+    "1024 MiB: blocks pending after idle": "0",
+    "instructions in the longest hold of the zone lock": "bounded",
+    "churn: cycles per second": "at least 95 % of upstream's",
+    "churn: ms to allocate 128 MiB": "",
+    "churn: MiB sent per second": "",
+}
 
 
 def settle(guest: Guest) -> None:
     """Wait until the memory that was free at boot has been reported."""
-    end = time.monotonic() + SETTLE_SECONDS
-    while time.monotonic() < end:
-        last = max((one.seconds for one in guest.discards()), default=0.0)
-        if last and time.time() - last > 5:
-            return
-        time.sleep(0.25)
+    if guest.engine != "off":
+        guest.settle(QUIET_SECONDS)
 
 
 def time_of_share(discards: list[tuple[float, int]], share: float) -> float:
@@ -60,39 +85,46 @@ def time_of_share(discards: list[tuple[float, int]], share: float) -> float:
     return float("nan")
 
 
-def return_of_memory(boot: Callable[..., Guest], mode: str, mib: int) -> Figures:
+def bytes_sent_twice(discards: list[Discard]) -> int:
+    """Bytes that were discarded more than once: nothing is allocated meanwhile, so in vain."""
+    repeated, end = 0, 0
+    for start, length in sorted((one.address, one.length) for one in discards):
+        repeated += max(0, min(end, start + length) - start)
+        end = max(end, start + length)
+    return repeated
+
+
+def return_of_memory(boot: Boot, mode: str, mib: int) -> Figures:
     """Free memory once and see when, in how many pieces and how often it reaches the host."""
     engine, command_line = MODES[mode]
     with boot(engine=engine, command_line=command_line, memory_mib=mib + 512, cpus=1) as guest:
         settle(guest)
+        floor_mib = guest.resident_mib()
         guest.hold("a", mib)
-        before_mib = guest.resident_mib()
-        guest.tell(f"set {EVENTS}/page_reporting_report/enable 1")
-        counted = guest.counters()
         start = time.time()
         guest.drop("a")
-        time.sleep(WATCH_SECONDS[mib])
-        discards = [(one.seconds - start, one.length) for one in guest.discards(since=start)]
-        gib = sum(length for _, length in discards) / 2**30
-        trace = "\n".join(guest.tell("get /sys/kernel/tracing/trace"))
-        reported = [int(n) for n in re.findall(r"page_reporting_report: .*nr_pages=(\d+)", trace)]
-        now = guest.counters()
-        marked = now.get("page_hinting_marked", 0) - counted.get("page_hinting_marked", 0)
-        if not gib:
-            return {"seconds until 99 % is back": float("nan"), "MiB back": 0.0}
-        return {
-            "seconds until 50 % is back": time_of_share(discards, 0.50),
-            "seconds until 99 % is back": time_of_share(discards, 0.99),
-            "MiB back": before_mib - guest.resident_mib(),
-            "MiB sent": gib * 1024,
-            "MiB sent more than freed": gib * 1024 - 2 * marked if marked else float("nan"),
-            "madvise per GiB": len(discards) / gib,
-            "kicks per GiB": guest.kicks(since=start) / gib,
-            "MiB off the free lists at once": max(reported) / 256,
+        if engine == "off":
+            time.sleep(QUIET_SECONDS)
+            return {f"{mib} MiB: MiB resident more than before": guest.resident_mib() - floor_mib}
+        settle(guest)
+        discards = guest.discards(since=start)
+        times = [(one.seconds - start, one.length) for one in discards]
+        sent_mib = sum(one.length for one in discards) / 2**20
+        found = {
+            "seconds until 50 % is back": time_of_share(times, 0.50),
+            "seconds until 99 % is back": time_of_share(times, 0.99),
+            "madvise calls per GiB": len(discards) * 1024 / sent_mib,
+            "kicks per GiB": guest.kicks(since=start) * 1024 / sent_mib,
+            "MiB off the free lists at once": max(guest.reports(since=start)) / 2**20,
+            "MiB sent": sent_mib,
+            "MiB sent twice": bytes_sent_twice(discards) / 2**20,
+            "MiB resident more than before": guest.resident_mib() - floor_mib,
+            "blocks pending after idle": guest.pending_blocks() if engine == "bitmap" else 0,
         }
+        return {f"{mib} MiB: {name}": value for name, value in found.items()}
 
 
-def lock_holds(boot: Callable[..., Guest], mode: str) -> Figures:
+def lock_holds(boot: Boot, mode: str) -> Figures:
     """The longest hold of the zone lock while 256 MiB are reported; instructions."""
     engine, command_line = MODES[mode]
     if engine == "off":
@@ -104,136 +136,155 @@ def lock_holds(boot: Callable[..., Guest], mode: str) -> Figures:
         guest.tell("sleep 8000", seconds=120)
         trace = "\n".join(guest.tell("get /sys/kernel/tracing/trace"))
         holds = [int(n) for n in re.findall(r"hold_ns=(\d+)", trace)]
-        return {"longest hold of the zone lock, instructions": max(holds)}
+        return {"instructions in the longest hold of the zone lock": max(holds)}
 
 
-def instructions(boot: Callable[..., Guest], engine: str, command_line: str) -> tuple[int, int]:
-    """Instructions for FAULTED_MIB: to fault it in, to unmap it."""
-    reporting = "on" if engine != "off" else "off"
-    with boot(
-        engine=engine,
-        command_line=command_line,
-        cpus=1,
-        icount=True,
-        balloon=f"free-page-reporting={reporting}",
-    ) as guest:
-        found = guest.figures(f"faults {FAULT_ROUNDS} {FAULTED_MIB}", seconds=300)
-        return found["fault_ns"], found["unmap_ns"]
-
-
-def instruction_table(lean: Callable[..., Guest], stock: Callable[..., Guest]) -> list[list[str]]:
-    """Instructions per page on top of the unpatched kernel that reports nothing."""
-    base = instructions(stock, "off", "")
-    rows = [["kernel, engine", "fault side", "free side"]]
-    for name, boot, engine, command_line in (
-        ("unpatched, list", stock, "list", ""),
-        ("patched, off", lean, "off", ""),
-        ("patched, list", lean, "list", ""),
-        ("patched, bitmap, hook only", lean, "bitmap", NEVER),
-        ("patched, bitmap", lean, "bitmap", ""),
-        ("patched, bitmap, age 0", lean, "bitmap", IMMEDIATE),
-    ):
-        print(f"measuring instructions: {name}", file=sys.stderr)
-        found = instructions(boot, engine, command_line)
-        rows.append([name, *(f"{(a - b) / PAGES:+.2f}" for a, b in zip(found, base, strict=True))])
-    return rows
-
-
-def churn(boot: Callable[..., Guest], mode: str, seconds: int, mib: int) -> Figures:
-    """A program that allocates and frees again and again, with pauses."""
+def instructions(boot: Boot, mode: str) -> tuple[float, float]:
+    """Instructions for each of FAULTED_MIB's pages: to fault it in, to unmap it."""
     engine, command_line = MODES[mode]
-    with boot(engine=engine, command_line=command_line, cpus=1, memory_mib=768) as guest:
+    reporting = "on" if engine != "off" else "off"
+    balloon = f"free-page-reporting={reporting}"
+    with boot(
+        engine=engine, command_line=command_line, cpus=1, icount=True, balloon=balloon
+    ) as guest:
+        found = guest.figures(f"faults {FAULT_ROUNDS} {FAULTED_MIB}", seconds=600)
+        return found["fault_ns"] / PAGES, found["unmap_ns"] / PAGES
+
+
+def churn(boot: Boot, mode: str, seconds: int) -> Figures:
+    """A program that allocates and frees 128 MiB again and again, with pauses."""
+    engine, command_line = MODES[mode]
+    with boot(engine=engine, command_line=command_line, cpus=1) as guest:
         settle(guest)
         start = time.time()
-        found = guest.figures(f"cycles {seconds} {mib}", seconds=seconds + 60)
+        found = guest.figures(f"cycles {seconds} 128", seconds=seconds + 60)
         sent = sum(one.length for one in guest.discards(since=start))
         return {
-            "cycles per second": found["cycles"] * 1e9 / found["elapsed_ns"],
-            "ms to allocate": found["alloc_ns"] / 1e6,
-            "MiB sent per second": sent / 2**20 / seconds,
+            "churn: cycles per second": found["cycles"] * 1e9 / found["elapsed_ns"],
+            "churn: ms to allocate 128 MiB": found["alloc_ns"] / 1e6,
+            "churn: MiB sent per second": sent / 2**20 / seconds,
         }
 
 
-def median_of(rounds: list[Figures]) -> dict[str, str]:
-    """Median and, where it is more than one value, the range."""
-    shown = {}
-    for name in rounds[0]:
-        values = [one[name] for one in rounds if name in one]
-        text = f"{statistics.median(values):.4g}"
-        if max(values) != min(values):
-            text += f" ({min(values):.4g}..{max(values):.4g})"
-        shown[name] = text
-    return shown
+class Comparison:
+    """What was measured: version, column, figure to its values; kept in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.values: dict[str, dict[str, dict[str, list[float]]]] = {}
+        if path.exists():
+            self.values = json.loads(path.read_text())
+
+    def begin(self, version: str, names: tuple[str, ...]) -> None:
+        """Forget what an earlier call measured of these figures."""
+        for figures in self.values.get(version, {}).values():
+            for name in [name for name in figures if name.startswith(names)]:
+                del figures[name]
+
+    def add(self, version: str, mode: str, figures: Figures) -> None:
+        for name, value in figures.items():
+            column = self.values.setdefault(version, {}).setdefault(mode, {})
+            column.setdefault(name, []).append(value)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(json.dumps(self.values, indent=1) + "\n")
+
+    def table(self) -> Iterator[str]:
+        """Lines of Markdown: a row for each figure, a column for each mode on each kernel."""
+        columns = [(v, mode) for v in sorted(self.values, key=len) for mode in MODES]
+        columns = [(v, mode) for v, mode in columns if mode in self.values[v]]
+        yield "| figure | goal | " + " | ".join(f"{v} {mode}" for v, mode in columns) + " |"
+        yield "|---" * (len(columns) + 2) + "|"
+        for name, goal in GOALS.items():
+            cells = [shown(self.values[v][mode].get(name, [])) for v, mode in columns]
+            if any(cells):
+                yield f"| {name} | {goal} | " + " | ".join(cell or "-" for cell in cells) + " |"
 
 
-def show(title: str, rows: list[list[str]]) -> None:
-    """Print a table in Markdown."""
-    print(f"\n### {title}\n")
-    print("| " + " | ".join(rows[0]) + " |")
-    print("|" + "---|" * len(rows[0]))
-    for row in rows[1:]:
-        print("| " + " | ".join(row) + " |", flush=True)
+def shown(values: list[float]) -> str:
+    """Median and, where there is more than one value, the range."""
+    if not values:
+        return ""
+    text = f"{statistics.median(values):.4g}"
+    if max(values) != min(values):
+        text += f" ({min(values):.4g}..{max(values):.4g})"
+    return text
 
 
-def by_mode(measure: Callable[[str], Figures], rounds: int) -> list[list[str]]:
-    """A row for each figure, a column for each mode. The modes take turns in each round."""
-    found: dict[str, list[Figures]] = {mode: [] for mode in MODES}
-    for _ in range(rounds):
+def measure(
+    comparison: Comparison, version: str, boots: dict[str, Boot], options: argparse.Namespace
+) -> None:
+    """Measure what is asked for on one kernel version."""
+
+    def progress(text: str) -> None:
+        print(f"{time.strftime('%H:%M:%S')} Linux {version}: {text}", file=sys.stderr, flush=True)
+
+    if "instructions" in options.only:
+        comparison.begin(version, ("instructions per page", "compiled in"))
+        progress("instructions, unpatched kernel")
+        fault, free = instructions(boots["lean-stock"], "none")
+        for mode in ("none", "free_page_reporting", "page_hinting", "page_hinting, age 0"):
+            progress(f"instructions, {mode}")
+            sides = instructions(boots["lean"], mode)
+            label = "compiled in but off" if mode == "none" else "instructions per page"
+            figures = {
+                f"{label}, fault side": sides[0] - fault,
+                f"{label}, free side": sides[1] - free,
+            }
+            comparison.add(version, mode, figures)
+    if "lock" in options.only:
+        comparison.begin(version, ("instructions in the longest",))
         for mode in MODES:
-            found[mode].append(measure(mode))
-    shown = {mode: median_of(results) for mode, results in found.items()}
-    names = list(dict.fromkeys(name for column in shown.values() for name in column))
-    return [
-        ["figure", *MODES],
-        *([name, *(shown[mode].get(name, "-") for mode in MODES)] for name in names),
-    ]
+            progress(f"zone lock, {mode}")
+            comparison.add(version, mode, lock_holds(boots["full"], mode))
+    # the modes take turns in each round, so that a change of the host meets all of them
+    for part, prefix in (
+        ("return", tuple(f"{mib} MiB" for mib in FREED_MIB)),
+        ("churn", ("churn",)),
+    ):
+        if part not in options.only:
+            continue
+        comparison.begin(version, prefix)
+        for number in range(options.rounds):
+            for mode in MODES:
+                progress(f"{part}, {mode}, round {number + 1} of {options.rounds}")
+                if part == "churn":
+                    comparison.add(version, mode, churn(boots["full"], mode, options.churn_seconds))
+                    continue
+                for mib in FREED_MIB:
+                    comparison.add(version, mode, return_of_memory(boots["full"], mode, mib))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kernel", type=Path, help="patched, with the fragment trace")
-    parser.add_argument("--lean", type=Path, help="patched, without fragments")
-    parser.add_argument("--stock", type=Path, help="unpatched, without fragments")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--kernels", type=Path, default=ROOT / "build/test-kernels.json")
+    parser.add_argument("--results", type=Path, default=ROOT / "build/compare-engines.json")
+    parser.add_argument("--version", action="append", help="only this kernel version")
+    parser.add_argument("--only", nargs="*", choices=PARTS, default=PARTS)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--churn-seconds", type=int, default=20)
-    parser.add_argument("--churn-mib", type=int, default=128)
-    parser.add_argument("--only", nargs="*", default=["instructions", "return", "lock", "churn"])
     options = parser.parse_args()
 
+    if not options.kernels.exists():
+        sys.exit(f"{options.kernels} does not exist: build the kernels with make compare-engines")
+    kernels: dict[str, dict[str, str]] = json.loads(options.kernels.read_text())
+    comparison = Comparison(options.results)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         initramfs = build_initramfs(folder)
         number = iter(range(10**6))
 
-        def boots(kernel: Path) -> Callable[..., Guest]:
+        def booting(kernel: str) -> Boot:
             def boot(**settings: object) -> Guest:
-                name = folder / str(next(number))
-                return Guest(kernel, initramfs, name, **settings)  # type: ignore[arg-type]
+                return Guest(Path(kernel), initramfs, folder / str(next(number)), **settings)  # type: ignore[arg-type]
 
             return boot
 
-        print(json.dumps({"command": {k: str(v) for k, v in vars(options).items()}}))
-        if "instructions" in options.only:
-            rows = instruction_table(boots(options.lean), boots(options.stock))
-            show("Instructions per page, against the unpatched kernel without reporting", rows)
-        if "return" in options.only:
-            for mib in WATCH_SECONDS:
-                rows = by_mode(
-                    lambda mode, mib=mib: return_of_memory(boots(options.kernel), mode, mib),
-                    options.rounds,
-                )
-                show(f"{mib} MiB freed at once", rows)
-        if "lock" in options.only:
-            rows = by_mode(lambda mode: lock_holds(boots(options.kernel), mode), 1)
-            show("Zone lock, 256 MiB freed", rows)
-        if "churn" in options.only:
-            rows = by_mode(
-                lambda mode: churn(
-                    boots(options.kernel), mode, options.churn_seconds, options.churn_mib
-                ),
-                options.rounds,
-            )
-            show(f"{options.churn_mib} MiB allocated and freed again and again", rows)
+        for version in options.version or kernels:
+            boots = {variant: booting(path) for variant, path in kernels[version].items()}
+            measure(comparison, version, boots, options)
+    print("\n".join(comparison.table()))
 
 
 if __name__ == "__main__":

@@ -11,16 +11,26 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 PROGRAM = Path(__file__).parents[1] / "guest" / "init.c"
 TRACED = re.compile(r"\d+@(?P<seconds>\d+\.\d+):(?P<event>\w+) (?P<rest>.*)")
 DISCARDED = re.compile(r"(?P<block>\S+)@(?P<address>0x[0-9a-f]+) \+ (?P<length>0x[0-9a-f]+):")
+# no wait anywhere: whatever the bitmap engine can get wrong, it gets wrong soonest like this
+EAGER = "page_hinting.age_ms=0 page_hinting.threshold=1 page_hinting.flush_ms=1"
 REPORTING_QUEUE = " n 3 "  # of virtio-balloon, while free-page-hint is off
 
 
 class GuestError(RuntimeError):
     """The guest refused a command, fell silent or died."""
+
+
+class Kernel(NamedTuple):
+    """A kernel under test; its variant is one of build.yml."""
+
+    version: str
+    variant: str
+    path: Path
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,11 @@ def eventually(condition: Callable[[], bool], seconds: float) -> None:
         if time.monotonic() > deadline:
             raise GuestError(f"not within {seconds:g} s: {condition.__code__.co_names}")
         time.sleep(0.1)
+
+
+def quiet_seconds(engine: str) -> float:
+    """How long nothing is reported once an engine has done all: the list engine pauses for 2 s."""
+    return 4.5 if engine == "list" else 1.5
 
 
 def build_initramfs(folder: Path) -> Path:
@@ -75,6 +90,8 @@ class Guest:
     cpus: int = 2
     command_line: str = ""
     balloon: str = "free-page-reporting=on"
+    balloon_bus: str = "bus=pci.0,addr=5"
+    hotplug: bool = False  # room for DIMMs and virtio-mem
     icount: bool = False
     qemu_options: list[str] = field(default_factory=list)
     boot_seconds: float = 120.0
@@ -87,10 +104,11 @@ class Guest:
         arguments = [
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
             "-M", "pc", "-accel", "tcg,tb-size=32" + (",thread=single" if self.icount else ""),
-            "-m", f"{self.memory_mib}", "-smp", str(self.cpus), "-no-reboot",
+            "-m", f"{self.memory_mib}" + (",slots=4,maxmem=8G" if self.hotplug else ""),
+            "-smp", str(self.cpus), "-no-reboot",
             "-kernel", str(self.kernel), "-initrd", str(self.initramfs),
             "-append", "console=ttyS0 panic=-1 oops=panic nokaslr norandmaps "
-            "randomize_kstack_offset=off quiet "
+            "randomize_kstack_offset=off loglevel=7 "
             f"virtio_balloon.free_page_engine={self.engine} {self.command_line}",
             "-serial", f"file:{self.console}",
             "-chardev", f"socket,id=control,path={control},server=on,wait=off",
@@ -100,12 +118,13 @@ class Guest:
             "-D", str(self.trace), "-msg", "timestamp=on",
         ]  # fmt: skip
         if self.balloon:
-            arguments += ["-device", f"virtio-balloon-pci,id=balloon,{self.balloon}"]
+            device = f"virtio-balloon-pci,id=balloon,{self.balloon_bus},{self.balloon}"
+            arguments += ["-device", device]
         if self.icount:
             arguments += ["-icount", "shift=0,sleep=off", "-seed", "1"]
             arguments += ["-rtc", "base=2020-01-01T00:00:00,clock=vm"]
         self.process = subprocess.Popen(
-            arguments + self.qemu_options,
+            [*arguments[:1], *self.qemu_options, *arguments[1:]],
             stdin=subprocess.DEVNULL,
             stderr=(self.folder / "qemu.err").open("wb"),
         )
@@ -172,9 +191,9 @@ class Guest:
         return answer
 
     def figures(self, command: str, seconds: float = 60.0) -> dict[str, int]:
-        """Like tell, for answers of the form `name number`."""
-        pairs = (line.split() for line in self.tell(command, seconds))
-        return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
+        """Like tell, for answers whose lines begin with a name and a number."""
+        found = (line.split() for line in self.tell(command, seconds))
+        return {words[0]: int(words[1]) for words in found if words[1:] and words[1].isdigit()}
 
     def qmp(self, command: str, **arguments: Any) -> Any:
         """Run a QMP command; events are passed over."""
@@ -202,6 +221,37 @@ class Guest:
         found = re.search(r"^RssAnon:\s+(\d+) kB", status, re.MULTILINE)
         return int(found.group(1)) / 1024 if found else 0.0
 
+    def gone(self, seconds: float) -> bool:
+        """Whether QEMU ends within that time by itself."""
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def pending_blocks(self) -> int:
+        """Blocks that wait in the bitmaps of all zones; 0 on a kernel without page hinting."""
+        try:
+            lines = self.tell("get /sys/kernel/debug/page_hinting/pending")
+        except GuestError:
+            return 0
+        return sum(int(n) for line in lines for n in re.findall(r"(?:young|old) (\d+)", line))
+
+    def has_device(self, name: str) -> bool:
+        """Whether QEMU still has a device that was given a name."""
+        devices = self.qmp("qom-list", path="/machine/peripheral")
+        return any(one["name"] == name for one in devices)
+
+    def settle(self, quiet_seconds: float, seconds: float = 60.0) -> None:
+        """Wait until nothing waits and QEMU has discarded nothing for quiet_seconds."""
+        begun = time.time()
+
+        def settled() -> bool:
+            last = max([begun, *(one.seconds for one in self.discards())])
+            return time.time() - last > quiet_seconds and not self.pending_blocks()
+
+        eventually(settled, seconds)
+
     def hold(self, name: str, mib: int) -> None:
         """Have a process of the guest touch memory and keep it."""
         self.tell(f"hold {name} {mib}")
@@ -228,6 +278,19 @@ class Guest:
             for seconds, event, rest in self._traced()
         )
 
+    def reports(self, since: float = 0.0) -> list[int]:
+        """Bytes that QEMU discarded after each notification: what was away at once."""
+        sizes: list[int] = []
+        for seconds, event, rest in self._traced():
+            range_ = DISCARDED.match(rest)
+            if seconds < since:
+                continue
+            if event == "virtio_queue_notify" and REPORTING_QUEUE in rest:
+                sizes.append(0)
+            elif event == "ram_block_discard_range" and range_ and sizes:
+                sizes[-1] += int(range_["length"], 16)
+        return sizes
+
     def ram_address(self, block: str) -> int:
         """Where QEMU keeps a memory block, in its own address space."""
         table = self.qmp("x-query-ramblock")["human-readable-text"]
@@ -243,3 +306,14 @@ class Guest:
             traced = TRACED.match(line)
             if traced:
                 yield float(traced["seconds"]), traced["event"], traced["rest"]
+
+
+def assert_reports(guest: Guest, engine: str, block: str = "", mib: int = 128) -> None:
+    """Memory that is freed now reaches the host; of one memory block, if it is named."""
+    before = time.time()
+    guest.hold("r", mib)
+    guest.drop("r")
+    guest.settle(quiet_seconds(engine))
+    found = [one for one in guest.discards(since=before) if one.block == (block or one.block)]
+    back = sum(one.length for one in found) >> 20
+    assert back >= mib * 3 // 4, f"{back} MiB of {mib} came back"

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The balloon goes and comes back, in order or by surprise, also while a report is under way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from kernel_device import ENGINE, surprise_removal, with_report_under_way
+from kernel_guest import EAGER, Guest, Kernel, assert_reports, eventually
+
+DRIVER = "/sys/bus/virtio/drivers/virtio_balloon"
+
+pytestmark = pytest.mark.kernel
+Boot = Callable[..., Guest]
+both_engines = pytest.mark.parametrize("engine", ["bitmap", "list"])
+
+
+@pytest.mark.kernels("full", "debug")
+@both_engines
+def test_unbinding_under_load(boot: Boot, engine: str) -> None:
+    guest = boot(engine=engine, command_line=EAGER, memory_mib=1024)
+    guest.tell("start integrity 20 400")
+    end, times = time.monotonic() + 20, 0
+    while time.monotonic() < end:
+        guest.tell(f"set {DRIVER}/unbind virtio0")
+        guest.tell(f"set {DRIVER}/bind virtio0")
+        times += 1
+        time.sleep(0.05)
+    assert guest.figures("finish", seconds=120)["errors"] == 0
+    print(f"unbound {times} times")
+    assert times > 20
+    assert_reports(guest, engine)
+
+
+@both_engines
+def test_unplugging(boot: Boot, engine: str) -> None:
+    guest = boot(engine=engine, command_line=EAGER)
+    guest.tell("start integrity 15 300")
+    for _ in range(3):
+        guest.qmp("device_del", id="balloon")
+        eventually(lambda: not guest.has_device("balloon"), 30)
+        guest.qmp(
+            "device_add",
+            driver="virtio-balloon-pci",
+            id="balloon",
+            bus="pci.0",
+            addr="5",
+            **{"free-page-reporting": True},
+        )
+        time.sleep(2)
+    assert guest.figures("finish", seconds=60)["errors"] == 0
+    assert_reports(guest, engine)
+
+
+@pytest.mark.kernels("full", fails="stock")
+def test_surprise_removal_while_upstreams_engine_reports(boot: Boot) -> None:
+    """Upstream waits for ever for the answer of a device that is gone."""
+    surprise_removal(with_report_under_way(boot, "list"))
+
+
+@pytest.mark.kernels("full", "debug")
+def test_surprise_removal_while_the_bitmap_engine_reports(boot: Boot) -> None:
+    guest = with_report_under_way(boot, "bitmap")
+    surprise_removal(guest)
+    assert guest.figures("integrity 5 300")["errors"] == 0
+
+
+@both_engines
+def test_switching_off_while_the_device_vanishes(boot: Boot, engine: str) -> None:
+    guest = with_report_under_way(boot, engine)
+    guest.tell(f"start set {ENGINE} off")
+    time.sleep(1)
+    surprise_removal(guest)
+    guest.tell("finish", seconds=15)
+    assert guest.tell(f"get {ENGINE}") == ["off"]
+
+
+@pytest.mark.kernels("full", "stock")
+def test_reboot_while_the_device_does_not_answer(boot: Boot, kernel: Kernel) -> None:
+    """A report that is never answered must not keep the guest from going down."""
+    engine = "bitmap" if kernel.variant == "full" else "list"
+    guest = with_report_under_way(boot, engine)
+    guest.tell("reboot")
+    assert guest.gone(seconds=20)
+
+
+@both_engines
+def test_suspend(boot: Boot, engine: str) -> None:
+    """The device is put to sleep with memory waiting to be reported; pm_test wakes it again."""
+    guest = boot(engine=engine, command_line="suspend.pm_test_delay=1")
+    guest.tell("set /sys/power/pm_test devices")
+    for _ in range(3):
+        guest.hold("a", 200)
+        guest.drop("a")
+        guest.tell("set /sys/power/state freeze", seconds=60)
+    assert_reports(guest, engine)
+    assert guest.figures("integrity 5 300")["errors"] == 0
