@@ -11,8 +11,9 @@
 #   make study PRESET=seed INVENTORY=inventory/example ARGS='-e study_blocks=8 --limit host1'
 
 PRESET ?= laptop
-STUDY ?= $(PRESET)
 INVENTORY ?= inventory/local
+# Fleets other than this machine have studies of their own: results/lab-laptop.
+STUDY ?= $(if $(filter inventory/local,$(INVENTORY:/=)),,$(notdir $(INVENTORY:/=))-)$(PRESET)
 ARGS ?=
 PYTHON ?= python3
 
@@ -25,6 +26,7 @@ RESULTS := results/$(STUDY)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
+GIVEN = -e study_preset=$(PRESET) -e study_name=$(STUDY) $(ARGS)
 PLAY = ansible-playbook -i $(INVENTORY)
 ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
 apt_install = { $(ROOT) apt-get update -qq && $(ROOT) env DEBIAN_FRONTEND=noninteractive \
@@ -63,8 +65,16 @@ $(TOOLS): requirements-dev.txt $(RUNTIME)
 
 # --- the study ----------------------------------------------------------------------
 
+# A play ends where its last host fails: then the report of what there is, is still written.
 study: $(RUNTIME)
-	@$(PLAY) playbooks/site.yml -e study_preset=$(PRESET) -e study_name=$(STUDY) $(ARGS)
+	@$(PLAY) playbooks/site.yml $(GIVEN) || { \
+	  failed=$$?; \
+	  if [ -d $(RESULTS)/runs ]; then \
+	    $(PLAY) playbooks/report.yml $(GIVEN) >/dev/null; \
+	    echo 'hintfleet: the study is not complete, the reasons stand above; what there is: $(RESULTS)/report.txt.' >&2; \
+	    echo 'The same command goes on with what is missing.' >&2; \
+	  fi; \
+	  exit $$failed; }
 	@hintfleet report $(RESULTS)
 
 report: $(RUNTIME)

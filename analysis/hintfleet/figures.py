@@ -63,7 +63,7 @@ class Thresholds:
     spread_ratio: float = 0.25
     """A time whose blocks lie further apart than this share of their median is unsettled."""
     swap_unused_mib: float = 1.0
-    remote_share: float = 0.05
+    remote_share: float = 0.01
     quiet_load_per_cpu: float = 2.0
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from hintfleet.answer import answer
 from hintfleet.density import Density, densities
@@ -24,6 +25,7 @@ from hintfleet.observations import (
     page_fault_of,
 )
 from hintfleet.parity import Disparity, disparities
+from hintfleet.record_types import PlannedRun
 from hintfleet.records import Damage, Run, Study
 from hintfleet.trust import objections_to
 from hintfleet.units import number, percent
@@ -229,8 +231,17 @@ def _missing(study: Study) -> list[Missing]:
         if name in damaged:
             missing.append(Missing(name, "damaged", "its record cannot be used, see above"))
         elif name not in known:
-            missing.append(Missing(name, "not run", "start the study again to run it"))
+            missing.append(Missing(name, "not run", _why_not_run(study.folder, planned)))
     return missing
+
+
+def _why_not_run(folder: Path, planned: PlannedRun) -> str:
+    """What the controller noted of the run, or of its host, when it asked for it."""
+    for name in filter(None, (planned["run_id"], planned.get("host"))):
+        note = folder / "missing" / f"{name}.txt"
+        if note.is_file():
+            return note.read_text(encoding="utf-8", errors="replace").strip()
+    return "start the study again to run it"
 
 
 def _notes(study: Study, overview: Overview, limits: Thresholds) -> list[str]:

@@ -200,10 +200,18 @@ def test_failed_and_missing_runs_are_named_with_reasons(builder: Builder) -> Non
     report = report_of(builder)
     found = {one.run_id.split(".")[1]: one for one in report.missing}
     assert (found["b1"].status, found["b1"].reason) == ("failed", "guest 2's agent stayed silent")
-    assert found["b2"].status == "not run"
+    assert (found["b2"].status, found["b2"].reason) == (
+        "not run",
+        "start the study again to run it",
+    )
     assert found["b3"].status == "damaged"
     assert [damage.file for damage in report.damages] == [damaged]
     assert report.density["none"].figures["guests_without_swap"].n == 3
+    notes = builder.folder / "missing"
+    notes.mkdir()
+    (notes / f"{gone.name}.txt").write_text("the disk is full; free some\n")
+    found = {one.run_id.split(".")[1]: one for one in report_of(builder).missing}
+    assert found["b2"].reason == "the disk is full; free some"
 
 
 def test_damaged_samples_cost_the_curve_and_not_the_run(builder: Builder) -> None:
