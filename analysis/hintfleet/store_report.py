@@ -22,7 +22,7 @@ from hintfleet.estimate import DEFAULTS
 from hintfleet.figures import Figure, Figures, Judgement, Thresholds, Verdict, worst
 from hintfleet.latency import MODES, QUANTILES
 from hintfleet.observations import BASELINE
-from hintfleet.records import UnusableError
+from hintfleet.records import Damage, UnusableError
 from hintfleet.series import histogram_quantile
 from hintfleet.statistics import (
     Floats,
@@ -42,9 +42,6 @@ from hintfleet.store_arrays import (
     pairs,
     ratio,
 )
-
-MOST_LEFT_OUT = 0.05
-"""If more runs than this share are left out, what remains may be a selection."""
 
 NAMED_CELLS = 10
 
@@ -82,12 +79,22 @@ class FleetReport:
     """Page fault rate relative to none by mechanism, mode and number of tasks."""
     cells_that_stand_out: dict[str, tuple[str, ...]]
     left_out: tuple[LeftOut, ...]
+    damages: tuple[Damage, ...]
     verdict: Verdict
     doubts: tuple[Judgement, ...]
 
 
 def fleet_report(root: Path, limits: Thresholds = DEFAULTS) -> FleetReport:
-    """The report on all studies of a store; UnusableError if it has no runs."""
+    """The report on all studies of a store; UnusableError if it has no runs.
+
+    A part without a good footer costs itself and is named. One whose pages are damaged is found
+    only while it is read; then the error names it.
+    """
+    with store.damaged_pages_named(root):
+        return _fleet_report(root, limits)
+
+
+def _fleet_report(root: Path, limits: Thresholds) -> FleetReport:
     figures: dict[str, dict[str, Figures]] = {}
     left_out: list[LeftOut] = []
     cells: set[str] = set()
@@ -118,7 +125,7 @@ def fleet_report(root: Path, limits: Thresholds = DEFAULTS) -> FleetReport:
     mechanisms = sorted(
         {name for topic in figures.values() for name in topic}, key=lambda n: (n != BASELINE, n)
     )
-    doubts = _doubts(left_out, total, figures)
+    doubts = _doubts(left_out, total, figures, limits)
     return FleetReport(
         studies,
         tuple(mechanisms),
@@ -130,6 +137,7 @@ def fleet_report(root: Path, limits: Thresholds = DEFAULTS) -> FleetReport:
         curves,
         standing_out,
         tuple(left_out),
+        tuple(store.parts(root)[1]),
         worst(doubt.verdict for doubt in doubts),
         tuple(doubts),
     )
@@ -411,12 +419,15 @@ def _given(found: dict[str, Figure | None]) -> Figures:
 
 
 def _doubts(
-    left_out: list[LeftOut], total: int, figures: dict[str, dict[str, Figures]]
+    left_out: list[LeftOut],
+    total: int,
+    figures: dict[str, dict[str, Figures]],
+    limits: Thresholds,
 ) -> list[Judgement]:
     """What to know before believing the report: the gravest first."""
     doubts = []
     dropped = sum(one.runs for one in left_out)
-    if dropped > MOST_LEFT_OUT * total:
+    if dropped > limits.lost_share * total:
         doubts.append(
             Judgement(
                 Verdict.NOT_TO_BE_TRUSTED if dropped > total / 2 else Verdict.UNSETTLED,

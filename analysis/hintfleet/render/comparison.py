@@ -12,6 +12,7 @@ from hintfleet.compare import Comparison
 from hintfleet.render.console import VERDICT_STYLE, heading_line, table
 from hintfleet.render.view import (
     comparison_answer,
+    comparison_damages,
     comparison_doubts,
     comparison_tables,
     comparison_title,
@@ -35,8 +36,9 @@ def render(comparison: Comparison, ascii_only: bool = False) -> RenderableType:
     for doubt in comparison_doubts(comparison):
         line = Text("• ")
         line.append(f"{doubt.verdict}: ", VERDICT_STYLE[doubt.verdict])
-        line.append(f"{doubt.reason}.")
+        line.append(f"{doubt.sentence}.")
         if doubt.next_step:
             line.append(f" Next: {doubt.next_step}.", "report.next")
         parts.append(line)
+    parts += [Text(f"• {line}") for line in comparison_damages(comparison)]
     return Group(*parts)

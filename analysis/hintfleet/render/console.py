@@ -42,11 +42,17 @@ ASCII_FOR = str.maketrans(
 )
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Let the command line decide; rich would end the program with an error."""
+        raise BrokenPipeError
+
+
 def make_console(
     width: int | None = None, file: io.TextIOBase | None = None, colour: bool | None = None
 ) -> Console:
     """The one Console; colour None leaves it to the terminal and NO_COLOR."""
-    return Console(
+    return _Console(
         theme=THEME,
         width=width,
         file=file,  # type: ignore[arg-type]  # rich asks for IO[str], which StringIO is

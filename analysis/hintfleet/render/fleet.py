@@ -13,7 +13,7 @@ from rich.text import Text
 from hintfleet.figures import Figure
 from hintfleet.observations import BASELINE
 from hintfleet.render.console import VERDICT_STYLE, heading_line, table
-from hintfleet.render.json_report import figure_document
+from hintfleet.render.json_report import damage_document, figure_document
 from hintfleet.render.tables import Cell, ReportTable, Row
 from hintfleet.render.words import interval_text, label, short
 from hintfleet.store_report import FleetReport
@@ -134,6 +134,7 @@ def _remarks(report: FleetReport) -> list[str]:
             named = ", ".join(cells[:NAMED_CELLS])
             more = f" and {len(cells) - NAMED_CELLS} more" if len(cells) > NAMED_CELLS else ""
             lines.append(f"cells whose density with {name} stands out: {named}{more}")
+    lines += [f"unusable: {damage}" for damage in report.damages]
     return lines or ["no run was left out"]
 
 
@@ -167,6 +168,7 @@ def document(report: FleetReport) -> str:
             name: list(cells) for name, cells in report.cells_that_stand_out.items()
         },
         "left_out": [asdict(one) for one in report.left_out],
+        "unusable": [damage_document(damage) for damage in report.damages],
         "warnings": [
             {"verdict": str(d.verdict), "reason": d.reason, "next_step": d.next_step}
             for d in report.doubts
