@@ -304,6 +304,10 @@ def _notes(
     if study.earlier_attempts:
         count = plural(len(study.earlier_attempts), "earlier attempt")
         notes.append(f"Kept and not counted: {count} at runs done again later.")
+    if any(run.record["provenance"]["host"].get("proactive_reclaim") for run in finished):
+        notes.append(
+            "A host pages out idle memory by itself (DAMON): in long runs some swap is its work."
+        )
     if any(run.record["cell"].get("side_by_side") for run in finished):
         notes.append("Cells of one host ran at the same time: they share its caches and disks.")
     return notes

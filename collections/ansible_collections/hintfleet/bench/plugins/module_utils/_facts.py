@@ -17,6 +17,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils._nodes import (
 )
 
 KIB_PER_MIB = 1024
+DAMON_ACTIONS = "contexts/*/schemes/*/action"
 
 
 def _text(path: str) -> str | None:
@@ -72,6 +73,17 @@ def _number(path: str) -> int | None:
     return int(text) if text is not None else None
 
 
+def proactive_reclaim() -> bool:
+    """Whether DAMON pages out idle memory of this host, without anything being short of it."""
+    if _text("/sys/module/damon_reclaim/parameters/enabled") == "Y":
+        return True
+    return any(
+        _text(f"{kdamond}/state") == "on"
+        and any(path.read_text().strip() == "pageout" for path in kdamond.glob(DAMON_ACTIONS))
+        for kdamond in Path("/sys/kernel/mm/damon/admin/kdamonds").glob("[0-9]*")
+    )
+
+
 def own_versions() -> dict[str, str]:
     """Of what the run itself is carried out with on the host."""
     return {
@@ -97,6 +109,7 @@ def host_facts() -> dict[str, Any]:
         "thp_defrag": chosen(_text("/sys/kernel/mm/transparent_hugepage/defrag")),
         "ksm_run": _number("/sys/kernel/mm/ksm/run"),
         "swappiness": _number("/proc/sys/vm/swappiness"),
+        "proactive_reclaim": proactive_reclaim(),
         "numa_balancing": _number("/proc/sys/kernel/numa_balancing"),
         "swap_devices": parse_swaps(_text("/proc/swaps") or ""),
         "load_1min_before": os.getloadavg()[0],
