@@ -78,8 +78,8 @@ def test_swapping_has_a_price(host: LabHost) -> None:
 @pytest.mark.parametrize(
     ("accelerator", "nested", "cpu"),
     [
-        ("tcg", True, "EPYC,+svm"),
-        ("tcg", False, "EPYC,-svm"),
+        ("tcg", True, f"EPYC,+svm,{hintfleet_lab.WITHOUT}"),
+        ("tcg", False, f"EPYC,-svm,{hintfleet_lab.WITHOUT}"),
         ("kvm", True, "host"),
         ("kvm", False, "host,-svm,-vmx"),
     ],

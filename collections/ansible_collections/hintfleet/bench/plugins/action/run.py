@@ -83,4 +83,6 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = self._execute_module(
             module_name="hintfleet.bench.run", module_args=arguments, task_vars=task_vars
         )
+        # Manifests are long, and a loop carries the results of all its runs along.
+        result.pop("invocation", None)
         return result

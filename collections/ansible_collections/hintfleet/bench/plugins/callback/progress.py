@@ -140,6 +140,18 @@ class CallbackModule(DefaultCallback):
                 self._progress.forget(host, found.get("run_id") or found["item"]["run_id"])
         super().v2_runner_item_on_failed(result)
 
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        if not self._items_were_shown(result):
+            super().v2_runner_on_failed(result, ignore_errors)
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        if not self._items_were_shown(result):
+            super().v2_runner_on_unreachable(result)
+
+    def _items_were_shown(self, result: Any) -> bool:
+        """For a loop over runs, whose results are long; the recap counts the host all the same."""
+        return result.task.action == RUN and "results" in result.result
+
     def v2_playbook_on_stats(self, stats: Any) -> None:
         if self._foot is not None:
             self._foot.end()
