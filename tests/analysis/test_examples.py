@@ -87,4 +87,6 @@ def test_every_command_takes_a_real_study(
     for run in study.glob("runs/*b1*"):
         assert "Proof: the guest freed" in printed("show", str(run))
     assert "27 runs" in printed("export", str(study), "--output", str(tmp_path / "store"))
-    assert "More guests a cell" in printed("report", str(tmp_path / "store"))
+    assert "8 guests fit a node without swapping instead of 2" in printed(
+        "report", str(tmp_path / "store")
+    )
