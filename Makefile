@@ -108,9 +108,7 @@ test: check test-browser
 
 # What a reader sees of the HTML report; about a minute, and Chromium's 100 MB if it is missing.
 test-browser: $(TOOLS)
-	@command -v chromium >/dev/null || { \
-	  $(ROOT) apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive $(ROOT) apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; }
+	@command -v chromium >/dev/null || $(call apt_install,chromium fonts-dejavu-core)
 	pytest -m browser tests/analysis
 
 # Not part of `make test` yet. test-host compares a host before it was prepared and after it was cleaned;

@@ -41,9 +41,15 @@ def test_examples_are_what_the_code_writes(render: ModuleType) -> None:
     for name, text in render.texts().items():
         if name.endswith(".html"):
             # plots are drawn by a library whose next release may draw another line
-            assert json.loads(render.texts()["laptop.json"])["answer"] in text
+            assert render.study_report().answer in (FOLDER / name).read_text()
             continue
         assert (FOLDER / name).read_text() == text, f"{name} is not up to date: make examples"
+
+
+def test_the_readme_shows_the_first_screen(render: ModuleType) -> None:
+    readme = render.README.read_text()
+    assert all(readme.count(mark) == 1 for mark in render.MARKS)
+    assert render.with_first_screen(readme) == readme, "make examples"
 
 
 def test_examples_are_small_and_tell_nothing_of_the_machine(study: Path) -> None:
