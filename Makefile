@@ -34,7 +34,7 @@ apt_install = { $(ROOT) apt-get update -qq && $(ROOT) env DEBIAN_FRONTEND=nonint
 
 .DEFAULT_GOAL := help
 .PHONY: help setup study report test check clean distclean lab lab-down test-host test-lab test-kernel \
-	compare-engines bench-report bench-orchestration
+	test-browser compare-engines bench-report bench-plan bench-orchestration examples
 
 help:
 	@sed -n '3,11s/^# \{0,1\}//p' Makefile
@@ -103,8 +103,13 @@ check: $(TOOLS)
 	ansible-lint --offline --profile production
 	pytest -q
 
-test: check
+test: check test-browser
 	pytest -m guest tests/study
+
+# What a reader sees of the HTML report; about a minute, and Chromium's 100 MB if it is missing.
+test-browser: $(TOOLS)
+	@command -v chromium >/dev/null || $(call apt_install,chromium fonts-dejavu-core)
+	pytest -m browser tests/analysis
 
 # Not part of `make test` yet. test-host compares a host before it was prepared and after it was cleaned;
 # nothing else may run on it meanwhile.
@@ -133,6 +138,13 @@ compare-engines: $(TOOLS)
 
 bench-report: $(TOOLS)
 	python benchmarks/bench_report.py $(ARGS)
+
+bench-plan: $(TOOLS)
+	python benchmarks/bench_plan.py $(ARGS)
+
+# The reports in docs/examples, made anew; ARGS='results/laptop --pictures' takes another study.
+examples: $(TOOLS)
+	python docs/examples/render.py $(ARGS)
 
 bench-orchestration: $(TOOLS)
 	python benchmarks/orchestration.py $(ARGS)

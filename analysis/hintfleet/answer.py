@@ -3,49 +3,61 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from hintfleet.against import AGAINST
-from hintfleet.density import Density
 from hintfleet.estimate import DEFAULTS
 from hintfleet.figures import Figure, Figures, Thresholds, Verdict
-from hintfleet.latency import MemhogResult, PageFaultResult
+from hintfleet.gain import Topics
 from hintfleet.observations import BASELINE
-from hintfleet.units import change, number, quantity, spread
-
-Memhog = Mapping[str, MemhogResult]
-PageFault = Mapping[str, PageFaultResult]
-Against = Mapping[str, Figures]
+from hintfleet.units import change, number, plural, quantity, spread
 
 COSTS = {"processes": False, "memhog_last_guest": True}
 """Figures of against.py that decide between equals, and whether less of it is better."""
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What else changes under a mechanism: the effect that is judged, and it as a clause."""
+
+    effect: Figure
+    clause: str
+    loss: float
+    """Relative; below 0 it is a gain."""
+    what: str
+
+
 def answer(
-    density: Mapping[str, Density],
-    memhog: Memhog,
-    page_fault: PageFault,
-    against: Against,
+    figures: Topics,
+    against: Mapping[str, Figures],
+    sample: str = "block",
     limits: Thresholds = DEFAULTS,
 ) -> str:
-    """Decision, certainty and cost of the mechanism that fits most guests, as far as known."""
+    """Decision, certainty and cost of the mechanism that fits most guests, as far as known.
+
+    figures: by topic, mechanism and name; sample: what an effect was seen in n of.
+    """
     counts = {
-        name: figure.estimate
-        for name, result in density.items()
-        if (figure := result.figures.get("guests_without_swap")) and figure.estimate is not None
+        name: found.estimate
+        for name, group in figures.get("density", {}).items()
+        if (found := group.get("guests_without_swap")) and found.estimate is not None
     }
     others = {name: count for name, count in counts.items() if name != BASELINE}
     if not others:
-        measured = [name for name in [*memhog, *page_fault] if name != BASELINE]
-        gain = _unknown_gain(counts, bool(measured))
-        return " ".join([gain, *_costs(list(dict.fromkeys(measured)), memhog, page_fault)])
+        measured = {name for topic in figures.values() for name in topic if name != BASELINE}
+        costs = [_costs(figures, name) for name in sorted(measured)]
+        return " ".join([_unknown_gain(counts, bool(measured)), *_told(sorted(measured), costs)])
     most = max(others.values())
     best = [name for name, count in others.items() if count == most]
     chosen = _unbeaten(best, against)
+    costs = [_costs(figures, name) for name in chosen]
     if BASELINE in counts:
-        effect = density[chosen[0]].figures.get("more_guests_than_none")
         fit = f"{number(most)} guests fit a node without swapping instead of "
-        gain = _decision(effect, chosen, fit + number(counts[BASELINE]), memhog, page_fault, limits)
+        fit += number(counts[BASELINE])
+        effect = figures["density"][chosen[0]].get("more_guests_than_none")
+        gain = _decision(effect, " or ".join(chosen), fit, _condition(costs, limits), sample)
     else:
         gain = (
             f"How many more guests fit is not known: {BASELINE} was not measured. With "
@@ -54,7 +66,7 @@ def answer(
     if len(chosen) < len(best):
         rest = " and ".join(name for name in best if name not in chosen)
         gain += f" As many fit with {rest}, at a higher cost."
-    return " ".join([gain, *_costs(chosen, memhog, page_fault)])
+    return " ".join([gain, *_told(chosen, costs)])
 
 
 def _unknown_gain(counts: Mapping[str, float], mechanism_measured: bool) -> str:
@@ -68,7 +80,7 @@ def _unknown_gain(counts: Mapping[str, float], mechanism_measured: bool) -> str:
     return "How many more guests fit is not known: no run has a result."
 
 
-def _unbeaten(best: Sequence[str], against: Against) -> list[str]:
+def _unbeaten(best: Sequence[str], against: Mapping[str, Figures]) -> list[str]:
     """Of mechanisms that fit as many guests those that no other soundly beats on cost."""
     beaten = set()
     for pair, figures in against.items():
@@ -84,25 +96,17 @@ def _unbeaten(best: Sequence[str], against: Against) -> list[str]:
     return [name for name in best if name not in beaten] or list(best)
 
 
-def _decision(
-    effect: Figure | None,
-    chosen: Sequence[str],
-    fit: str,
-    memhog: Memhog,
-    page_fault: PageFault,
-    limits: Thresholds,
-) -> str:
+def _decision(effect: Figure | None, names: str, fit: str, condition: str, sample: str) -> str:
     """What to do, and how sure the gain is. fit: how many guests fit, and without."""
-    names = " or ".join(chosen)
     if effect is None or effect.verdict == Verdict.UNSETTLED:
-        why = effect.judgement.reason if effect else "no block has both"
+        why = effect.judgement.reason if effect else f"no {sample} has both"
         return f"Not settled: so far {fit} with {names}; {why}."
     if effect.verdict == Verdict.NOT_TO_BE_TRUSTED:
         return (
             f"Do not decide on these figures: {effect.judgement.reason}. They say that {fit} with "
             f"{names}."
         )
-    sure = f"That is sound: {_seen(effect)}"
+    sure = f"That is sound: {_seen(effect, sample)}"
     if effect.interval:
         low, high = number(effect.interval.low), number(effect.interval.high)
         sure += f" (95 % interval {low} to {high})"
@@ -110,91 +114,64 @@ def _decision(
         return f"{names} gains no guest: {fit}. {sure}."
     if (effect.estimate or 0.0) < 0.0:
         return f"Leave {names} off: {fit}. {sure}."
-    return f"Turn {names} on{_condition(chosen, memhog, page_fault, limits)}: {fit}. {sure}."
+    return f"Turn {names} on{condition}: {fit}. {sure}."
 
 
-def _seen(effect: Figure) -> str:
-    """The gain in guests over the blocks."""
+def _seen(effect: Figure, sample: str) -> str:
+    """The gain in guests over what it was seen in."""
     if effect.low == effect.high:
-        return f"{number(effect.estimate)} more in each of {effect.n} blocks"
-    return f"{spread(effect.low, effect.high)} more in {effect.n} blocks"
-
-
-def _condition(
-    chosen: Sequence[str], memhog: Memhog, page_fault: PageFault, limits: Thresholds
-) -> str:
-    """ " if ..." where a cost is large or open: then density alone does not decide."""
-    open_costs, prices = False, []
-    for name in chosen:
-        rate = _page_fault_effect(page_fault, name)
-        last = _last_memhog(memhog, name)[1]
-        for effect, loss, what in (
-            (rate, 1.0 - (rate.estimate or 1.0) if rate else 0.0, "page faults a second"),
-            (last, (last.estimate or 1.0) - 1.0 if last else 0.0, "of memhog's time"),
-        ):
-            if effect is None or effect.n == 0:
-                continue
-            if effect.verdict != Verdict.SOUND:
-                open_costs = True
-            elif effect.claims_effect and loss > limits.practical_ratio:
-                prices.append(f"{change(effect.estimate)} {what}")
-    if prices:
-        return f" if that is worth {' and '.join(dict.fromkeys(prices))}"
-    return " for density" if open_costs else ""
-
-
-def _costs(names: Sequence[str], memhog: Memhog, page_fault: PageFault) -> list[str]:
-    """A sentence for each mechanism on what else soundly changes with it."""
-    sentences = []
-    for name in names:
-        found = (_page_fault_cost(page_fault, name), _memhog_cost(memhog, name))
-        told = [text for text, verdict in found if text and verdict == Verdict.SOUND]
-        if told:
-            sentences.append(f"With {name}: {'; '.join(told)}.")
-    return sentences
-
-
-Told = tuple[str | None, Verdict]
-"""A clause of a sentence, None if there is nothing to tell, and how far to believe it."""
-
-
-def _memhog_cost(memhog: Memhog, name: str) -> Told:
-    own, effect, last = _last_memhog(memhog, name)
-    if own is None:
-        return None, Verdict.SOUND
-    if own.estimate is None:
-        return f"memhog in guest {last} did not end", own.verdict
-    text = f"memhog in guest {last} takes {quantity(own.estimate, 's')}"
-    base = memhog[BASELINE].figures.get(f"guest{last}_seconds") if BASELINE in memhog else None
-    if effect is None or not effect.n or base is None or base.estimate is None:
-        return text, own.verdict
-    return f"{text} instead of {quantity(base.estimate, 's')}", effect.verdict
-
-
-def _last_memhog(memhog: Memhog, name: str) -> tuple[Figure | None, Figure | None, int]:
-    """Seconds of the last guest, its ratio to none, and its position."""
-    if name not in memhog:
-        return None, None, 0
-    result = memhog[name]
-    last = max(len(o.seconds) for o in result.observations)
+        return f"{number(effect.estimate)} more in each of {plural(effect.n, sample)}"
     return (
-        result.figures.get(f"guest{last}_seconds"),
-        result.figures.get("last_guest_vs_none"),
-        last,
+        f"{number(effect.estimate)} more on average over {plural(effect.n, sample)}, "
+        f"{spread(effect.low, effect.high)} in most"
+        if sample != "block"
+        else f"{spread(effect.low, effect.high)} more in {plural(effect.n, sample)}"
     )
 
 
-def _page_fault_effect(page_fault: PageFault, name: str) -> Figure | None:
-    effect = page_fault[name].figures.get("processes_vs_none") if name in page_fault else None
-    return effect if effect is not None and effect.estimate is not None else None
+def _condition(costs: Sequence[Sequence[Cost]], limits: Thresholds) -> str:
+    """ " if ..." where a cost is large or open: then density alone does not decide."""
+    every = [cost for of_mechanism in costs for cost in of_mechanism]
+    prices = [
+        f"{change(cost.effect.estimate)} {cost.what}"
+        for cost in every
+        if cost.effect.verdict == Verdict.SOUND
+        and cost.effect.claims_effect
+        and cost.loss > limits.practical_ratio
+    ]
+    if prices:
+        return f" if that is worth {' and '.join(dict.fromkeys(prices))}"
+    return " for density" if any(c.effect.verdict != Verdict.SOUND for c in every) else ""
 
 
-def _page_fault_cost(page_fault: PageFault, name: str) -> Told:
-    effect = _page_fault_effect(page_fault, name)
-    if effect is None:
-        return None, Verdict.SOUND
-    direction = "fewer" if (effect.estimate or 1.0) < 1.0 else "more"
-    text = f"{change(effect.estimate).lstrip('+-')} {direction} page faults a second"
-    if effect.interval:
-        text += f" ({change(effect.interval.low)} to {change(effect.interval.high)})"
-    return text, effect.verdict
+def _told(names: Sequence[str], costs: Sequence[Sequence[Cost]]) -> list[str]:
+    """A sentence for each mechanism on what else soundly changes with it."""
+    sound = [
+        (name, [cost.clause for cost in found if cost.effect.verdict == Verdict.SOUND])
+        for name, found in zip(names, costs, strict=True)
+    ]
+    return [f"With {name}: {'; '.join(clauses)}." for name, clauses in sound if clauses]
+
+
+def _costs(figures: Topics, name: str) -> list[Cost]:
+    """Page fault rate and last memhog guest of a mechanism against none, as far as measured."""
+    found = []
+    rate = figures.get("page_fault", {}).get(name, {}).get("processes_vs_none")
+    if rate is not None and rate.estimate is not None:
+        direction = "fewer" if rate.estimate < 1.0 else "more"
+        clause = f"{change(rate.estimate).lstrip('+-')} {direction} page faults a second"
+        if rate.interval:
+            clause += f" ({change(rate.interval.low)} to {change(rate.interval.high)})"
+        found.append(Cost(rate, clause, 1.0 - rate.estimate, "page faults a second"))
+    memhog = figures.get("memhog", {})
+    own = memhog.get(name, {})
+    last = max((int(k) for key in own for k in re.findall(r"^guest(\d+)_seconds$", key)), default=0)
+    seconds = own.get(f"guest{last}_seconds")
+    effect = own.get("last_guest_vs_none") or own.get(f"guest{last}_vs_none")
+    base = memhog.get(BASELINE, {}).get(f"guest{last}_seconds")
+    if seconds is None or effect is None or effect.estimate is None:
+        return found
+    clause = f"memhog in guest {last} takes {quantity(seconds.estimate, 's')}"
+    if base is not None and base.estimate is not None:
+        clause += f" instead of {quantity(base.estimate, 's')}"
+    return [*found, Cost(effect, clause, effect.estimate - 1.0, "of memhog's time")]

@@ -37,6 +37,8 @@ from hintfleet.records import Damage, Study
 from hintfleet.report import Results, provenance_of, results_of
 from hintfleet.trust import objections_to
 
+HOST = "host cpu model"
+
 
 @dataclass(frozen=True)
 class Side:
@@ -277,9 +279,12 @@ def _figure(side: Side, topic: str, mechanism: str, key: str) -> Figure | None:
 
 
 def _conditions(first: Side, second: Side) -> list[tuple[str, str, str]]:
-    """Conditions that differ or that only one side tells."""
+    """Conditions that differ or that only one side tells; no published table tells of its host
+    what a record does."""
     told = dict.fromkeys([*first.conditions, *second.conditions])
     names = [name for name in told if not name.endswith("sha256")]
+    if not (first.measured and second.measured):
+        names = [name for name in names if name == HOST or not name.startswith("host ")]
     rows = [
         (name, first.conditions.get(name, "not told"), second.conditions.get(name, "not told"))
         for name in names

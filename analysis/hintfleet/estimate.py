@@ -11,7 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintfleet.distributions import student_t_quantile
-from hintfleet.figures import Figure, Judgement, Objection, Thresholds, Values, Verdict, overrule
+from hintfleet.figures import (
+    Figure,
+    Figures,
+    Judgement,
+    Objection,
+    Thresholds,
+    Values,
+    Verdict,
+    overrule,
+)
 from hintfleet.statistics import (
     CELLS_AS_SAMPLE,
     Floats,
@@ -170,6 +179,16 @@ def corrected(figures: Sequence[Figure], limits: Thresholds = DEFAULTS) -> list[
     return result
 
 
+def judge_as_one_family(
+    groups: Iterable[Figures], names: Sequence[str], limits: Thresholds = DEFAULTS
+) -> None:
+    """Replaces the figures of these names in all groups by what they are as one family."""
+    family = [(group, name) for group in groups for name in names if name in group]
+    judged = corrected([group[name] for group, name in family], limits)
+    for (group, name), figure in zip(family, judged, strict=True):
+        group[name] = figure
+
+
 def _blocks_among(figure: Figure, comparisons: int, limits: Thresholds) -> int | None:
     """Blocks after which an effect like this would stand among so many, by its interval."""
     if figure.interval is None or figure.n < 2:
@@ -212,12 +231,18 @@ def _paired(steps: Floats, cells: list[str], limits: Thresholds, resolution: flo
     independent, names = steps, sorted(set(cells))
     if len(names) >= CELLS_AS_SAMPLE:
         independent = group_means(steps, np.asarray(cells), names)
-    p_value = _p_value(interval, smallest_sign_flip_p(independent.size), limits)
-    if p_value is None and interval is not None:
-        p_value = sign_flip_p(independent)
+    p_value = paired_p(interval, independent, limits)
     spread = float(independent.std(ddof=1)) if independent.size > 1 else 0.0
     deviation = max(spread, resolution / math.sqrt(12.0))
     return _Evidence(steps, float(steps.mean()), deviation, interval, p_value, int(steps.size))
+
+
+def paired_p(interval: Interval | None, independent: Floats, limits: Thresholds) -> float | None:
+    """p that paired values have the mean 0: of the t test or, of enough values, a permutation."""
+    p_value = _p_value(interval, smallest_sign_flip_p(independent.size), limits)
+    if p_value is None and interval is not None:
+        p_value = sign_flip_p(independent)
+    return p_value
 
 
 def _unpaired(left: Floats, right: Floats, limits: Thresholds, resolution: float) -> _Evidence:

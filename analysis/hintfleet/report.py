@@ -11,7 +11,7 @@ from pathlib import Path
 from hintfleet.against import against_each_other
 from hintfleet.answer import answer
 from hintfleet.density import Density, densities
-from hintfleet.estimate import DEFAULTS, corrected
+from hintfleet.estimate import DEFAULTS, judge_as_one_family
 from hintfleet.figures import Figure, Figures, Objection, Thresholds, Verdict, worst
 from hintfleet.gain import beaten_by
 from hintfleet.latency import MemhogResult, PageFaultResult, memhog_results, page_fault_results
@@ -116,19 +116,9 @@ def results_of(
         memhog_results(memhog, objections, limits),
         page_fault_results(page_fault, objections, limits),
     )
-    family = [
-        (group, name)
-        for group in (
-            figures
-            for by_mechanism in (results.density, results.memhog, results.page_fault)
-            for figures in (result.figures for result in by_mechanism.values())
-        )
-        for name in FAMILY
-        if name in group
-    ]
-    judged = corrected([group[name] for group, name in family], limits)
-    for (group, name), figure in zip(family, judged, strict=True):
-        group[name] = figure
+    by_mechanism = (results.density, results.memhog, results.page_fault)
+    groups = [result.figures for found in by_mechanism for result in found.values()]
+    judge_as_one_family(groups, FAMILY, limits)
     return results
 
 
@@ -146,7 +136,7 @@ def build_report(study: Study, limits: Thresholds = DEFAULTS) -> Report:
     doubts = [*objections_to_the_whole(study, limits), *objections]
     return Report(
         overview,
-        answer(results.density, results.memhog, results.page_fault, against, limits),
+        answer(_topics(results, memory), against, limits=limits),
         _verdict(_flat(_topics(results, memory)), doubts),
         results.density,
         results.memhog,

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from hintfleet import store
 from hintfleet.density import Fit
-from hintfleet.estimate import DEFAULTS
+from hintfleet.estimate import DEFAULTS, judge_as_one_family
 from hintfleet.figures import Figure, Figures, Judgement, Thresholds, Verdict, worst
 from hintfleet.latency import MODES, QUANTILES
 from hintfleet.observations import BASELINE
 from hintfleet.records import Damage, UnusableError
+from hintfleet.report import FAMILY
 from hintfleet.series import histogram_quantile
 from hintfleet.statistics import (
     Floats,
@@ -122,6 +123,9 @@ def _fleet_report(root: Path, limits: Thresholds) -> FleetReport:
         else:
             figures["page_fault"], curves = _page_fault(runs, limits)
             _add_merged_latency(root, figures["page_fault"])
+    judge_as_one_family(
+        [group for topic in figures.values() for group in topic.values()], FAMILY, limits
+    )
     mechanisms = sorted(
         {name for topic in figures.values() for name in topic}, key=lambda n: (n != BASELINE, n)
     )
@@ -264,7 +268,8 @@ def _memhog(runs: Runs, limits: Thresholds) -> dict[str, Figures]:
                 seconds[mine, index], runs.cell[mine], "s", limits=limits
             )
             if name != BASELINE:
-                found[f"{key}_vs_none"] = ratio(
+                prefix = "last_guest" if position == positions[-1] else key
+                found[f"{prefix}_vs_none"] = ratio(
                     seconds[left, index], seconds[right, index], runs.cell[right], limits
                 )
         found["swap_end_mib"] = absolute(swap[mine], runs.cell[mine], "MiB", limits=limits)
@@ -445,7 +450,7 @@ def _doubts(
         )
     for topic, key in (
         ("density", "more_guests_than_none"),
-        ("memhog", "swap_end_mib"),
+        ("memhog", "last_guest_vs_none"),
         ("page_fault", "processes_vs_none"),
     ):
         for name, group in figures.get(topic, {}).items():

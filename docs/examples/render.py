@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Writes the example reports beside this file, from a real study.
+"""Writes the example reports beside this file, and the README's, from a real study.
 
     python docs/examples/render.py                   # from the study packed here
     python docs/examples/render.py results/laptop    # packs this study first: it replaces the old
@@ -20,10 +20,13 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from contextlib import chdir
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager, redirect_stdout
+from functools import cache
 from pathlib import Path
 
 import matplotlib.image
+from hintfleet.cli import main as main_of_hintfleet
 from hintfleet.records import load_study
 from hintfleet.render import html, json_report, markdown, terminal
 from hintfleet.render.console import THEME, as_text
@@ -31,10 +34,17 @@ from hintfleet.report import Report, build_report
 from rich.console import Console
 
 FOLDER = Path(__file__).resolve().parent
+README = FOLDER.parents[1] / "README.md"
+MARKS = ("<!-- first screen, by make examples -->\n", "<!-- end of the first screen -->\n")
 PACKED = FOLDER / "laptop-study.tar.xz"
 STUDY = Path("results/laptop")
 """What the reports call the folder of the study."""
 
+PLANS = (
+    f"--validate {STUDY}",
+    f"--from {STUDY}",
+    f"--from {STUDY} --stagger-minutes 10 --active-minutes 9 --idle-minutes 81 --spread 0",
+)
 CHROMIUM = ("chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars")
 PHONE = (390, 844)
 DARK = ("--force-dark-mode", "--blink-settings=preferredColorScheme=0")
@@ -49,6 +59,7 @@ def main() -> int:
         pack(options.results)
     for name, text in texts().items():
         (FOLDER / name).write_text(text, encoding="utf-8")
+    README.write_text(with_first_screen(README.read_text(encoding="utf-8")), encoding="utf-8")
     if options.pictures:
         pictures()
     for file in sorted(FOLDER.glob("laptop*")):
@@ -82,22 +93,53 @@ def without_the_machine(record: bytes) -> bytes:
     return json.dumps(document).encode()
 
 
-def texts() -> dict[str, str]:
-    """Every report that is text, by the name of its file."""
+@contextmanager
+def unpacked() -> Iterator[None]:
+    """Within it, the packed study is in the folder STUDY."""
     with tempfile.TemporaryDirectory() as folder, tarfile.open(PACKED) as archive:
         archive.extractall(folder, filter="data")
         with chdir(folder):
-            report = build_report(load_study(STUDY))
-            return {
-                "laptop.txt": as_text(terminal.render(report, 80, detail=True), 80),
-                "laptop.svg": first_screen(report),
-                "laptop.html": html.render(report),
-                "laptop.md": markdown.render(report),
-                "laptop.json": json_report.render(report),
-            }
+            yield
 
 
-def first_screen(report: Report) -> str:
+@cache
+def study_report() -> Report:
+    """The report of the packed study."""
+    with unpacked():
+        return build_report(load_study(STUDY))
+
+
+def printed(*arguments: str) -> str:
+    """A command about the packed study, as a user types it, and what it prints."""
+    with unpacked(), redirect_stdout(io.StringIO()) as out:
+        main_of_hintfleet([*arguments, "--width", "80"])
+    lines = [f"$ hintfleet {' '.join(arguments)}", *out.getvalue().splitlines()]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def texts() -> dict[str, str]:
+    """Every report that is text, by the name of its file."""
+    report = study_report()
+    return {
+        "laptop.txt": as_text(terminal.render(report, 80, detail=True), 80),
+        "laptop.svg": first_screen_svg(report),
+        "laptop.html": html.render(report),
+        "laptop.md": markdown.render(report),
+        "laptop.json": json_report.render(report),
+        "laptop-plan.txt": "\n".join(printed("plan", *options.split()) for options in PLANS),
+        "laptop-published.txt": printed("compare", str(STUDY), "--published", "v10-cover"),
+    }
+
+
+def with_first_screen(readme: str) -> str:
+    """The README with the first screen between its marks."""
+    screen = as_text(terminal.render(study_report(), 80), 80)
+    before, _, rest = readme.partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    return f"{before}{MARKS[0]}```\n{screen}```\n{MARKS[1]}{after}"
+
+
+def first_screen_svg(report: Report) -> str:
     """A picture of the terminal that loads no font from elsewhere."""
     console = Console(
         theme=THEME, width=80, file=io.StringIO(), record=True, force_terminal=True,

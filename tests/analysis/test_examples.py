@@ -41,9 +41,15 @@ def test_examples_are_what_the_code_writes(render: ModuleType) -> None:
     for name, text in render.texts().items():
         if name.endswith(".html"):
             # plots are drawn by a library whose next release may draw another line
-            assert json.loads(render.texts()["laptop.json"])["answer"] in text
+            assert render.study_report().answer in (FOLDER / name).read_text()
             continue
         assert (FOLDER / name).read_text() == text, f"{name} is not up to date: make examples"
+
+
+def test_the_readme_shows_the_first_screen(render: ModuleType) -> None:
+    readme = render.README.read_text()
+    assert all(readme.count(mark) == 1 for mark in render.MARKS)
+    assert render.with_first_screen(readme) == readme, "make examples"
 
 
 def test_examples_are_small_and_tell_nothing_of_the_machine(study: Path) -> None:
@@ -87,4 +93,6 @@ def test_every_command_takes_a_real_study(
     for run in study.glob("runs/*b1*"):
         assert "Proof: the guest freed" in printed("show", str(run))
     assert "27 runs" in printed("export", str(study), "--output", str(tmp_path / "store"))
-    assert "More guests a cell" in printed("report", str(tmp_path / "store"))
+    assert "8 guests fit a node without swapping instead of 2" in printed(
+        "report", str(tmp_path / "store")
+    )

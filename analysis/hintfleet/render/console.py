@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
@@ -84,6 +85,12 @@ def chart_line(scale: str, row: str, margin: int, style: str) -> Text:
     line.append(row, style)
     line.no_wrap = True
     return line
+
+
+def panel(text: Text, title: str, ascii_only: bool) -> Panel:
+    """The frame around an answer."""
+    border = box.ASCII if ascii_only else box.ROUNDED
+    return Panel(text, title=Text(f"hintfleet · {title}"), box=border)
 
 
 def heading_line(text: str) -> Text:

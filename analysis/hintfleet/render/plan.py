@@ -136,7 +136,7 @@ def _demand_words(demand: Demand | Trace) -> str:
     if demand.stagger_seconds is None:
         when = "each at its own time"
     else:
-        when = f"each {demand.stagger_seconds:g} s after the one before"
+        when = f"each {quantity(demand.stagger_seconds, 's')} after the one before"
     if demand.together:
         when += f", {percent(demand.together)} of them all at once"
     return f"{what} {when}."

@@ -5,16 +5,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from hintfleet.figures import Verdict
 from hintfleet.render import terminal_detail
 from hintfleet.render.charts import columns, stretch
-from hintfleet.render.console import VERDICT_STYLE, chart_line, heading_line, table
+from hintfleet.render.console import VERDICT_STYLE, chart_line, heading_line, panel, table
 from hintfleet.render.tables import summary_table, tables
 from hintfleet.render.words import (
     LEGEND,
@@ -57,16 +55,11 @@ def summary(report: Report, ascii_only: bool = False) -> RenderableType:
     head = Text(report.answer, style="report.answer")
     head.append("\n")
     head.append_text(verdict_line(report))
-    answer = Panel(
-        head,
-        title=Text(f"hintfleet · {title(report)}"),
-        box=box.ASCII if ascii_only else box.ROUNDED,
-    )
-    parts: list[RenderableType] = [answer]
+    parts: list[RenderableType] = [panel(head, title(report), ascii_only)]
     data = summary_table(report)
     if data.rows:
         parts.append(table(data, ascii_only))
-    found = doubts(report)
+    found = [doubt for doubt in doubts(report) if doubt.reason not in report.answer]
     said = [Text(f"• {doubt.sentence}.", VERDICT_STYLE[doubt.verdict]) for doubt in found]
     grave = sum(doubt.verdict == Verdict.NOT_TO_BE_TRUSTED for doubt in found)
     # what is merely unsettled the verdict has told; what limits the answer has not been said yet

@@ -24,14 +24,14 @@ def comparison_answer(comparison: Comparison) -> str:
     """What each side gained over its own baseline, in one sentence."""
     if not comparison.entries:
         return "The two have no mechanism in common: nothing can be compared."
-    parts = []
+    gains = []
     for name, entries in comparison.entries.items():
         gain = next((e for e in entries if e.name == "density.more_guests_than_none"), None)
         if gain is None or gain.first is None or gain.second is None:
             continue
         first, second = (number(f.estimate) for f in (gain.first, gain.second))
-        parts.append(
-            f"{name} fits {first} more guests than none in the first, {second} more in the second"
+        gains.append(
+            f"{name} {first} in {comparison.first.label}, {second} in {comparison.second.label}"
         )
     claims = [
         f"{label(*e.name.split('.'))} under {name} ({short(e.change)})"
@@ -39,7 +39,7 @@ def comparison_answer(comparison: Comparison) -> str:
         for e in entries
         if e.change and e.change.claims_effect and e.change.verdict == Verdict.SOUND
     ]
-    said = "; ".join(parts) + "." if parts else ""
+    said = f"More guests than none: {'; '.join(gains)}." if gains else ""
     if claims:
         said += f" Different beyond chance: {', '.join(claims)}."
     elif comparison.first.measured and comparison.second.measured:
