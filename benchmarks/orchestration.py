@@ -152,6 +152,7 @@ def lay_out_runs(folder: Path, host: str, count: int) -> list[dict[str, Any]]:
                 "guest_vcpus": 1,
                 "guests": 3,
                 "memhog_mib": 320,
+                "pause_seconds": 3,
             },
             "accelerator": "tcg",
             "guest_kernel": artifact,

@@ -26,6 +26,7 @@ author:
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -49,6 +50,7 @@ class Foot:
         self._lines = lines
         self._shown = 0
         self._process = os.getpid()
+        self._lock = threading.RLock()  # tasks start in one thread and end in another
         self._display, self._print = display, display.display
         display.display = self._above
 
@@ -56,9 +58,10 @@ class Foot:
         if os.getpid() != self._process:
             self._print(*args, **kwargs)
             return
-        self.erase()
-        self._print(*args, **kwargs)
-        self.draw()
+        with self._lock:
+            self.erase()
+            self._print(*args, **kwargs)
+            self.draw()
 
     def end(self) -> None:
         self.erase()
