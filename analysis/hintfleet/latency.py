@@ -7,8 +7,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from hintfleet.estimate import DEFAULTS, absolute, corrected, difference, ratio
-from hintfleet.figures import Figure, Figures, Judgement, Objection, Thresholds, Verdict
+from hintfleet.estimate import absolute, difference, ratio
+from hintfleet.family import corrected
+from hintfleet.figures import DEFAULTS, Figure, Figures, Judgement, Objection, Thresholds, Verdict
 from hintfleet.observations import (
     BASELINE,
     MemhogObservation,

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hintfleet.estimate import corrected, difference, independent_ratio, ratio
+from hintfleet.estimate import difference, independent_ratio, ratio
+from hintfleet.family import corrected
 from hintfleet.figures import Values
 from hintfleet.observations import DensityObservation, MemhogObservation, PageFaultObservation
 from hintfleet.report import FAMILY, results_of
