@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 
 from hintfleet.density import cpu_seconds_per_guest
-from hintfleet.estimate import DEFAULTS, corrected, difference, ratio
-from hintfleet.figures import Figure, Figures, Objection, Thresholds
+from hintfleet.estimate import difference, ratio
+from hintfleet.family import corrected
+from hintfleet.figures import DEFAULTS, Figure, Figures, Objection, Thresholds
 from hintfleet.latency import overall_rate, run_quantile, seconds_at
 from hintfleet.memory import MemoryObservation, footprint_of, seconds_to
 from hintfleet.observations import (

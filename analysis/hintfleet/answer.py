@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hintfleet.against import AGAINST
-from hintfleet.estimate import DEFAULTS
-from hintfleet.figures import Figure, Figures, Thresholds, Verdict
+from hintfleet.figures import DEFAULTS, Figure, Figures, Thresholds, Verdict
 from hintfleet.gain import Topics
 from hintfleet.observations import BASELINE
 from hintfleet.units import change, number, plural, quantity, spread

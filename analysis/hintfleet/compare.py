@@ -11,14 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hintfleet.estimate import (
-    DEFAULTS,
-    absolute,
-    corrected,
-    independent_difference,
-    independent_ratio,
-)
-from hintfleet.figures import Figure, Objection, Thresholds, Values, Verdict, worst
+from hintfleet.estimate import absolute, independent_difference, independent_ratio
+from hintfleet.family import corrected
+from hintfleet.figures import DEFAULTS, Figure, Objection, Thresholds, Values, Verdict, worst
 from hintfleet.latency import MODES, rate_at
 from hintfleet.observations import (
     BASELINE,

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any, cast
 
 from hintfleet.record_types import Consolidation, PageFault, RunRecord
+from hintfleet.units import number
 
 RESULT_TYPE = {"consolidation": "steps", "memhog": "guests", "page_fault": "rows"}
 """The key that tells one workload's result from another's."""
@@ -42,7 +43,7 @@ def contradictions(record: RunRecord) -> Iterator[tuple[str, str, str]]:
         yield (
             "result.swap_end_mib",
             f"at most the cell's {cell['swap_mib']:g} MiB of swap (another unit?)",
-            f"{swap:g}",
+            number(swap),
         )
     if workload == "consolidation":
         yield from _consolidation_contradictions(cast(Consolidation, result), cell["memory_mib"])
@@ -66,7 +67,7 @@ def _consolidation_contradictions(
             yield (
                 f"result.steps[{index}].cell_memory_mib",
                 f"at most the cell's {memory_mib:g} MiB (another unit?)",
-                f"{step['cell_memory_mib']:g}",
+                number(step["cell_memory_mib"]),
             )
     if result["guests_without_swap"] > len(result["steps"]):
         yield (

@@ -8,8 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hintfleet.estimate import DEFAULTS, absolute, difference, ratio
-from hintfleet.figures import Figure, Figures, Judgement, Objection, Thresholds, Values, Verdict
+from hintfleet.estimate import absolute, difference, ratio
+from hintfleet.figures import (
+    DEFAULTS,
+    Figure,
+    Figures,
+    Judgement,
+    Objection,
+    Thresholds,
+    Values,
+    Verdict,
+)
 from hintfleet.observations import (
     BASELINE,
     DensityObservation,

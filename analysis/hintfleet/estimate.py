@@ -4,56 +4,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hintfleet.distributions import student_t_quantile
-from hintfleet.figures import (
-    Figure,
-    Figures,
-    Judgement,
-    Objection,
-    Thresholds,
-    Values,
-    Verdict,
-    overrule,
-)
+from hintfleet.figures import DEFAULTS, Figure, Objection, Thresholds, Values, overrule
+from hintfleet.judge import UNENDED, Evidence, judge_absolute, judge_effect, nothing
 from hintfleet.statistics import (
     CELLS_AS_SAMPLE,
     Floats,
     Interval,
     as_floats,
-    blocks_needed,
     group_means,
-    holm,
     mean_interval,
     median,
-    relative_spread,
     sign_flip_p,
     smallest_sign_flip_p,
     smallest_two_sample_p,
     two_sample_p,
     welch_interval,
 )
-from hintfleet.units import percent
-
-DEFAULTS = Thresholds()
 
 RAREST_NEEDED = 0.04
 """A permutation test is used once its least p is this share of the allowed one, so that it can
 still speak after a correction for 25 comparisons: from 10 pairs on."""
-
-UNENDED = (
-    "were not seen to end within their time",
-    "raise the deadline, or see with hintfleet show whether a guest died",
-)
-"""What it means that a value is censored, and what to do about it."""
-
-MANY_TIMES = 10
-"""If so many times the blocks were needed, a quieter host is the shorter way."""
 
 
 def absolute(
@@ -73,13 +49,13 @@ def absolute(
     numbers = as_floats(values.numbers)
     known = numbers[np.isfinite(numbers)]
     if numbers.size == 0:
-        return Figure(unit, 0, None, None, None, None, _nothing())
+        return Figure(unit, 0, None, None, None, None, nothing())
     censored = int(numbers.size - known.size)
     middle = median(numbers)
     interval = None
     if not censored:
         interval = mean_interval(known, limits.confidence, resolution, values.cells)
-    judgement = _judge_absolute(known, censored, limits, largest_spread, unit, unseen)
+    judgement = judge_absolute(known, censored, limits, largest_spread, unit, unseen)
     return Figure(
         unit,
         int(numbers.size),
@@ -156,77 +132,9 @@ def independent_ratio(
     return _exponential(figure, int(left.size + right.size - logs[0].size - logs[1].size))
 
 
-def corrected(figures: Sequence[Figure], limits: Thresholds = DEFAULTS) -> list[Figure]:
-    """The same effects judged as one family, their p values corrected for their number (Holm).
-
-    An effect that stood alone but not among so many is unsettled; one that showed no difference
-    of practical size stays sound, for it claims none.
-    """
-    p_values = holm([1.0 if f.p_value is None else f.p_value for f in figures])
-    result = []
-    for figure, p_value in zip(figures, p_values, strict=True):
-        judgement = figure.judgement
-        if figure.claims_effect and p_value > 1.0 - limits.confidence:
-            wanted = _blocks_among(figure, len(figures), limits)
-            figure = replace(figure, blocks_to_settle=wanted)
-            judgement = Judgement(
-                Verdict.UNSETTLED,
-                f"sound alone, but among {len(figures)} comparisons one like it may be chance",
-                _run_blocks(figure.n, wanted),
-            )
-        p = None if figure.p_value is None else float(p_value)
-        result.append(replace(figure, p_value=p, judgement=judgement))
-    return result
-
-
-def judge_as_one_family(
-    groups: Iterable[Figures], names: Sequence[str], limits: Thresholds = DEFAULTS
-) -> None:
-    """Replaces the figures of these names in all groups by what they are as one family."""
-    family = [(group, name) for group in groups for name in names if name in group]
-    judged = corrected([group[name] for group, name in family], limits)
-    for (group, name), figure in zip(family, judged, strict=True):
-        group[name] = figure
-
-
-def _blocks_among(figure: Figure, comparisons: int, limits: Thresholds) -> int | None:
-    """Blocks after which an effect like this would stand among so many, by its interval."""
-    if figure.interval is None or figure.n < 2:
-        return None
-    low, high = figure.interval.low, figure.interval.high
-    if figure.unit == "ratio":
-        low, high = math.log(low), math.log(high)
-    reach = student_t_quantile(0.5 + limits.confidence / 2.0, figure.n - 1)
-    deviation = (high - low) / 2.0 / reach * math.sqrt(figure.n)
-    among = 1.0 - (1.0 - limits.confidence) / comparisons
-    wanted = blocks_needed(deviation, abs(high + low) / 2.0, among)
-    return None if wanted is None else max(wanted, figure.n + 1)
-
-
-def _run_blocks(n: int, wanted: int | None) -> str:
-    """The next step for an effect that n blocks leave open."""
-    if wanted is None:
-        return "quieten the host; more blocks alone hardly help"
-    if wanted > MANY_TIMES * n:
-        return f"quieten the host: as it is, about {wanted} blocks would be needed"
-    return f"run about {wanted} blocks in all ({wanted - n} more)"
-
-
-@dataclass(frozen=True)
-class _Evidence:
-    """What was seen of an effect, as a number that is 0 without it."""
-
-    steps: Floats
-    centre: float
-    deviation: float
-    interval: Interval | None
-    p_value: float | None
-    n: int
-
-
-def _paired(steps: Floats, cells: list[str], limits: Thresholds, resolution: float) -> _Evidence:
+def _paired(steps: Floats, cells: list[str], limits: Thresholds, resolution: float) -> Evidence:
     if steps.size == 0:
-        return _Evidence(steps, 0.0, 0.0, None, None, 0)
+        return Evidence(steps, 0.0, 0.0, None, None, 0)
     interval = mean_interval(steps, limits.confidence, resolution, cells)
     independent, names = steps, sorted(set(cells))
     if len(names) >= CELLS_AS_SAMPLE:
@@ -234,7 +142,10 @@ def _paired(steps: Floats, cells: list[str], limits: Thresholds, resolution: flo
     p_value = paired_p(interval, independent, limits)
     spread = float(independent.std(ddof=1)) if independent.size > 1 else 0.0
     deviation = max(spread, resolution / math.sqrt(12.0))
-    return _Evidence(steps, float(steps.mean()), deviation, interval, p_value, int(steps.size))
+    agree = float(np.ptp(steps)) == 0.0
+    return Evidence(
+        steps, float(steps.mean()), deviation, interval, p_value, int(steps.size), agree
+    )
 
 
 def paired_p(interval: Interval | None, independent: Floats, limits: Thresholds) -> float | None:
@@ -245,10 +156,10 @@ def paired_p(interval: Interval | None, independent: Floats, limits: Thresholds)
     return p_value
 
 
-def _unpaired(left: Floats, right: Floats, limits: Thresholds, resolution: float) -> _Evidence:
+def _unpaired(left: Floats, right: Floats, limits: Thresholds, resolution: float) -> Evidence:
     n = int(min(left.size, right.size))
     if n == 0:
-        return _Evidence(left, 0.0, 0.0, None, None, 0)
+        return Evidence(left, 0.0, 0.0, None, None, 0)
     interval = welch_interval(left, right, limits.confidence, resolution)
     p_value = _p_value(interval, smallest_two_sample_p(left.size, right.size), limits)
     if p_value is None and interval is not None:
@@ -257,7 +168,7 @@ def _unpaired(left: Floats, right: Floats, limits: Thresholds, resolution: float
     deviation = 0.0
     if n > 1:
         deviation = math.sqrt(float(left.var(ddof=1) + right.var(ddof=1)) + resolution**2 / 6.0)
-    return _Evidence(np.array([centre]), centre, deviation, interval, p_value, n)
+    return Evidence(np.array([centre]), centre, deviation, interval, p_value, n)
 
 
 def _p_value(interval: Interval | None, smallest: float, limits: Thresholds) -> float | None:
@@ -268,15 +179,15 @@ def _p_value(interval: Interval | None, smallest: float, limits: Thresholds) -> 
 
 
 def _effect(
-    evidence: _Evidence,
+    evidence: Evidence,
     unit: str,
     objections: Iterable[Objection],
     limits: Thresholds,
     practical: float,
 ) -> Figure:
     if evidence.n == 0:
-        return Figure(unit, 0, None, None, None, None, _nothing("block gave it for both"))
-    judgement, more, claims = _judge_effect(evidence, limits, practical)
+        return Figure(unit, 0, None, None, None, None, nothing("block gave it for both"))
+    judgement, more, claims = judge_effect(evidence, limits, practical)
     return Figure(
         unit,
         evidence.n,
@@ -290,33 +201,6 @@ def _effect(
         more,
         claims,
     )
-
-
-def _judge_effect(
-    evidence: _Evidence, limits: Thresholds, practical: float
-) -> tuple[Judgement, int | None, bool]:
-    """Judgement, blocks that would settle it, and whether a difference is claimed."""
-    n, interval, p_value = evidence.n, evidence.interval, evidence.p_value
-    if n < limits.fewest_blocks or interval is None or p_value is None:
-        return _too_few(n, limits), limits.fewest_blocks, False
-    sure = percent(limits.confidence)
-    if -practical <= interval.low and interval.high <= practical:
-        reason = f"no difference of practical size ({sure} interval)"
-        return Judgement(Verdict.SOUND, reason), None, False
-    excludes_none = interval.low > 0 or interval.high < 0
-    if excludes_none and p_value <= 1.0 - limits.confidence:
-        reason = f"the {sure} interval leaves no room for no effect"
-        return Judgement(Verdict.SOUND, reason), None, True
-    centre = abs(evidence.centre)
-    margin = max(centre, practical - centre)
-    needed = blocks_needed(evidence.deviation, margin, limits.confidence)
-    wanted = None if needed is None else max(needed, n + 1)
-    reason = f"{n} blocks scatter too much to tell a gain from a loss"
-    if excludes_none:
-        reason = "the interval rules out no effect but a permutation test does not"
-    elif float(np.ptp(evidence.steps)) == 0.0:
-        reason = f"{n} blocks agree, but so few counts of whole guests leave one guest open"
-    return Judgement(Verdict.UNSETTLED, reason, _run_blocks(n, wanted)), wanted, False
 
 
 def _has_logarithm(values: Floats) -> NDArray[np.bool_]:
@@ -343,48 +227,3 @@ def _exponential(figure: Figure, censored: int) -> Figure:
         interval=interval,
         censored=censored,
     )
-
-
-def _judge_absolute(
-    known: np.ndarray[tuple[int], np.dtype[np.float64]],
-    censored: int,
-    limits: Thresholds,
-    largest_spread: float | None,
-    unit: str,
-    unseen: tuple[str, str],
-) -> Judgement:
-    n = int(known.size) + censored
-    if 0 < censored < n:
-        return Judgement(Verdict.UNSETTLED, f"{censored} of {n} {unseen[0]}", unseen[1])
-    if n < limits.fewest_blocks:
-        return _too_few(n, limits)
-    if not known.size:
-        return Judgement(Verdict.SOUND, f"all of {n} {unseen[0]}")
-    width = float(known.max() - known.min())
-    if largest_spread is not None:
-        if width > largest_spread:
-            return Judgement(
-                Verdict.UNSETTLED,
-                f"blocks differ by more than {largest_spread:g} {unit}",
-                "run more blocks and look at what differs between them",
-            )
-    elif relative_spread(known) > limits.spread_ratio:
-        return Judgement(
-            Verdict.UNSETTLED,
-            f"blocks differ by more than {percent(limits.spread_ratio)} of their median",
-            "quieten the host or run more blocks",
-        )
-    return Judgement(Verdict.SOUND, f"{n} runs agree within the stated limits")
-
-
-def _too_few(n: int, limits: Thresholds) -> Judgement:
-    more = limits.fewest_blocks - n
-    return Judgement(
-        Verdict.UNSETTLED,
-        f"{n} block{'s' if n != 1 else ''} cannot show how far a repetition would lie",
-        f"run at least {more} more block{'s' if more != 1 else ''}",
-    )
-
-
-def _nothing(what: str = "run gave this value") -> Judgement:
-    return Judgement(Verdict.UNSETTLED, f"no {what}", "run what is missing")

@@ -69,6 +69,9 @@ class Thresholds:
     quiet_load_per_cpu: float = 2.0
 
 
+DEFAULTS = Thresholds()
+
+
 @dataclass(frozen=True)
 class Figure:
     """One number of a report with all that is needed to believe it or not.

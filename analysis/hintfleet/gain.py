@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hintfleet.estimate import DEFAULTS
-from hintfleet.figures import Figures, Thresholds
+from hintfleet.figures import DEFAULTS, Figures, Thresholds
 
 
 @dataclass(frozen=True)

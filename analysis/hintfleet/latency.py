@@ -7,8 +7,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from hintfleet.estimate import DEFAULTS, absolute, corrected, difference, ratio
-from hintfleet.figures import Figure, Figures, Judgement, Objection, Thresholds, Verdict
+from hintfleet.estimate import absolute, difference, ratio
+from hintfleet.family import corrected
+from hintfleet.figures import DEFAULTS, Figure, Figures, Judgement, Objection, Thresholds, Verdict
 from hintfleet.observations import (
     BASELINE,
     MemhogObservation,
@@ -19,7 +20,7 @@ from hintfleet.observations import (
 )
 from hintfleet.record_types import PageFaultRow
 from hintfleet.series import histogram_quantile, merge_histograms
-from hintfleet.units import percent
+from hintfleet.units import percent, plural
 
 QUANTILES = {"p50_ns": 0.5, "p95_ns": 0.95, "p99_ns": 0.99, "p999_ns": 0.999}
 MODES = ("processes", "threads")
@@ -161,12 +162,12 @@ def _curve(
 
 def _noise_checked(figure: Figure, limits: Thresholds) -> Figure:
     """A single boot that differs by far more than boots do is a finding about the boot."""
-    change = abs((figure.estimate or 1.0) - 1.0)
-    if figure.n >= limits.fewest_blocks or change <= 3.0 * limits.noise_ratio:
+    most = 3.0 * limits.noise_ratio
+    if figure.n >= limits.fewest_blocks or abs((figure.estimate or 1.0) - 1.0) <= most:
         return figure
     reason = (
-        f"{percent(change)} from {figure.n} boot{'s' if figure.n > 1 else ''} is more than three "
-        f"times what boots of one kernel differ by ({percent(limits.noise_ratio)})"
+        f"{plural(figure.n, 'boot')} that differ{'s' if figure.n == 1 else ''} by more than "
+        f"{percent(most)}: three times what boots of one kernel differ by"
     )
     step = "compare the kernel configurations (debug options) and repeat with fresh boots"
     return replace(figure, judgement=Judgement(Verdict.NOT_TO_BE_TRUSTED, reason, step))

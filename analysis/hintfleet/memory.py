@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hintfleet.estimate import DEFAULTS, absolute, ratio
-from hintfleet.figures import Figures, Objection, Thresholds
+from hintfleet.estimate import absolute, ratio
+from hintfleet.figures import DEFAULTS, Figures, Objection, Thresholds
 from hintfleet.observations import BASELINE, Observation, by_mechanism, pairs_of, values_of
 from hintfleet.records import Damage, DamagedError, Run, Study
 from hintfleet.samples import Samples, load_samples

@@ -11,8 +11,8 @@ from pathlib import Path
 from hintfleet.against import against_each_other
 from hintfleet.answer import answer
 from hintfleet.density import Density, densities
-from hintfleet.estimate import DEFAULTS, judge_as_one_family
-from hintfleet.figures import Figure, Figures, Objection, Thresholds, Verdict, worst
+from hintfleet.family import judge_as_one_family
+from hintfleet.figures import DEFAULTS, Figure, Figures, Objection, Thresholds, Verdict, worst
 from hintfleet.gain import beaten_by
 from hintfleet.latency import MemhogResult, PageFaultResult, memhog_results, page_fault_results
 from hintfleet.memory import Memory, Timeline, memories, observe
@@ -324,16 +324,17 @@ def provenance_of(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
             if key not in ("load_1min_before",)
         }
         for name, value in values.items():
-            facts.setdefault(name, Counter())[_text(value)] += 1
+            facts.setdefault(name, Counter())[fact_text(value)] += 1
     return {
         name: tuple(value for value, _ in counter.most_common()) for name, counter in facts.items()
     }
 
 
-def _text(value: object) -> str:
+def fact_text(value: object) -> str:
+    """A fact of a record in words; what changes during a study is left out of it."""
     if isinstance(value, list):
-        return ", ".join(_text(item) for item in value) or "none"
+        return ", ".join(fact_text(item) for item in value) or "none"
     if isinstance(value, dict):
-        told = (f"{k}={_text(item)}" for k, item in value.items() if k != "used_mib")
+        told = (f"{k}={fact_text(item)}" for k, item in value.items() if k != "used_mib")
         return " ".join(told) or "none"
     return number(value) if isinstance(value, float) else str(value)

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from hintfleet import store
 from hintfleet.distributions import student_t_quantile
-from hintfleet.estimate import DEFAULTS, paired_p
-from hintfleet.figures import Figure, Judgement, Thresholds, Verdict
+from hintfleet.estimate import paired_p
+from hintfleet.figures import DEFAULTS, Figure, Judgement, Thresholds, Verdict
+from hintfleet.judge import Evidence, judge_effect
 from hintfleet.statistics import CELLS_AS_SAMPLE, Floats, Interval, mean_interval
-from hintfleet.units import percent
 
 Codes = NDArray[np.int64]
 
@@ -206,11 +206,16 @@ def effect(
     low, high = np.quantile(steps, [0.05, 0.95], method="inverted_cdf")
     means = cell_means(steps, cell)[0]
     centre = float(means.mean())
+    independent = steps if means.size < CELLS_AS_SAMPLE else means
     if means.size > RESAMPLED_CELLS:
         p_value = interval.p_of(0.0) if interval else None
     else:
-        p_value = paired_p(interval, steps if means.size < CELLS_AS_SAMPLE else means, limits)
-    judgement, claims = _judge(steps.size, interval, practical, limits)
+        p_value = paired_p(interval, independent, limits)
+    deviation = float(independent.std(ddof=1)) if independent.size > 1 else 0.0
+    evidence = Evidence(steps, centre, deviation, interval, p_value, int(steps.size))
+    judgement, _, claims = judge_effect(evidence, limits, practical)
+    if judgement.verdict is not Verdict.SOUND:
+        judgement = replace(judgement, next_step="run more blocks, or on more hosts")
     return Figure(
         unit,
         int(steps.size),
@@ -272,22 +277,6 @@ def matrix(runs: Runs, column: str, index: str, value: str) -> tuple[Floats, lis
     result = np.full((runs.cell.size, names.size), np.nan)
     result[parent, place] = values
     return result, [int(name) for name in names]
-
-
-def _judge(
-    n: int, interval: Interval | None, practical: float, limits: Thresholds
-) -> tuple[Judgement, bool]:
-    if n < limits.fewest_blocks or interval is None:
-        return _too_few(n, limits), False
-    sure = percent(limits.confidence)
-    if -practical <= interval.low and interval.high <= practical:
-        reason = f"no difference of practical size ({sure} interval)"
-        return Judgement(Verdict.SOUND, reason), False
-    if interval.low > 0 or interval.high < 0:
-        reason = f"the {sure} interval leaves no room for no effect"
-        return Judgement(Verdict.SOUND, reason), True
-    reason = f"{n} pairs scatter too much to tell a gain from a loss"
-    return Judgement(Verdict.UNSETTLED, reason, "run more blocks or more hosts"), False
 
 
 def _too_few(n: int, limits: Thresholds) -> Judgement:

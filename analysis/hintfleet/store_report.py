@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from hintfleet import store
 from hintfleet.density import Fit
-from hintfleet.estimate import DEFAULTS, judge_as_one_family
-from hintfleet.figures import Figure, Figures, Judgement, Thresholds, Verdict, worst
+from hintfleet.family import judge_as_one_family
+from hintfleet.figures import DEFAULTS, Figure, Figures, Judgement, Thresholds, Verdict, worst
 from hintfleet.latency import MODES, QUANTILES
 from hintfleet.observations import BASELINE
 from hintfleet.records import Damage, UnusableError

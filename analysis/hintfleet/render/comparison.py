@@ -12,6 +12,7 @@ from hintfleet.render.view import (
     comparison_answer,
     comparison_damages,
     comparison_doubts,
+    comparison_step,
     comparison_tables,
     comparison_title,
 )
@@ -22,7 +23,9 @@ def render(comparison: Comparison, ascii_only: bool = False) -> RenderableType:
     """The answer first, then a table for each mechanism, conditions and doubts."""
     head = Text(comparison_answer(comparison), style="report.answer")
     head.append("\nVerdict: ")
-    head.append(f"{comparison.verdict}.", VERDICT_STYLE[comparison.verdict])
+    head.append(str(comparison.verdict), VERDICT_STYLE[comparison.verdict])
+    step = comparison_step(comparison)
+    head.append(f". Next: {step}." if step else ".", "report.next")
     parts: list[RenderableType] = [panel(head, comparison_title(comparison), ascii_only)]
     for data in comparison_tables(comparison):
         parts += [heading_line(data.heading), table(data, ascii_only)]

@@ -17,6 +17,7 @@ from hintfleet.render.view import (
     comparison_answer,
     comparison_damages,
     comparison_doubts,
+    comparison_step,
     comparison_tables,
     comparison_title,
 )
@@ -58,7 +59,7 @@ def render_comparison(comparison: Comparison) -> str:
         answer=comparison_answer(comparison),
         verdict=str(comparison.verdict),
         verdict_class=CSS_CLASS[comparison.verdict],
-        next_step="",
+        next_step=comparison_step(comparison),
         summary=None,
         doubts=comparison_doubts(comparison),
         missing=(),

@@ -11,6 +11,7 @@ from hintfleet.render.view import (
     comparison_answer,
     comparison_damages,
     comparison_doubts,
+    comparison_step,
     comparison_tables,
     comparison_title,
 )
@@ -35,7 +36,7 @@ def render(report: Report) -> str:
 def render_comparison(comparison: Comparison) -> str:
     """A comparison as Markdown."""
     parts = [f"# {_escaped(comparison_title(comparison))}", comparison_answer(comparison)]
-    parts.append(_verdict(str(comparison.verdict), ""))
+    parts.append(_verdict(str(comparison.verdict), comparison_step(comparison)))
     for data in comparison_tables(comparison):
         parts += [f"## {data.heading}", _table(data)]
     remarks = [_said(doubt) for doubt in comparison_doubts(comparison)]

@@ -16,6 +16,7 @@ from hintfleet.records import DamagedError, Run
 from hintfleet.render.charts import columns, stretch
 from hintfleet.render.console import chart_line, heading_line, table
 from hintfleet.render.tables import Cell, ReportTable, Row
+from hintfleet.report import fact_text
 from hintfleet.reproduce import as_text
 from hintfleet.samples import Samples, load_samples
 from hintfleet.units import UNKNOWN, number, quantity
@@ -23,6 +24,7 @@ from hintfleet.units import UNKNOWN, number, quantity
 CONSOLE_LINES = 15
 CURVE_HEIGHT = 6
 MARGIN = 9
+LONGEST_FACT = 400
 
 
 def render(run: Run, width: int, ascii_only: bool = False) -> RenderableType:
@@ -240,14 +242,18 @@ def _facts(run: Run) -> RenderableType:
     for topic, values in run.record["provenance"].items():
         if isinstance(values, dict):
             for name, value in values.items():
-                facts.add_row(f"{topic} {name}".replace("_", " "), str(value))
+                facts.add_row(f"{topic} {name}".replace("_", " "), _brief(fact_text(value)))
     if run.record["guests"]:
         features = run.record["guests"][0]["features"]
         negotiated = ", ".join(name for name, on in features.items() if on)
         facts.add_row("negotiated features", negotiated or "none")
     for name, value in run.record["parity"].items():
-        facts.add_row(f"parity {name}".replace("_", " "), str(value))
+        facts.add_row(f"parity {name}".replace("_", " "), _brief(str(value)))
     return facts
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= LONGEST_FACT else f"{text[:LONGEST_FACT]} … (record.json has all)"
 
 
 def _nth(number_: int) -> str:

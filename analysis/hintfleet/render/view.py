@@ -110,6 +110,12 @@ def comparison_doubts(comparison: Comparison) -> list[Doubt]:
     return sorted(found, key=lambda doubt: doubt.verdict != Verdict.NOT_TO_BE_TRUSTED)
 
 
+def comparison_step(comparison: Comparison) -> str:
+    """The first thing to do about the verdict, "" if there is none."""
+    found = comparison_doubts(comparison)
+    return next((d.next_step for d in found if d.verdict == comparison.verdict), "")
+
+
 def comparison_damages(comparison: Comparison) -> list[str]:
     """What could not be used of either side."""
     sides = (comparison.first, comparison.second)

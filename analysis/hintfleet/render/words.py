@@ -47,6 +47,8 @@ NAMES = {
 """What figures are called wherever no heading says what they are about."""
 
 PATTERNS = (
+    (r"processes_vs_none_at_1_tasks", "page fault rate of 1 process vs none"),
+    (r"threads_vs_none_at_1_tasks", "page fault rate of 1 thread vs none"),
     (r"seconds_to_return_(\d+)", r"time until \1 % is back"),
     (r"guest(\d+)_seconds", r"memhog in guest \1"),
     (r"guest(\d+)_vs_none", r"memhog in guest \1 vs none"),
