@@ -11,8 +11,9 @@
 #   make study PRESET=seed INVENTORY=inventory/example ARGS='-e study_blocks=8 --limit host1'
 
 PRESET ?= laptop
-STUDY ?= $(PRESET)
 INVENTORY ?= inventory/local
+# Fleets other than this machine have studies of their own: results/lab-laptop.
+STUDY ?= $(if $(filter inventory/local,$(INVENTORY:/=)),,$(notdir $(INVENTORY:/=))-)$(PRESET)
 ARGS ?=
 PYTHON ?= python3
 
@@ -25,12 +26,15 @@ RESULTS := results/$(STUDY)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
+GIVEN = -e study_preset=$(PRESET) -e study_name=$(STUDY) $(ARGS)
 PLAY = ansible-playbook -i $(INVENTORY)
 ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
+apt_install = { $(ROOT) apt-get update -qq && $(ROOT) env DEBIAN_FRONTEND=noninteractive \
+	apt-get install -y -qq --no-install-recommends $(1) >/dev/null; }
 
 .DEFAULT_GOAL := help
 .PHONY: help setup study report test check clean distclean lab lab-down test-host test-lab test-kernel \
-	compare-engines bench-report bench-orchestration
+	test-browser compare-engines bench-report bench-plan bench-orchestration examples
 
 help:
 	@sed -n '3,11s/^# \{0,1\}//p' Makefile
@@ -42,9 +46,7 @@ setup: $(RUNTIME)
 # The interpreter's own venv and ensurepip are separate packages in Debian.
 $(BIN)/pip:
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
-	  echo 'Installing python3-venv with apt.'; \
-	  $(ROOT) apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive $(ROOT) apt-get install -y -qq --no-install-recommends python3 python3-venv; } || { \
+	  echo 'Installing python3-venv with apt.'; $(call apt_install,python3 python3-venv); } || { \
 	  echo 'hintfleet: python3 with venv is missing and apt could not install it; install python3-venv and try again.' >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
@@ -57,15 +59,22 @@ $(RUNTIME): requirements.txt pyproject.toml | $(BIN)/pip
 $(TOOLS): requirements-dev.txt $(RUNTIME)
 	@echo 'Installing the test tools of requirements-dev.txt into $(VENV).'
 	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	@{ command -v shellcheck && command -v cc && command -v patch; } >/dev/null || { \
-	  $(ROOT) apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive $(ROOT) apt-get install -y -qq --no-install-recommends shellcheck gcc libc6-dev patch; }
+	@{ command -v shellcheck && command -v cc && command -v patch; } >/dev/null || \
+	  $(call apt_install,shellcheck gcc libc6-dev patch)
 	@touch $@
 
 # --- the study ----------------------------------------------------------------------
 
+# A play ends where its last host fails: then the report of what there is, is still written.
 study: $(RUNTIME)
-	@$(PLAY) playbooks/site.yml -e study_preset=$(PRESET) -e study_name=$(STUDY) $(ARGS)
+	@$(PLAY) playbooks/site.yml $(GIVEN) || { \
+	  failed=$$?; \
+	  if [ -d $(RESULTS)/runs ]; then \
+	    $(PLAY) playbooks/report.yml $(GIVEN) >/dev/null; \
+	    echo 'hintfleet: the study is not complete, the reasons stand above; what there is: $(RESULTS)/report.txt.' >&2; \
+	    echo 'The same command goes on with what is missing.' >&2; \
+	  fi; \
+	  exit $$failed; }
 	@hintfleet report $(RESULTS)
 
 report: $(RUNTIME)
@@ -94,8 +103,13 @@ check: $(TOOLS)
 	ansible-lint --offline --profile production
 	pytest -q
 
-test: check
+test: check test-browser
 	pytest -m guest tests/study
+
+# What a reader sees of the HTML report; about a minute, and Chromium's 100 MB if it is missing.
+test-browser: $(TOOLS)
+	@command -v chromium >/dev/null || $(call apt_install,chromium fonts-dejavu-core)
+	pytest -m browser tests/analysis
 
 # Not part of `make test` yet. test-host compares a host before it was prepared and after it was cleaned;
 # nothing else may run on it meanwhile.
@@ -124,6 +138,13 @@ compare-engines: $(TOOLS)
 
 bench-report: $(TOOLS)
 	python benchmarks/bench_report.py $(ARGS)
+
+bench-plan: $(TOOLS)
+	python benchmarks/bench_plan.py $(ARGS)
+
+# The reports in docs/examples, made anew; ARGS='results/laptop --pictures' takes another study.
+examples: $(TOOLS)
+	python docs/examples/render.py $(ARGS)
 
 bench-orchestration: $(TOOLS)
 	python benchmarks/orchestration.py $(ARGS)

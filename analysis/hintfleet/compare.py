@@ -11,9 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hintfleet.estimate import DEFAULTS, corrected, independent_difference, independent_ratio
+from hintfleet.estimate import (
+    DEFAULTS,
+    absolute,
+    corrected,
+    independent_difference,
+    independent_ratio,
+)
 from hintfleet.figures import Figure, Objection, Thresholds, Values, Verdict, worst
-from hintfleet.latency import rate_at
+from hintfleet.latency import MODES, rate_at
 from hintfleet.observations import (
     BASELINE,
     AnyObservation,
@@ -27,9 +33,11 @@ from hintfleet.observations import (
 )
 from hintfleet.parity import disparities
 from hintfleet.published import SUCCESSORS, Published
-from hintfleet.records import Study
+from hintfleet.records import Damage, Study
 from hintfleet.report import Results, provenance_of, results_of
 from hintfleet.trust import objections_to
+
+HOST = "host cpu model"
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,7 @@ class Side:
     conditions: dict[str, str]
     objections: tuple[Objection, ...]
     results: Results
+    damages: tuple[Damage, ...] = ()
     measured: bool = True
     """Whether runs of ours stand behind it; values of a published table are shown beside ours but
     never taken for the same thing measured again."""
@@ -73,13 +82,12 @@ class Comparison:
 
 def side_of_study(study: Study, limits: Thresholds = DEFAULTS) -> Side:
     """A measured study as one side."""
-    objections = tuple(objections_to(study, disparities(study.finished()), limits))
+    finished = study.finished()
+    objections = tuple(objections_to(study, disparities(finished), limits))
     density, memhog, fault = density_of(study), memhog_of(study), page_fault_of(study)
-    conditions = {
-        name: "; ".join(values) for name, values in provenance_of(study.finished()).items()
-    }
+    conditions = {name: "; ".join(values) for name, values in provenance_of(finished).items()}
     results = results_of(density, memhog, fault, objections, limits)
-    return Side(study.name, density, memhog, fault, conditions, objections, results)
+    return Side(study.name, density, memhog, fault, conditions, objections, results, study.damages)
 
 
 def side_of_published(published: Published, limits: Thresholds = DEFAULTS) -> Side:
@@ -179,8 +187,15 @@ def _entries(
             change_of,
         )
 
+    def rate(side: Side, mechanism: str, mode: str) -> Figure:
+        values = _values(side.page_fault, mechanism, rate_at(mode, common))
+        against = [o for o in side.objections if o.concerns([mechanism], "page_fault")]
+        return absolute(values, "touches/s", against, limits)
+
     last = min(max((len(o.seconds) for o in side.memhog), default=0) for side in (first, second))
-    tasks = _largest_common_tasks(first, second)
+    of_first, of_second = _tasks(first), _tasks(second)
+    common = max(of_first & of_second, default=0)
+    told = sorted({1, max(of_first, default=1), max(of_second, default=1)})
     entries = [
         both(
             "density",
@@ -201,16 +216,29 @@ def _entries(
         both("memhog", "swap_end_mib"),
         *(
             Entry(
-                f"page_fault.{mode}_at_{tasks}_tasks",
-                None,
-                None,
-                change(lambda s: s.page_fault, rate_at(mode, tasks), "page_fault"),
+                f"page_fault.{mode}_at_{common}_tasks",
+                rate(first, name, mode),
+                rate(second, other, mode),
+                change(lambda s: s.page_fault, rate_at(mode, common), "page_fault"),
             )
-            for mode in ("processes", "threads")
-            if tasks
+            for mode in MODES
+            if common
         ),
-        both("page_fault", "processes_vs_none"),
-        both("page_fault", "threads_vs_none"),
+        *(
+            entry
+            for mode in MODES
+            for entry in (
+                both("page_fault", f"{mode}_vs_none"),
+                *(
+                    Entry(
+                        f"page_fault.{mode}_vs_none_at_{tasks}_tasks",
+                        _on_curve(first, name, mode, tasks),
+                        _on_curve(second, other, mode, tasks),
+                    )
+                    for tasks in told
+                ),
+            )
+        ),
         both("page_fault", "fault_p99_ns"),
     ]
     return tuple(e for e in entries if e.first or e.second or e.change)
@@ -232,9 +260,13 @@ def _seconds(position: int) -> Callable[[MemhogObservation], float | None]:
     return seconds
 
 
-def _largest_common_tasks(first: Side, second: Side) -> int:
-    counts = [{row["tasks"] for o in side.page_fault for row in o.rows} for side in (first, second)]
-    return max(counts[0] & counts[1], default=0)
+def _tasks(side: Side) -> set[int]:
+    return {row["tasks"] for o in side.page_fault for row in o.rows}
+
+
+def _on_curve(side: Side, mechanism: str, mode: str, tasks: int) -> Figure | None:
+    result = side.results.page_fault.get(mechanism)
+    return result.curves.get(mode, {}).get(tasks) if result else None
 
 
 def _figure(side: Side, topic: str, mechanism: str, key: str) -> Figure | None:
@@ -247,9 +279,12 @@ def _figure(side: Side, topic: str, mechanism: str, key: str) -> Figure | None:
 
 
 def _conditions(first: Side, second: Side) -> list[tuple[str, str, str]]:
-    """Conditions that differ or that only one side tells."""
+    """Conditions that differ or that only one side tells; no published table tells of its host
+    what a record does."""
     told = dict.fromkeys([*first.conditions, *second.conditions])
     names = [name for name in told if not name.endswith("sha256")]
+    if not (first.measured and second.measured):
+        names = [name for name in names if name == HOST or not name.startswith("host ")]
     rows = [
         (name, first.conditions.get(name, "not told"), second.conditions.get(name, "not told"))
         for name in names

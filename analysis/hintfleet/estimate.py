@@ -10,7 +10,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hintfleet.figures import Figure, Judgement, Objection, Thresholds, Values, Verdict, overrule
+from hintfleet.distributions import student_t_quantile
+from hintfleet.figures import (
+    Figure,
+    Figures,
+    Judgement,
+    Objection,
+    Thresholds,
+    Values,
+    Verdict,
+    overrule,
+)
 from hintfleet.statistics import (
     CELLS_AS_SAMPLE,
     Floats,
@@ -32,6 +42,19 @@ from hintfleet.units import percent
 
 DEFAULTS = Thresholds()
 
+RAREST_NEEDED = 0.04
+"""A permutation test is used once its least p is this share of the allowed one, so that it can
+still speak after a correction for 25 comparisons: from 10 pairs on."""
+
+UNENDED = (
+    "were not seen to end within their time",
+    "raise the deadline, or see with hintfleet show whether a guest died",
+)
+"""What it means that a value is censored, and what to do about it."""
+
+MANY_TIMES = 10
+"""If so many times the blocks were needed, a quieter host is the shorter way."""
+
 
 def absolute(
     values: Values,
@@ -40,11 +63,12 @@ def absolute(
     limits: Thresholds = DEFAULTS,
     resolution: float = 0.0,
     largest_spread: float | None = None,
+    unseen: tuple[str, str] = UNENDED,
 ) -> Figure:
     """A measured value over blocks: the median, its extremes, the interval of the mean.
 
-    Censored values are +inf. largest_spread is in the unit of the values; without it the
-    relative limit of the thresholds holds.
+    Censored values are +inf; unseen says what that means and what to do. largest_spread is in the
+    unit of the values; without it the relative limit of the thresholds holds.
     """
     numbers = as_floats(values.numbers)
     known = numbers[np.isfinite(numbers)]
@@ -55,7 +79,7 @@ def absolute(
     interval = None
     if not censored:
         interval = mean_interval(known, limits.confidence, resolution, values.cells)
-    judgement = _judge_absolute(known, censored, limits, largest_spread, unit)
+    judgement = _judge_absolute(known, censored, limits, largest_spread, unit, unseen)
     return Figure(
         unit,
         int(numbers.size),
@@ -143,14 +167,49 @@ def corrected(figures: Sequence[Figure], limits: Thresholds = DEFAULTS) -> list[
     for figure, p_value in zip(figures, p_values, strict=True):
         judgement = figure.judgement
         if figure.claims_effect and p_value > 1.0 - limits.confidence:
+            wanted = _blocks_among(figure, len(figures), limits)
+            figure = replace(figure, blocks_to_settle=wanted)
             judgement = Judgement(
                 Verdict.UNSETTLED,
-                f"among {len(figures)} comparisons one like this may be chance (p = {p_value:.2f})",
-                "run more blocks",
+                f"sound alone, but among {len(figures)} comparisons one like it may be chance",
+                _run_blocks(figure.n, wanted),
             )
         p = None if figure.p_value is None else float(p_value)
         result.append(replace(figure, p_value=p, judgement=judgement))
     return result
+
+
+def judge_as_one_family(
+    groups: Iterable[Figures], names: Sequence[str], limits: Thresholds = DEFAULTS
+) -> None:
+    """Replaces the figures of these names in all groups by what they are as one family."""
+    family = [(group, name) for group in groups for name in names if name in group]
+    judged = corrected([group[name] for group, name in family], limits)
+    for (group, name), figure in zip(family, judged, strict=True):
+        group[name] = figure
+
+
+def _blocks_among(figure: Figure, comparisons: int, limits: Thresholds) -> int | None:
+    """Blocks after which an effect like this would stand among so many, by its interval."""
+    if figure.interval is None or figure.n < 2:
+        return None
+    low, high = figure.interval.low, figure.interval.high
+    if figure.unit == "ratio":
+        low, high = math.log(low), math.log(high)
+    reach = student_t_quantile(0.5 + limits.confidence / 2.0, figure.n - 1)
+    deviation = (high - low) / 2.0 / reach * math.sqrt(figure.n)
+    among = 1.0 - (1.0 - limits.confidence) / comparisons
+    wanted = blocks_needed(deviation, abs(high + low) / 2.0, among)
+    return None if wanted is None else max(wanted, figure.n + 1)
+
+
+def _run_blocks(n: int, wanted: int | None) -> str:
+    """The next step for an effect that n blocks leave open."""
+    if wanted is None:
+        return "quieten the host; more blocks alone hardly help"
+    if wanted > MANY_TIMES * n:
+        return f"quieten the host: as it is, about {wanted} blocks would be needed"
+    return f"run about {wanted} blocks in all ({wanted - n} more)"
 
 
 @dataclass(frozen=True)
@@ -172,12 +231,18 @@ def _paired(steps: Floats, cells: list[str], limits: Thresholds, resolution: flo
     independent, names = steps, sorted(set(cells))
     if len(names) >= CELLS_AS_SAMPLE:
         independent = group_means(steps, np.asarray(cells), names)
-    p_value = _p_value(interval, smallest_sign_flip_p(independent.size), limits)
-    if p_value is None and interval is not None:
-        p_value = sign_flip_p(independent)
+    p_value = paired_p(interval, independent, limits)
     spread = float(independent.std(ddof=1)) if independent.size > 1 else 0.0
     deviation = max(spread, resolution / math.sqrt(12.0))
     return _Evidence(steps, float(steps.mean()), deviation, interval, p_value, int(steps.size))
+
+
+def paired_p(interval: Interval | None, independent: Floats, limits: Thresholds) -> float | None:
+    """p that paired values have the mean 0: of the t test or, of enough values, a permutation."""
+    p_value = _p_value(interval, smallest_sign_flip_p(independent.size), limits)
+    if p_value is None and interval is not None:
+        p_value = sign_flip_p(independent)
+    return p_value
 
 
 def _unpaired(left: Floats, right: Floats, limits: Thresholds, resolution: float) -> _Evidence:
@@ -197,7 +262,7 @@ def _unpaired(left: Floats, right: Floats, limits: Thresholds, resolution: float
 
 def _p_value(interval: Interval | None, smallest: float, limits: Thresholds) -> float | None:
     """The t test while too few values allow a permutation to be rare; None: permute instead."""
-    if interval is None or smallest <= 1.0 - limits.confidence:
+    if interval is None or smallest <= RAREST_NEEDED * (1.0 - limits.confidence):
         return None
     return interval.p_of(0.0)
 
@@ -210,7 +275,7 @@ def _effect(
     practical: float,
 ) -> Figure:
     if evidence.n == 0:
-        return Figure(unit, 0, None, None, None, None, _nothing())
+        return Figure(unit, 0, None, None, None, None, _nothing("block gave it for both"))
     judgement, more, claims = _judge_effect(evidence, limits, practical)
     return Figure(
         unit,
@@ -246,15 +311,12 @@ def _judge_effect(
     margin = max(centre, practical - centre)
     needed = blocks_needed(evidence.deviation, margin, limits.confidence)
     wanted = None if needed is None else max(needed, n + 1)
-    reason = (
-        f"the interval rules out no effect but a permutation test does not (p = {p_value:.2f})"
-        if excludes_none
-        else f"{n} blocks scatter too much to tell a gain from a loss"
-    )
-    remedy = "quieten the host; more blocks alone hardly help"
-    if wanted is not None:
-        remedy = f"run about {wanted} blocks in all ({wanted - n} more)"
-    return Judgement(Verdict.UNSETTLED, reason, remedy), wanted, False
+    reason = f"{n} blocks scatter too much to tell a gain from a loss"
+    if excludes_none:
+        reason = "the interval rules out no effect but a permutation test does not"
+    elif float(np.ptp(evidence.steps)) == 0.0:
+        reason = f"{n} blocks agree, but so few counts of whole guests leave one guest open"
+    return Judgement(Verdict.UNSETTLED, reason, _run_blocks(n, wanted)), wanted, False
 
 
 def _has_logarithm(values: Floats) -> NDArray[np.bool_]:
@@ -289,30 +351,27 @@ def _judge_absolute(
     limits: Thresholds,
     largest_spread: float | None,
     unit: str,
+    unseen: tuple[str, str],
 ) -> Judgement:
     n = int(known.size) + censored
     if 0 < censored < n:
-        return Judgement(
-            Verdict.UNSETTLED,
-            f"{censored} of {n} were not seen to end within their time",
-            "raise the deadline, or see with hintfleet show whether a guest died",
-        )
+        return Judgement(Verdict.UNSETTLED, f"{censored} of {n} {unseen[0]}", unseen[1])
     if n < limits.fewest_blocks:
         return _too_few(n, limits)
     if not known.size:
-        return Judgement(Verdict.SOUND, f"none of {n} was seen to end within its deadline")
+        return Judgement(Verdict.SOUND, f"all of {n} {unseen[0]}")
     width = float(known.max() - known.min())
     if largest_spread is not None:
         if width > largest_spread:
             return Judgement(
                 Verdict.UNSETTLED,
-                f"blocks differ by {width:g} {unit}",
+                f"blocks differ by more than {largest_spread:g} {unit}",
                 "run more blocks and look at what differs between them",
             )
     elif relative_spread(known) > limits.spread_ratio:
         return Judgement(
             Verdict.UNSETTLED,
-            f"blocks differ by {percent(relative_spread(known))} of their median",
+            f"blocks differ by more than {percent(limits.spread_ratio)} of their median",
             "quieten the host or run more blocks",
         )
     return Judgement(Verdict.SOUND, f"{n} runs agree within the stated limits")
@@ -327,5 +386,5 @@ def _too_few(n: int, limits: Thresholds) -> Judgement:
     )
 
 
-def _nothing() -> Judgement:
-    return Judgement(Verdict.UNSETTLED, "no run gave this value", "run what is missing")
+def _nothing(what: str = "run gave this value") -> Judgement:
+    return Judgement(Verdict.UNSETTLED, f"no {what}", "run what is missing")

@@ -62,8 +62,10 @@ class Thresholds:
     """Boots of one unmodified kernel differ by up to this much (published: 3-6 %)."""
     spread_ratio: float = 0.25
     """A time whose blocks lie further apart than this share of their median is unsettled."""
+    lost_share: float = 0.05
+    """If more of the planned runs than this gave no result, the rest may be a selection."""
     swap_unused_mib: float = 1.0
-    remote_share: float = 0.05
+    remote_share: float = 0.01
     quiet_load_per_cpu: float = 2.0
 
 

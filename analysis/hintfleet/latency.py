@@ -61,7 +61,7 @@ def memhog_results(
         last = max(len(o.seconds) for o in group)
         figures: Figures = {}
         for position in range(1, last + 1):
-            seconds = _seconds_at(position)
+            seconds = seconds_at(position)
             figures[f"guest{position}_seconds"] = absolute(
                 values_of(group, seconds), "s", against, limits
             )
@@ -103,7 +103,7 @@ def page_fault_results(
         figures: Figures = {}
         for mode in MODES if baseline else ():
             curves[mode] = _curve(mode, baseline, group, both, limits)
-            left, right = pairs_of(baseline, group, _overall_rate(mode))
+            left, right = pairs_of(baseline, group, overall_rate(mode))
             figures[f"{mode}_vs_none"] = ratio(left, right, "ratio", both, limits)
         tasks = max((row["tasks"] for o in group for row in o.rows), default=0)
         for mode in MODES if tasks else ():
@@ -129,7 +129,7 @@ def _rate(row: PageFaultRow, mode: str) -> float:
     return row["processes"] if mode == "processes" else row["threads"]
 
 
-def _overall_rate(mode: str) -> Callable[[PageFaultObservation], float | None]:
+def overall_rate(mode: str) -> Callable[[PageFaultObservation], float | None]:
     """Geometric mean of the rates over all task counts, so that each counts the same."""
 
     def rate(observation: PageFaultObservation) -> float | None:
@@ -185,7 +185,7 @@ def _latency_figures(
     if merged is None:
         return figures
     for name, share in QUANTILES.items():
-        of_run = _run_quantile(share)
+        of_run = run_quantile(share)
         single = absolute(values_of(group, of_run), "ns", against, limits)
         figures[f"fault_{name}"] = replace(single, estimate=histogram_quantile(*merged, share))
         if baseline:
@@ -194,7 +194,9 @@ def _latency_figures(
     return figures
 
 
-def _run_quantile(share: float) -> Callable[[PageFaultObservation], float | None]:
+def run_quantile(share: float) -> Callable[[PageFaultObservation], float | None]:
+    """A quantile of one run's fault latency, in ns."""
+
     def quantile(observation: PageFaultObservation) -> float | None:
         if observation.latency is None or not sum(observation.latency["histogram"]["counts"]):
             return None
@@ -218,7 +220,7 @@ def _merged(group: Sequence[PageFaultObservation]) -> tuple[list[float], list[in
     return (bounds.tolist(), counts.tolist()) if counts.sum() else None
 
 
-def _seconds_at(position: int) -> Callable[[MemhogObservation], float | None]:
+def seconds_at(position: int) -> Callable[[MemhogObservation], float | None]:
     """Seconds of one guest position; a guest that did not end is +inf, never left out."""
 
     def seconds(observation: MemhogObservation) -> float | None:

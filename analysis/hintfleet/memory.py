@@ -15,11 +15,16 @@ from hintfleet.observations import BASELINE, Observation, by_mechanism, pairs_of
 from hintfleet.records import Damage, DamagedError, Run, Study
 from hintfleet.samples import Samples, load_samples
 from hintfleet.series import integral, resample
+from hintfleet.statistics import Floats
 
 SECONDS_A_MINUTE = 60.0
 MIB_A_GIB = 1024.0
 TIMELINE_COLUMNS = 240
 SHARES = (50, 90, 99)
+UNRETURNED = (
+    "did not give back so much while the proof was watched",
+    "nothing, if 90 % is enough; else watch the proof longer (study_proof_seconds)",
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,8 @@ class MemoryObservation(Observation):
     workload: str
     footprint_gib_min: float | None
     peak_mib: float | None
-    swap_peak_mib: float | None
+    swapped_out_mib: float | None
+    swapped_in_mib: float | None
     seconds_to: tuple[float | None, ...]
     """Seconds until SHARES of the freed memory were back; empty without a proof."""
     returned_mib_per_cpu_second: float | None
@@ -96,6 +102,16 @@ def footprint_gib_min(samples: Samples) -> float:
     return total / MIB_A_GIB / SECONDS_A_MINUTE
 
 
+def swap_traffic_mib(swap_mib: Floats) -> tuple[float, float]:
+    """How much was swapped out, and in, by the rises and falls of swap between samples.
+
+    Lower bounds: what goes out and comes back between two samples is not seen, and a page that
+    was read back may keep its place in swap.
+    """
+    steps = np.diff(swap_mib)
+    return float(steps[steps > 0.0].sum()), float(-steps[steps < 0.0].sum())
+
+
 def timeline_of(run: Run, samples: Samples, columns: int = TIMELINE_COLUMNS) -> Timeline | None:
     """The cell's curve of a run; None if the cell was not sampled."""
     cell = samples.of(0)
@@ -104,7 +120,7 @@ def timeline_of(run: Run, samples: Samples, columns: int = TIMELINE_COLUMNS) -> 
     end = float(cell.seconds[-1])
     columns = min(columns, cell.seconds.size)
 
-    def curve(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[float | None, ...]:
+    def curve(values: Floats) -> tuple[float | None, ...]:
         slices = resample(cell.seconds, values, end, columns)
         return tuple(None if np.isnan(value) else round(float(value), 1) for value in slices)
 
@@ -139,20 +155,26 @@ def memories(
         growing = [o for o in group if o.workload == "consolidation"]
         against = [o for o in objections if o.concerns([name], "memhog")]
         figures["memhog_footprint_gib_min"] = absolute(
-            values_of(fixed, _footprint), "GiB·min", against, limits
+            values_of(fixed, footprint_of), "GiB·min", against, limits
         )
         if baseline:
             both = [o for o in objections if o.concerns([name, BASELINE], "memhog")]
             left, right = pairs_of(
-                [o for o in baseline if o.workload == "memhog"], fixed, _footprint
+                [o for o in baseline if o.workload == "memhog"], fixed, footprint_of
             )
             figures["memhog_footprint_vs_none"] = ratio(left, right, "ratio", both, limits)
         figures["memhog_peak_mib"] = absolute(
             values_of(fixed, lambda o: o.peak_mib), "MiB", against, limits
         )
-        for index, share in enumerate(SHARES):
+        figures["memhog_swapped_out_mib"] = absolute(
+            values_of(fixed, lambda o: o.swapped_out_mib), "MiB", against, limits
+        )
+        figures["memhog_swapped_in_mib"] = absolute(
+            values_of(fixed, lambda o: o.swapped_in_mib), "MiB", against, limits
+        )
+        for share in SHARES:
             figures[f"seconds_to_return_{share}"] = absolute(
-                values_of(group, _seconds_to(index)), "s", against, limits
+                values_of(group, seconds_to(share)), "s", against, limits, unseen=UNRETURNED
             )
         against = [o for o in objections if o.concerns([name], "consolidation")]
         figures["returned_mib_per_cpu_second"] = absolute(
@@ -167,6 +189,7 @@ def _observation(run: Run, samples: Samples | None) -> MemoryObservation:
     proof = run.record["proof"]
     cell = samples.of(0) if samples is not None else None
     sampled = samples is not None and cell is not None and cell.seconds.size > 0
+    swapped_out, swapped_in = swap_traffic_mib(cell.swap_mib) if cell is not None else (None, None)
     return MemoryObservation(
         run.mechanism,
         run.cell,
@@ -174,7 +197,8 @@ def _observation(run: Run, samples: Samples | None) -> MemoryObservation:
         run.workload,
         footprint_gib_min(samples) if sampled and samples is not None else None,
         float(cell.resident_mib.max()) if sampled and cell is not None else None,
-        float(cell.swap_mib.max()) if sampled and cell is not None else None,
+        swapped_out,
+        swapped_in,
         ()
         if proof is None
         else (proof["seconds_to_50"], proof["seconds_to_90"], proof["seconds_to_99"]),
@@ -193,16 +217,19 @@ def _returned_per_cpu_second(run: Run) -> float | None:
     return each * len(result["steps"]) / seconds
 
 
-def _footprint(observation: MemoryObservation) -> float | None:
+def footprint_of(observation: MemoryObservation) -> float | None:
+    """GiB·min held in a run."""
     return observation.footprint_gib_min
 
 
-def _seconds_to(index: int) -> Callable[[MemoryObservation], float | None]:
+def seconds_to(share: int) -> Callable[[MemoryObservation], float | None]:
+    """Seconds until this share (percent, one of SHARES) of the freed memory was back."""
+
     def seconds(observation: MemoryObservation) -> float | None:
         """Infinite if the share was not seen to come back; none has nothing to give back."""
         if not observation.seconds_to or observation.mechanism == BASELINE:
             return None
-        value = observation.seconds_to[index]
+        value = observation.seconds_to[SHARES.index(share)]
         return math.inf if value is None else value
 
     return seconds

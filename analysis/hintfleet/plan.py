@@ -84,6 +84,7 @@ class Answer:
 
     guests is the count to use: the chance of swap is shown to be within the bound. low..high is
     where the true count lies, given how many nodes were simulated and which hosts were measured.
+    at_once and in_turn bracket every demand: all guests peak together, and no two ever do.
     """
 
     kind: NodeKind
@@ -91,6 +92,8 @@ class Answer:
     guests: int
     low: int
     high: int
+    at_once: int
+    in_turn: int
     curve: tuple[Chance, ...]
     judgement: Judgement
 
@@ -279,7 +282,18 @@ def _answer(
     high = _leading([chance.interval.low <= question.bound for chance in curve])
     low, most = _over_hosts(question, swapping, trials)
     judgement = _judge(question, footprints, high - guests, most - low)
-    return Answer(kind, mechanism, guests, min(guests, low), max(high, most), curve, judgement)
+    room = kind.memory_mib - question.reserve_mib
+    return Answer(
+        kind,
+        mechanism,
+        guests,
+        min(guests, low),
+        max(high, most),
+        footprints.guests_at_once(room),
+        footprints.guests_in_turn(room),
+        curve,
+        judgement,
+    )
 
 
 def _leading(flags: Sequence[bool]) -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 
 from hintfleet import store, store_columns
 from hintfleet.plan_model import GIVEN_HOST, Footprint, NodeKind, Trace
-from hintfleet.records import UnusableError, load_study
+from hintfleet.records import Damage, UnusableError, load_study
 
 Row = Mapping[str, Any]
 """One run as store_columns.flat gives it."""
@@ -62,7 +62,8 @@ def measured(folder: Path) -> Measured:
     used: list[Row] = []
     footprints: list[Footprint] = []
     left_out: Counter[str] = Counter()
-    for row in consolidation_rows(folder):
+    rows, damages = consolidation_rows(folder)
+    for row in rows:
         cause = unusable(row)
         if cause:
             left_out[f"{row['mechanism']}: {cause}"] += 1
@@ -70,11 +71,13 @@ def measured(folder: Path) -> Measured:
         used.append(row)
         footprints.append(footprint(row))
     if not footprints:
-        causes = "; ".join(f"{count} x {cause}" for cause, count in sorted(left_out.items()))
+        causes = [f"{count} x {cause}" for cause, count in sorted(left_out.items())]
+        causes += [str(damage) for damage in damages[:1]]
+        causes += [f"{len(damages) - 1} more are damaged"] if len(damages) > 1 else []
+        why = f" ({'; '.join(causes)})" if causes else ""
         raise UnusableError(
-            f"{folder} has no consolidation run to plan with"
-            f"{f' ({causes})' if causes else ''}: run the consolidation workload, or state the "
-            "footprints with --mechanism"
+            f"{folder} has no consolidation run to plan with{why}: run the consolidation "
+            "workload, or state the footprints with --mechanism"
         )
     cells = {row["cell"]: float(row["memory_mib"]) for row in used}
     kinds = sorted(Counter(cells.values()).items())
@@ -82,18 +85,22 @@ def measured(folder: Path) -> Measured:
         tuple(footprints),
         tuple(used),
         tuple(NodeKind(memory, count) for memory, count in kinds),
-        tuple(f"left out {count} run(s), {cause}" for cause, count in sorted(left_out.items())),
+        (
+            *(f"left out {count} run(s), {cause}" for cause, count in sorted(left_out.items())),
+            *(f"left out {damage}" for damage in damages),
+        ),
     )
 
 
-def consolidation_rows(folder: Path) -> Iterator[Row]:
-    """Every consolidation run of a study's folder or a store, as a flat row."""
+def consolidation_rows(folder: Path) -> tuple[list[Row], list[Damage]]:
+    """Every consolidation run of a study's folder or a store, as flat rows; what is damaged."""
     if store.is_store(folder):
-        yield from store.rows(folder, MEASURED_COLUMNS, workload="consolidation")
-        return
-    for run in load_study(folder).runs:
-        if run.workload == "consolidation":
-            yield store_columns.flat(run.record)
+        with store.damaged_pages_named(folder):
+            rows = list(store.rows(folder, MEASURED_COLUMNS, workload="consolidation"))
+        return rows, store.parts(folder)[1]
+    study = load_study(folder)
+    runs = [run for run in study.runs if run.workload == "consolidation"]
+    return [store_columns.flat(run.record) for run in runs], list(study.damages)
 
 
 def unusable(row: Row) -> str | None:

@@ -188,6 +188,18 @@ class Footprints:
     delay_seconds: Floats
     return_seconds: np.ndarray[Any, np.dtype[np.float64]]
 
+    def guests_in_turn(self, room_mib: float) -> int:
+        """Guests that fit if no two use memory at once and all is back in between: the most that
+        any demand allows (median over rows)."""
+        active = self.base_mib + self.span_mib
+        idle = self.base_mib + self.kept_share * self.span_mib
+        counts = np.floor((room_mib - active) / np.maximum(idle, 1e-9)) + 1.0
+        return int(np.median(np.where(active <= room_mib, counts, 0.0)))
+
+    def guests_at_once(self, room_mib: float) -> int:
+        """Guests that fit if all use memory at the same moment: the least (median over rows)."""
+        return int(np.median(np.floor(room_mib / (self.base_mib + self.span_mib))))
+
 
 def collect(footprints: Iterable[Footprint]) -> Footprints:
     """The arrays of footprints that share one mechanism, at least one."""

@@ -196,6 +196,7 @@ class RunRecord(TypedDict):
 class PlannedRun(TypedDict):
     run_id: str
     cell: str
+    host: NotRequired[str]
     block: int
     order: int
     mechanism: str

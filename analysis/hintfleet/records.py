@@ -142,15 +142,18 @@ def load_study(folder: Path) -> Study:
             if is_earlier_attempt(run):
                 earlier.append(run)
                 continue
-            if run.run_id in runs:
-                raise _damaged(
-                    file,
-                    "run_id",
-                    "one record a run",
-                    f"{run.run_id} a second time, first in {runs[run.run_id].folder}",
-                )
             if plan and run.record["study"] != plan["study"]:
                 raise _damaged(file, "study", repr(plan["study"]), repr(run.record["study"]))
+            if run.run_id in runs:
+                first = runs[run.run_id]
+                kept, copy = (run, first) if run.folder.name == run.run_id else (first, run)
+                runs[run.run_id] = kept
+                raise _damaged(
+                    copy.folder / "record.json",
+                    "run_id",
+                    "one record a run",
+                    f"{run.run_id} a second time, also in {kept.folder}",
+                )
         except DamagedError as error:
             damages.append(error.damage)
         else:
@@ -167,9 +170,11 @@ def load_study(folder: Path) -> Study:
                 )
                 del runs[run.run_id]
     if not runs and not damages and not plan:
+        studies = sorted(one.parent.name for one in folder.glob("*/runs"))
+        remedy = f"the folder of one study: {', '.join(studies)}" if studies else "another folder"
         raise UnusableError(
             f"{folder} holds no run record (runs/<run>/record.json); run the study first, or "
-            "name the folder of one study"
+            f"name {remedy}"
         )
     ordered = sorted(runs.values(), key=lambda r: (r.cell, r.block, r.record["order"], r.workload))
     planned = tuple(plan["runs"]) if plan else None
@@ -196,18 +201,15 @@ def load_run(file: Path) -> Run:
 
 def read_json(file: Path) -> Any:
     """Parsed JSON; DamagedError for a file that is unreadable, too large, truncated or has NaN."""
-
-    def refuse(constant: str) -> float:
-        raise _damaged(file, "a number", "a finite number", constant)
-
     try:
         size = file.stat().st_size
         if size > LARGEST_RECORD_BYTES:
             raise _damaged(file, "size", f"at most {LARGEST_RECORD_BYTES} bytes", f"{size} bytes")
-        document = json.loads(file.read_text(encoding="utf-8"), parse_constant=refuse)
+        document = json.loads(file.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
-        found = "an empty file" if size == 0 else f"{error.msg} at {where} of {size} bytes"
+        cause = error.msg[0].lower() + error.msg[1:].removesuffix(" at")
+        found = "an empty file" if size == 0 else f"{cause} ({where} of {size} bytes)"
         raise _damaged(file, "JSON", "a complete JSON document", found) from error
     except (UnicodeDecodeError, RecursionError, ValueError) as error:
         raise _damaged(file, "JSON", "a JSON document in UTF-8", _short(str(error))) from error

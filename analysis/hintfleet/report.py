@@ -6,10 +6,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from hintfleet.against import against_each_other
 from hintfleet.answer import answer
 from hintfleet.density import Density, densities
-from hintfleet.estimate import DEFAULTS, corrected
+from hintfleet.estimate import DEFAULTS, judge_as_one_family
 from hintfleet.figures import Figure, Figures, Objection, Thresholds, Verdict, worst
 from hintfleet.gain import beaten_by
 from hintfleet.latency import MemhogResult, PageFaultResult, memhog_results, page_fault_results
@@ -24,9 +26,10 @@ from hintfleet.observations import (
     page_fault_of,
 )
 from hintfleet.parity import Disparity, disparities
+from hintfleet.record_types import PlannedRun
 from hintfleet.records import Damage, Run, Study
-from hintfleet.trust import objections_to
-from hintfleet.units import number, percent
+from hintfleet.trust import objections_to, objections_to_the_whole
+from hintfleet.units import number, percent, plural
 
 NamedFigure = tuple[str, str, str, Figure]
 """Topic, mechanism, name, figure."""
@@ -59,6 +62,8 @@ class Overview:
     blocks: int
     planned: int
     finished: int
+    emulated: bool
+    """Whether guests ran under QEMU's TCG instead of KVM."""
     started: str | None
     ended: str | None
 
@@ -74,6 +79,8 @@ class Report:
     memhog: dict[str, MemhogResult]
     page_fault: dict[str, PageFaultResult]
     memory: dict[str, Memory]
+    against: dict[str, Figures]
+    """By "<mechanism> against <mechanism>": the first relative to the second (against.py)."""
     timelines: tuple[Timeline, ...]
     disparities: tuple[Disparity, ...]
     objections: tuple[Objection, ...]
@@ -81,6 +88,8 @@ class Report:
     missing: tuple[Missing, ...]
     damages: tuple[Damage, ...]
     provenance: dict[str, tuple[str, ...]]
+    places: dict[str, tuple[str, ...]]
+    """By cell: the places it counts for (cell, host, node) that not all cells share."""
     beaten_by: dict[str, tuple[str, ...]]
     """By mechanism: those better on every criterion (gain.py); none of them: on the front."""
 
@@ -107,19 +116,9 @@ def results_of(
         memhog_results(memhog, objections, limits),
         page_fault_results(page_fault, objections, limits),
     )
-    family = [
-        (group, name)
-        for group in (
-            figures
-            for by_mechanism in (results.density, results.memhog, results.page_fault)
-            for figures in (result.figures for result in by_mechanism.values())
-        )
-        for name in FAMILY
-        if name in group
-    ]
-    judged = corrected([group[name] for group, name in family], limits)
-    for (group, name), figure in zip(family, judged, strict=True):
-        group[name] = figure
+    by_mechanism = (results.density, results.memhog, results.page_fault)
+    groups = [result.figures for found in by_mechanism for result in found.values()]
+    judge_as_one_family(groups, FAMILY, limits)
     return results
 
 
@@ -127,28 +126,31 @@ def build_report(study: Study, limits: Thresholds = DEFAULTS) -> Report:
     """The report of a study, however incomplete it is."""
     differing = disparities(study.finished())
     objections = objections_to(study, differing, limits)
-    results = results_of(
-        density_of(study), memhog_of(study), page_fault_of(study), objections, limits
-    )
+    observed = density_of(study), memhog_of(study), page_fault_of(study)
+    results = results_of(*observed, objections, limits)
     observations, timelines, sample_damages = observe(study)
     memory = memories(observations, objections, limits)
+    against = against_each_other(*observed, observations, objections, limits)
     overview = _overview(study)
     damages = (*study.damages, *sample_damages)
+    doubts = [*objections_to_the_whole(study, limits), *objections]
     return Report(
         overview,
-        answer(results.density, results.memhog, results.page_fault),
-        _verdict(_flat(_topics(results, memory)), objections),
+        answer(_topics(results, memory), against, limits=limits),
+        _verdict(_flat(_topics(results, memory)), doubts),
         results.density,
         results.memhog,
         results.page_fault,
         memory,
+        against,
         tuple(timelines),
         tuple(differing),
-        tuple(objections),
-        tuple(_notes(study, overview, limits)),
+        tuple(doubts),
+        tuple(_notes(study, overview, results.density, limits)),
         tuple(_missing(study)),
         damages,
         provenance_of(study.finished()),
+        _places(study),
         beaten_by(_topics(results, memory), list(overview.mechanisms), limits),
     )
 
@@ -156,7 +158,7 @@ def build_report(study: Study, limits: Thresholds = DEFAULTS) -> Report:
 def all_figures(report: Report) -> list[NamedFigure]:
     """Every figure of a report."""
     results = Results(report.density, report.memhog, report.page_fault)
-    return _flat(_topics(results, report.memory))
+    return _flat({**_topics(results, report.memory), "against": report.against})
 
 
 def _flat(topics: dict[str, dict[str, Figures]]) -> list[NamedFigure]:
@@ -207,9 +209,29 @@ def _overview(study: Study) -> Overview:
         len(blocks),
         len(ids),
         len(study.finished()),
+        any(run.record["provenance"]["qemu"]["accelerator"] == "tcg" for run in study.finished()),
         min((run.record["started"] for run in study.runs), default=None),
         max((run.record["finished"] for run in study.runs), default=None),
     )
+
+
+def _places(study: Study) -> dict[str, tuple[str, ...]]:
+    if not study.runs:
+        return {}
+    told = {
+        run.cell: (
+            f"cell {run.cell}",
+            f"host {run.record['cell']['host']}",
+            f"node {run.record['cell']['node']}",
+        )
+        for run in study.runs
+    }
+    cells, *wider = (len(set(kind)) for kind in zip(*told.values(), strict=True))
+    tells = [cells > 1, *(1 < count < cells for count in wider)]
+    return {
+        cell: tuple(place for place, told in zip(places, tells, strict=True) if told)
+        for cell, places in told.items()
+    }
 
 
 def _missing(study: Study) -> list[Missing]:
@@ -227,38 +249,54 @@ def _missing(study: Study) -> list[Missing]:
     for planned in study.planned or ():
         name = planned["run_id"]
         if name in damaged:
-            missing.append(Missing(name, "damaged", "its record cannot be used, see above"))
+            missing.append(Missing(name, "damaged", "its record is named under unusable"))
         elif name not in known:
-            missing.append(Missing(name, "not run", "start the study again to run it"))
+            missing.append(Missing(name, "not run", _why_not_run(study.folder, planned)))
     return missing
 
 
-def _notes(study: Study, overview: Overview, limits: Thresholds) -> list[str]:
+def _why_not_run(folder: Path, planned: PlannedRun) -> str:
+    """What the controller noted of the run, or of its host, when it asked for it."""
+    for name in filter(None, (planned["run_id"], planned.get("host"))):
+        note = folder / "missing" / f"{name}.txt"
+        if note.is_file():
+            return note.read_text(encoding="utf-8", errors="replace").strip()
+    return "start the study again to run it"
+
+
+def _notes(
+    study: Study, overview: Overview, density: dict[str, Density], limits: Thresholds
+) -> list[str]:
     """What a reader must know that makes no figure wrong."""
     notes = []
     finished = study.finished()
-    if any(run.record["provenance"]["qemu"]["accelerator"] == "tcg" for run in finished):
+    if any(name != BASELINE for name in density):
         notes.append(
-            "Guests ran under emulation (TCG), not KVM: counts and swap carry over to other "
-            "hosts, seconds and rates do so only as ratios, and roughly."
+            "Guests used memory in turn. Where they peak together, returned memory helps less: "
+            f"hintfleet plan --from {study.folder}"
         )
-    if finished and BASELINE not in {run.mechanism for run in finished}:
-        notes.append(f"No run without a mechanism ({BASELINE}): nothing can be called a gain.")
-    if len({run.mechanism for run in finished}) == 1:
-        notes.append("Only one mechanism was run: there is nothing to compare.")
+    for name, result in density.items():
+        if result.cells_that_stand_out:
+            cells = ", ".join(result.cells_that_stand_out)
+            notes.append(f"With {name} these cells fit another number of guests: {cells}.")
+    if overview.emulated:
+        notes.append(
+            "Guests were emulated (TCG), not on KVM: counts and swap carry over to other hosts, "
+            "seconds and rates only as ratios, and roughly."
+        )
     if not study.planned and finished:
         notes.append("There is no usable study.json: runs that are missing cannot be named.")
-    if 0 < overview.blocks < 6:
+    if 0 < overview.blocks < 10:
         notes.append(
-            f"{overview.blocks} block{'s show' if overview.blocks > 1 else ' shows'} large effects "
-            "only; a permutation test needs 6 to "
-            f"reach {percent(1 - limits.confidence)}."
+            "Fewer than 10 blocks: p values are Student's t, for a permutation test of so few "
+            f"cannot reach {percent(1 - limits.confidence)} among several comparisons."
         )
     if study.earlier_attempts:
-        count = len(study.earlier_attempts)
+        count = plural(len(study.earlier_attempts), "earlier attempt")
+        notes.append(f"Kept and not counted: {count} at runs done again later.")
+    if any(run.record["provenance"]["host"].get("proactive_reclaim") for run in finished):
         notes.append(
-            f"{count} earlier attempt{'s' if count > 1 else ''} at runs done again later "
-            f"{'are' if count > 1 else 'is'} kept and not counted."
+            "A host pages out idle memory by itself (DAMON): in long runs some swap is its work."
         )
     if any(run.record["cell"].get("side_by_side") for run in finished):
         notes.append("Cells of one host ran at the same time: they share its caches and disks.")

@@ -22,12 +22,13 @@ import os
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
-from hintfleet.records import Run, UnusableError
+from hintfleet.records import Damage, Run, UnusableError
 from hintfleet.samples import load_samples
 from hintfleet.store_columns import (
     COLUMNS,
@@ -108,13 +109,19 @@ def samples_schema() -> Any:
 
 
 def write_part(folder: Path, table: Any, key: str) -> Path:
-    """Adds a table to a folder as one part named after `key`; atomic, same key same part."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Adds a table to a folder as one part named after `key`; atomic, same key same part.
+    UnusableError if that cannot be done."""
     name = hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
     part = folder / f"part-{name}.parquet"
     unfinished = folder / f".part-{name}.{os.getpid()}.unfinished"
-    parquet().write_table(table, unfinished, compression="zstd")
-    unfinished.replace(part)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        parquet().write_table(table, unfinished, compression="zstd")
+        unfinished.replace(part)
+    except OSError as error:
+        raise UnusableError(
+            f"{folder} cannot be written: {error.strerror or error}; name another folder"
+        ) from error
     return part
 
 
@@ -151,8 +158,9 @@ class StoreWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # Also after an error: what was added is complete, and a second export adds the rest.
-        self.close()
+        # Also when interrupted: what was added is complete, and a second export adds the rest.
+        if not isinstance(error, UnusableError):
+            self.close()
 
     def add(self, run: Run, with_samples: bool = True) -> bool:
         """Adds one run; False if the store has it. DamagedError if its samples are unusable."""
@@ -229,16 +237,66 @@ class StoreWriter:
         self._records, self._record_bytes = [], 0
 
 
-def dataset(root: Path, name: str = "runs") -> Any:
-    """The lazily read dataset of a store (pyarrow.dataset.Dataset), partitions as columns."""
-    parquet()
+def parts(root: Path, name: str = "runs") -> tuple[list[Path], list[Damage]]:
+    """The parts of a dataset that can be read, and those that cannot, by their footers.
+
+    UnusableError if there is no such dataset. Unfinished parts start with a dot and are neither.
+    """
+    read = parquet()
     import pyarrow as pa
-    import pyarrow.dataset as ds
 
     if not (root / name).is_dir():
         raise UnusableError(
             f"{root} holds no {name}/ as Parquet; write it with hintfleet export --format parquet"
         )
+    good, damages = [], []
+    for file in sorted((root / name).rglob("*.parquet")):
+        if file.name.startswith("."):
+            continue
+        try:
+            columns = read.read_schema(file).names
+        except (pa.ArrowException, OSError) as error:
+            damages.append(Damage(file, "footer", "a whole Parquet file", _cause(error)))
+            continue
+        if "run_id" in columns:
+            good.append(file)
+        else:
+            found = ", ".join(columns[:5])
+            damages.append(Damage(file, "columns", f"those of {name}/, run_id first", found))
+    return good, damages
+
+
+@contextmanager
+def damaged_pages_named(root: Path) -> Iterator[None]:
+    """A part with a good footer may have damaged pages, which is found only while reading: then
+    all parts are read to find which, and UnusableError names it."""
+    read = parquet()
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        damages = []
+        for file in parts(root)[0]:
+            try:
+                read.read_table(file)
+            except (pa.ArrowException, OSError) as cause:
+                damages.append(Damage(file, "pages", "a whole Parquet file", _cause(cause)))
+        told = "; ".join(map(str, damages)) or f"{root}: {_cause(error)}"
+        raise UnusableError(f"{told}; delete it and export its study again") from error
+
+
+def _cause(error: Exception) -> str:
+    """What Arrow says, without the file's name and the trail of its own functions."""
+    return str(error).splitlines()[0].rpartition("': ")[2] or type(error).__name__
+
+
+def dataset(root: Path, name: str = "runs") -> Any:
+    """The lazily read dataset of a store (pyarrow.dataset.Dataset), partitions as columns."""
+    files, _ = parts(root, name)
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
     kinds = {"study": pa.string(), "host_bucket": pa.int16(), "mechanism": pa.string()}
     levels = PARTITION_COLUMNS if name != "records" else PARTITION_COLUMNS[:1]
     folders = ds.partitioning(pa.schema([(level, kinds[level]) for level in levels]), flavor="hive")
@@ -246,8 +304,9 @@ def dataset(root: Path, name: str = "runs") -> Any:
     full = None
     if schema is not None:
         full = pa.schema([*schema(), *(pa.field(level, kinds[level]) for level in levels)])
-    # Unfinished parts start with a dot, which datasets leave out.
-    return ds.dataset(root / name, format="parquet", partitioning=folders, schema=full)
+    return ds.dataset(
+        [str(file) for file in files], format="parquet", partitioning=folders, schema=full
+    )
 
 
 def run_ids(root: Path, study: str) -> list[str]:

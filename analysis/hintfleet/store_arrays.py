@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from hintfleet import store
 from hintfleet.distributions import student_t_quantile
-from hintfleet.estimate import DEFAULTS
+from hintfleet.estimate import DEFAULTS, paired_p
 from hintfleet.figures import Figure, Judgement, Thresholds, Verdict
 from hintfleet.statistics import CELLS_AS_SAMPLE, Floats, Interval, mean_interval
 from hintfleet.units import percent
@@ -198,13 +198,18 @@ def effect(
 ) -> Figure | None:
     """Mean over cells of paired differences, 0 without an effect; `practical` is one that counts.
 
-    The interval alone decides: over so many pairs a permutation test says the same.
+    The p value is that of every report up to RESAMPLED_CELLS, beyond that of Student's t.
     """
     if steps.size == 0:
         return None
     interval = fleet_interval(steps, cell, limits.confidence, resolution * math.sqrt(2.0))
     low, high = np.quantile(steps, [0.05, 0.95], method="inverted_cdf")
-    centre = float(cell_means(steps, cell)[0].mean())
+    means = cell_means(steps, cell)[0]
+    centre = float(means.mean())
+    if means.size > RESAMPLED_CELLS:
+        p_value = interval.p_of(0.0) if interval else None
+    else:
+        p_value = paired_p(interval, steps if means.size < CELLS_AS_SAMPLE else means, limits)
     judgement, claims = _judge(steps.size, interval, practical, limits)
     return Figure(
         unit,
@@ -214,6 +219,7 @@ def effect(
         float(high),
         interval,
         judgement,
+        p_value=p_value,
         claims_effect=claims,
     )
 

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from hintfleet import store
 from hintfleet.density import Fit
-from hintfleet.estimate import DEFAULTS
+from hintfleet.estimate import DEFAULTS, judge_as_one_family
 from hintfleet.figures import Figure, Figures, Judgement, Thresholds, Verdict, worst
 from hintfleet.latency import MODES, QUANTILES
 from hintfleet.observations import BASELINE
-from hintfleet.records import UnusableError
+from hintfleet.records import Damage, UnusableError
+from hintfleet.report import FAMILY
 from hintfleet.series import histogram_quantile
 from hintfleet.statistics import (
     Floats,
@@ -42,9 +43,6 @@ from hintfleet.store_arrays import (
     pairs,
     ratio,
 )
-
-MOST_LEFT_OUT = 0.05
-"""If more runs than this share are left out, what remains may be a selection."""
 
 NAMED_CELLS = 10
 
@@ -82,12 +80,22 @@ class FleetReport:
     """Page fault rate relative to none by mechanism, mode and number of tasks."""
     cells_that_stand_out: dict[str, tuple[str, ...]]
     left_out: tuple[LeftOut, ...]
+    damages: tuple[Damage, ...]
     verdict: Verdict
     doubts: tuple[Judgement, ...]
 
 
 def fleet_report(root: Path, limits: Thresholds = DEFAULTS) -> FleetReport:
-    """The report on all studies of a store; UnusableError if it has no runs."""
+    """The report on all studies of a store; UnusableError if it has no runs.
+
+    A part without a good footer costs itself and is named. One whose pages are damaged is found
+    only while it is read; then the error names it.
+    """
+    with store.damaged_pages_named(root):
+        return _fleet_report(root, limits)
+
+
+def _fleet_report(root: Path, limits: Thresholds) -> FleetReport:
     figures: dict[str, dict[str, Figures]] = {}
     left_out: list[LeftOut] = []
     cells: set[str] = set()
@@ -115,10 +123,13 @@ def fleet_report(root: Path, limits: Thresholds = DEFAULTS) -> FleetReport:
         else:
             figures["page_fault"], curves = _page_fault(runs, limits)
             _add_merged_latency(root, figures["page_fault"])
+    judge_as_one_family(
+        [group for topic in figures.values() for group in topic.values()], FAMILY, limits
+    )
     mechanisms = sorted(
         {name for topic in figures.values() for name in topic}, key=lambda n: (n != BASELINE, n)
     )
-    doubts = _doubts(left_out, total, figures)
+    doubts = _doubts(left_out, total, figures, limits)
     return FleetReport(
         studies,
         tuple(mechanisms),
@@ -130,6 +141,7 @@ def fleet_report(root: Path, limits: Thresholds = DEFAULTS) -> FleetReport:
         curves,
         standing_out,
         tuple(left_out),
+        tuple(store.parts(root)[1]),
         worst(doubt.verdict for doubt in doubts),
         tuple(doubts),
     )
@@ -256,7 +268,8 @@ def _memhog(runs: Runs, limits: Thresholds) -> dict[str, Figures]:
                 seconds[mine, index], runs.cell[mine], "s", limits=limits
             )
             if name != BASELINE:
-                found[f"{key}_vs_none"] = ratio(
+                prefix = "last_guest" if position == positions[-1] else key
+                found[f"{prefix}_vs_none"] = ratio(
                     seconds[left, index], seconds[right, index], runs.cell[right], limits
                 )
         found["swap_end_mib"] = absolute(swap[mine], runs.cell[mine], "MiB", limits=limits)
@@ -411,12 +424,15 @@ def _given(found: dict[str, Figure | None]) -> Figures:
 
 
 def _doubts(
-    left_out: list[LeftOut], total: int, figures: dict[str, dict[str, Figures]]
+    left_out: list[LeftOut],
+    total: int,
+    figures: dict[str, dict[str, Figures]],
+    limits: Thresholds,
 ) -> list[Judgement]:
     """What to know before believing the report: the gravest first."""
     doubts = []
     dropped = sum(one.runs for one in left_out)
-    if dropped > MOST_LEFT_OUT * total:
+    if dropped > limits.lost_share * total:
         doubts.append(
             Judgement(
                 Verdict.NOT_TO_BE_TRUSTED if dropped > total / 2 else Verdict.UNSETTLED,
@@ -434,7 +450,7 @@ def _doubts(
         )
     for topic, key in (
         ("density", "more_guests_than_none"),
-        ("memhog", "swap_end_mib"),
+        ("memhog", "last_guest_vs_none"),
         ("page_fault", "processes_vs_none"),
     ):
         for name, group in figures.get(topic, {}).items():

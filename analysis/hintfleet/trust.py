@@ -11,8 +11,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
 from hintfleet.figures import Objection, Thresholds, Verdict
+from hintfleet.observations import BASELINE
 from hintfleet.parity import Disparity
 from hintfleet.records import Run, Study
+from hintfleet.units import plural
 
 UNTRUSTED = Verdict.NOT_TO_BE_TRUSTED
 UNSETTLED = Verdict.UNSETTLED
@@ -45,6 +47,32 @@ def objections_to(
         for (mechanism, workload, (verdict, reason, step)), count in found.items()
     ]
     return [*_parity_objections(differing), *objections, *_completeness_objections(study)]
+
+
+def objections_to_the_whole(study: Study, limits: Thresholds) -> Iterator[Objection]:
+    """Doubts about what the study can answer, which fall on no figure by itself."""
+    measured = {run.mechanism for run in study.finished()}
+    if measured and BASELINE not in measured:
+        yield Objection(
+            UNSETTLED,
+            f"no run without a mechanism ({BASELINE}): nothing can be called a gain",
+            f"run the study with {BASELINE} among its mechanisms",
+        )
+    elif measured == {BASELINE}:
+        yield Objection(
+            UNSETTLED,
+            "no mechanism was run: there is nothing to compare",
+            "run the study with a mechanism beside none",
+        )
+    planned = {run["run_id"] for run in study.planned or ()} | {run.run_id for run in study.runs}
+    lost = len(planned) - len(study.finished())
+    if lost > limits.lost_share * len(planned):
+        yield Objection(
+            UNSETTLED,
+            f"{lost} of {plural(len(planned), 'planned run')} gave no result; the rest may be a "
+            "selection",
+            "mend the causes below, if any, and start the study again: it runs what is missing",
+        )
 
 
 def _parity_objections(differing: Sequence[Disparity]) -> Iterator[Objection]:

@@ -35,7 +35,7 @@ def quantity(value: float | None, unit: str) -> str:
         return percent(value)
     if unit == "s" and value >= 120:
         minutes, seconds = divmod(round(value), 60)
-        return f"{minutes} min {seconds} s"
+        return f"{minutes} min {seconds} s" if seconds else f"{minutes} min"
     return f"{number(value)} {unit}"
 
 
@@ -53,6 +53,11 @@ def change(ratio: float | None) -> str:
     percent = (ratio - 1.0) * 100.0
     text = f"{percent:+.1f}" if abs(percent) < 9.95 else f"{percent:+.0f}"
     return ("0.0" if text in ("-0.0", "+0.0") else text) + " %"
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun: 1 block, 3 blocks."""
+    return f"{count} {noun}{'s' if count != 1 else ''}"
 
 
 def spread(low: float | None, high: float | None) -> str:

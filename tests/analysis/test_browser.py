@@ -32,6 +32,8 @@ addEventListener("load", () => {
   document.documentElement.dataset.measured = JSON.stringify({
     answer: document.querySelector(".answer").getBoundingClientRect().top,
     svgs: svgs.map(s => Math.round(s.getBoundingClientRect().width)),
+    cut: document.querySelector("#summary .wide").scrollWidth
+      - document.querySelector("#summary .wide").clientWidth,
     wide: wide.map(e => e.tagName + "." + e.className), small: small.length, inner: innerWidth });
 });
 </script>"""
@@ -90,6 +92,7 @@ def test_nothing_is_cut_off_or_too_small(page: Path, width: int) -> None:
     seen = measured(page, width)
     assert seen["inner"] == width
     assert seen["wide"] == [], "an element reaches beyond the window"
+    assert seen["cut"] == 0, "a mechanism of the first table is out of sight"
     assert seen["small"] == 0, "text of a plot too small to read"
     widths = seen["svgs"]
     assert isinstance(widths, Sequence) and len(widths) == 6

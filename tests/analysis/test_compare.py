@@ -78,3 +78,16 @@ def test_one_thing_to_compare_with_is_wanted(
     builder.write()
     assert main(["compare", str(builder.folder), *extra]) == 1
     assert "either a second study or --published" in capsys.readouterr().err
+
+
+def test_damaged_records_are_named_in_a_comparison(
+    builder: Builder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    builder.write()
+    damaged = next(builder.folder.glob("runs/*.memhog/record.json"))
+    damaged.write_text("{")
+    for form in ("terminal", "markdown", "html"):
+        main(["compare", str(builder.folder), "--published", "v10-cover", "--format", form])
+        assert damaged.parent.name in "".join(capsys.readouterr().out.split())
+    found = document(capsys, str(builder.folder), "--published", "v10-cover")
+    assert [one["file"] for one in found["unusable"]] == [str(damaged)]

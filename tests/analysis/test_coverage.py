@@ -206,3 +206,29 @@ def test_a_real_difference_is_found(n: int) -> None:
             Values(fewer, cells), Values(more, cells), "guests", resolution=1.0, practical=1.0
         ).claims_effect
     assert found >= 95
+
+
+@pytest.mark.parametrize("blocks", range(3, 15))
+def test_more_blocks_never_unsettle_a_clear_gain(blocks: int) -> None:
+    """Whichever test a number of blocks calls for, it must be able to speak in a whole family."""
+    random = np.random.default_rng(blocks)
+    gains = [
+        difference(
+            Values([2.0] * blocks, ["cell"] * blocks),
+            Values([7.0 + k % 2 for k in range(blocks)], ["cell"] * blocks),
+            "guests",
+            resolution=1.0,
+            practical=1.0,
+        )
+        for _ in range(2)
+    ]
+    others = [
+        ratio(
+            Values(list(map(float, random.lognormal(0, 0.1, blocks))), ["cell"] * blocks),
+            Values(list(map(float, random.lognormal(0, 0.1, blocks))), ["cell"] * blocks),
+            "ratio",
+        )
+        for _ in range(22 if blocks >= 10 else 4)
+    ]
+    for figure in corrected([*gains, *others])[:2]:
+        assert figure.verdict == "sound" and figure.claims_effect

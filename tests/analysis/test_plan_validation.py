@@ -111,7 +111,7 @@ def test_a_plan_from_a_study_answers_first(builder: Builder, run: Run) -> None:
     code, text = run(*options)
     assert code == 0
     first, second = text.splitlines()[:2]
-    assert first == "none: place 40 guests on 20 nodes"
+    assert first == "none: place 40 guests on 20 nodes."
     assert second.startswith("free_page_reporting: place ") and "against none (" in second
     code, text = run(*options, "--format", "json")
     plan = json.loads(text)
@@ -121,6 +121,8 @@ def test_a_plan_from_a_study_answers_first(builder: Builder, run: Run) -> None:
     answer = next(a for a in plan["answers"] if a["mechanism"] == "page_hinting")
     assert answer["guests_low"] <= answer["guests"] <= answer["guests_high"]
     assert answer["guests"] > 2
+    assert answer["guests_if_all_peak_at_once"] == 2
+    assert answer["guests"] <= answer["guests_if_they_peak_in_turn"]
 
 
 def test_a_plan_from_a_trace_and_a_footprint_by_hand(tmp_path: Path, run: Run) -> None:
@@ -144,7 +146,7 @@ GIVEN = ("--mechanism", "none,active=2,idle=1", "--node", "9")
     [
         ((), "footprints from one place"),
         (GIVEN[:2], "a plan needs a node"),
-        ((*GIVEN, "--only", "x"), "no footprint to plan with"),
+        ((*GIVEN, "--only", "x"), "no such footprint; there are none"),
         ((*GIVEN, "--workers", "0"), "--workers"),
     ],
 )

@@ -102,3 +102,20 @@ def test_ours_beside_theirs(builder: Builder, capsys: pytest.CaptureFixture[str]
     assert any(c["name"] == "debug options" for c in document["conditions"])
     assert main(["compare", str(builder.folder), "--published", "v12-cover"]) == 0
     assert "MADV_DONTNEED" in capsys.readouterr().out
+
+
+def test_published_rates_stand_beside_ours_at_their_own_numbers_of_tasks(
+    builder: Builder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    builder.write()
+    command = ["compare", str(builder.folder), "--width", "100", "--published"]
+    main([*command, "v10-cover"])
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    named = {" ".join(row[:8]): " ".join(row[8:]) for row in rows}
+    assert named["page fault rate of 24 processes vs none"] == "- -2.7 % ?"
+    assert named["page fault rate of 1 processes vs none"].endswith("-2.9 % ?")
+    main([*command, "v10-reply"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "page fault rate of 1 processes vs none -1.3 % -36 % !" in text
+    assert "36 % from 1 boot is more than three times what boots of one kernel differ by" in text
+    assert "built with debug options (DEBUG_PAGEALLOC" in text

@@ -85,7 +85,7 @@ BAD_TEXTS = {
     "foreign": ('{"schema": "other/1"}', "'other/1'"),
     "no schema": ('{"results": []}', "nothing"),
     "newer": ('{"schema": "hintfleet.run/2"}', "'hintfleet.run/2'"),
-    "NaN": ('{"schema": "hintfleet.run/1", "block": NaN}', "NaN"),
+    "NaN": ('{"schema": "hintfleet.run/1", "block": NaN}', "nan"),
     "infinite": ('{"schema": "hintfleet.run/1", "block": 1e999}', "inf"),
     "missing keys": ('{"schema": "hintfleet.run/1"}', "no such key"),
     "deep": ("[" * 100_000, ""),
@@ -103,6 +103,12 @@ def test_a_bad_file_costs_itself_and_is_named(builder: Builder, name: str) -> No
     assert damage.file == file
     assert found in damage.found
     assert str(file) in str(damage) and damage.expected
+
+
+def test_a_number_that_is_none_is_named_by_its_place(builder: Builder) -> None:
+    changed(first_record(builder, "memhog"), set_at("result", "guests", 2, "seconds")(float("nan")))
+    (damage,) = load_study(builder.folder).damages
+    assert damage.field == "result.guests.2.seconds"
 
 
 def test_bytes_that_are_no_text_are_named(builder: Builder) -> None:
@@ -224,13 +230,14 @@ def test_a_failed_run_is_no_damage(builder: Builder) -> None:
 
 def test_a_run_told_twice_counts_once(builder: Builder) -> None:
     file = first_record(builder)
-    copy = builder.folder / "runs" / "zz-copy"
-    copy.mkdir()
-    (copy / "record.json").write_text(file.read_text())
+    for name in ("aa-copy", "zz-copy"):
+        copy = builder.folder / "runs" / name
+        copy.mkdir()
+        (copy / "record.json").write_text(file.read_text())
     study = load_study(builder.folder)
     assert len(study.runs) == 27
-    assert study.damages[0].field == "run_id"
-    assert "a second time" in study.damages[0].found
+    assert [d.file.parent.name for d in study.damages] == ["aa-copy", "zz-copy"], "not the original"
+    assert all(d.field == "run_id" and "a second time" in d.found for d in study.damages)
 
 
 def test_a_record_of_another_study_is_left_out(builder: Builder) -> None:
@@ -258,6 +265,9 @@ def test_no_folder_and_no_record_are_said_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(UnusableError, match="not a folder of results; name one"):
         load_study(tmp_path / "absent")
     with pytest.raises(UnusableError, match="run the study first"):
+        load_study(tmp_path)
+    (tmp_path / "june" / "runs").mkdir(parents=True)
+    with pytest.raises(UnusableError, match="the folder of one study: june"):
         load_study(tmp_path)
 
 

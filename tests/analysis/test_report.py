@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,8 @@ from hintfleet.figures import Verdict
 from hintfleet.records import load_study
 from hintfleet.render import console, json_report, terminal
 from hintfleet.render.console import fitted_widths
-from hintfleet.render.tables import density_table
+from hintfleet.render.tables import density_table, places_table
+from hintfleet.render.words import doubts, verdict_words
 from hintfleet.report import Report, build_report
 from synthetic import Builder, Truth
 
@@ -29,13 +33,126 @@ def report_of(builder: Builder) -> Report:
     return build_report(load_study(builder.folder))
 
 
-def test_the_answer_names_gain_and_cost(laptop_report: Report) -> None:
+def test_the_answer_says_what_to_do_how_sure_it_is_and_what_it_costs(
+    laptop_report: Report,
+) -> None:
     assert laptop_report.answer.startswith(
-        "5 more guests fit with free_page_reporting and page_hinting: 7 instead of 2"
+        "Turn free_page_reporting or page_hinting on: 7 guests fit a node without swapping instead "
+        "of 2. That is sound: 5 more in each of 3 blocks (95 % interval "
     )
-    assert "memhog in guest 3" in laptop_report.answer
-    assert "page faults a second" in laptop_report.answer
+    assert "With page_hinting: 2.3 % fewer page faults a second" in laptop_report.answer
+    assert "memhog in guest 3 takes 1.21 s instead of 2.56 s" in laptop_report.answer
     assert laptop_report.verdict == Verdict.SOUND
+
+
+ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
+    "a price": (
+        {"page_hinting": Truth(7, 1.22, 0.0, 70_000.0, 915.0, 0.6)},
+        "Turn page_hinting on if that is worth -29 % page faults a second: 7 guests",
+    ),
+    "no gain": (
+        {"page_hinting": Truth(2, 2.57, 244.0, 100_000.0, 900.0, 0.6)},
+        "page_hinting gains no guest: 2 guests fit a node without swapping instead of 2.",
+    ),
+    "a loss": (
+        {"none": Truth(7, 1.2, 0.0, 1e5, 900.0, None)},
+        "Leave page_hinting off: 3 guests fit a node without swapping instead of 7.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_answers_follow_gain_and_price(builder: Builder, name: str) -> None:
+    truths, words = ANSWERS[name]
+    builder.mechanisms = ("none", "page_hinting")
+    builder.blocks = 4
+    builder.truth |= {"page_hinting": Truth(3, 1.2, 0.0, 1e5, 900.0, 0.6)} | truths
+    builder.write()
+    assert report_of(builder).answer.startswith(words)
+
+
+def test_of_equals_the_one_that_soundly_costs_more_is_not_named_first(builder: Builder) -> None:
+    builder.blocks = 6
+    builder.truth["page_hinting"] = Truth(7, 1.22, 0.0, 80_000.0, 915.0, 0.6)
+    builder.write()
+    answer = report_of(builder).answer
+    assert answer.startswith("Turn free_page_reporting on: 7 guests")
+    assert "As many fit with page_hinting, at a higher cost." in answer
+
+
+def test_few_blocks_and_grave_doubts_decide_nothing(builder: Builder) -> None:
+    builder.blocks = 1
+    builder.write()
+    assert report_of(builder).answer.startswith("Not settled: so far 7 guests fit a node")
+    builder.blocks = 3
+    builder.write()
+    pattern, change, words = DOUBTS["proof failed"]
+    change_records(builder, pattern, change)
+    change_records(builder, "*.free_page_reporting.consolidation", change)
+    answer = report_of(builder).answer
+    assert answer.startswith("Do not decide on these figures: ") and words in answer
+
+
+def test_the_verdict_tells_what_is_sound_from_what_is_open(builder: Builder) -> None:
+    builder.write()
+
+    def scatter(record: dict[str, Any]) -> None:
+        factor = {1: 0.6, 2: 1.0, 3: 1.7}[record["block"]]
+        for row in record["result"]["rows"]:
+            row.update(processes=row["processes"] * factor)
+
+    change_records(builder, "*.page_hinting.page_fault", scatter)
+    words, step = verdict_words(report_of(builder))
+    assert words == ("unsettled: the gain and memhog are sound, the page fault rate is not settled")
+    assert "blocks" in step
+
+
+def test_mechanisms_are_held_against_each_other(laptop_report: Report) -> None:
+    """Of page_hinting against free_page_reporting; the truth is 0.6 s against 3.1 s."""
+    (pair,) = laptop_report.against
+    assert pair == "page_hinting against free_page_reporting"
+    figures = laptop_report.against[pair]
+    assert figures["more_guests"].estimate == 0
+    assert figures["seconds_to_return"].estimate == pytest.approx(0.6 / 3.1)
+    assert figures["seconds_to_return"].claims_effect
+    rates = [
+        laptop_report.page_fault[name].figures["processes_vs_none"].estimate or 0.0
+        for name in ("free_page_reporting", "page_hinting")
+    ]
+    assert figures["processes"].estimate == pytest.approx(rates[1] / rates[0])
+
+
+def test_hosts_and_nodes_are_told_apart(builder: Builder) -> None:
+    builder.cells = ("a-node0", "a-node1", "b-node0", "b-node1")
+    builder.workloads = ("consolidation",)
+    builder.write()
+
+    def place(record: dict[str, Any]) -> None:
+        record["cell"]["node"] = int(record["cell"]["name"][-1])
+        if record["cell"]["node"] and record["mechanism"] == "page_hinting":
+            record["result"]["guests_without_swap"] = 4
+
+    change_records(builder, "*", place)
+    rows = {row.label: [c.text for c in row.cells] for row in places_table(report_of(builder)).rows}
+    assert rows["node 0"] == ["2", "7", "7"] and rows["node 1"] == ["2", "7", "4"]
+    assert rows["host a"] == rows["host b"] == ["2", "7", "5.5 [4-7]"]
+    assert set(rows) == {
+        *(f"cell {cell}" for cell in builder.cells), "host a", "host b", "node 0", "node 1"
+    }  # fmt: skip
+
+
+def test_one_cell_needs_no_table_of_places(laptop_report: Report) -> None:
+    assert places_table(laptop_report).rows == ()
+
+
+def test_runs_that_are_missing_are_a_doubt_and_a_few_are_not(builder: Builder) -> None:
+    builder.write()
+    (builder.folder / "runs" / "local-node0.b1.none.memhog" / "record.json").unlink()
+    assert not any("gave no result" in o.reason for o in report_of(builder).objections)
+    (builder.folder / "runs" / "local-node0.b2.none.memhog" / "record.json").write_text("{")
+    report = report_of(builder)
+    (lost,) = [o for o in report.objections if "gave no result" in o.reason]
+    assert lost.reason.startswith("2 of 27 planned runs") and report.verdict == Verdict.UNSETTLED
 
 
 def test_json_has_what_programs_rely_on(laptop_report: Report) -> None:
@@ -200,10 +317,18 @@ def test_failed_and_missing_runs_are_named_with_reasons(builder: Builder) -> Non
     report = report_of(builder)
     found = {one.run_id.split(".")[1]: one for one in report.missing}
     assert (found["b1"].status, found["b1"].reason) == ("failed", "guest 2's agent stayed silent")
-    assert found["b2"].status == "not run"
+    assert (found["b2"].status, found["b2"].reason) == (
+        "not run",
+        "start the study again to run it",
+    )
     assert found["b3"].status == "damaged"
     assert [damage.file for damage in report.damages] == [damaged]
     assert report.density["none"].figures["guests_without_swap"].n == 3
+    notes = builder.folder / "missing"
+    notes.mkdir()
+    (notes / f"{gone.name}.txt").write_text("the disk is full; free some\n")
+    found = {one.run_id.split(".")[1]: one for one in report_of(builder).missing}
+    assert found["b2"].reason == "the disk is full; free some"
 
 
 def test_damaged_samples_cost_the_curve_and_not_the_run(builder: Builder) -> None:
@@ -225,7 +350,8 @@ def test_studies_that_compare_nothing_say_so(builder: Builder, mechanisms: tuple
     report = report_of(builder)
     text = console.as_text(terminal.render(report, 80, detail=True), 80)
     if mechanisms == ("none",):
-        assert "not known: no mechanism was measured (none holds 2)" in " ".join(text.split())
+        assert "not known: no mechanism was measured; without one 2 fit" in " ".join(text.split())
+        assert report.verdict == Verdict.UNSETTLED
     else:
         assert "nothing can be called a gain" in " ".join(text.split())
 
@@ -281,6 +407,46 @@ def test_errors_are_one_sentence_on_stderr(
     assert "is not a folder of results; name one" in said.err
 
 
+@pytest.mark.parametrize("form", ["terminal", "json"])
+def test_a_full_disk_is_said(laptop: Path, form: str) -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        ended = run_command("report", str(laptop), "--format", form, stdout=full)
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "hintfleet: stdout cannot be written: No space left on device; name another file\n"
+    )
+
+
+def test_a_reader_that_has_enough_is_no_error(laptop: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as closed:
+        ended = run_command("report", str(laptop), "--detail", stdout=closed)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_terminal_without_box_characters_gets_ascii(laptop: Path) -> None:
+    ended = run_command("report", str(laptop), encoding="ascii", stdout=subprocess.PIPE)
+    assert ended.returncode == 0 and ended.stdout.startswith("+--")
+    ended = run_command("show", str(next(laptop.glob("runs/*"))), encoding="latin-1")
+    assert ended.returncode == 0
+    ended = run_command("report", str(laptop), "--format", "json", encoding="ascii")
+    assert ended.returncode == 1 and "PYTHONIOENCODING=utf-8" in ended.stderr
+
+
+def run_command(
+    *arguments: str, encoding: str = "utf-8", stdout: Any = subprocess.PIPE
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "hintfleet.cli", *arguments],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        encoding=encoding,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        check=False,
+    )
+
+
 def test_output_that_cannot_be_written_is_an_error(
     laptop: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -289,10 +455,24 @@ def test_output_that_cannot_be_written_is_an_error(
     assert "cannot be written" in capsys.readouterr().err
 
 
-def test_the_summary_fits_one_screen(laptop_report: Report) -> None:
-    lines = console.as_text(terminal.summary(laptop_report), 80).rstrip("\n").split("\n")
+@pytest.mark.parametrize("width", [80, 160])
+def test_the_summary_fits_one_screen_and_cuts_no_sentence(builder: Builder, width: int) -> None:
+    """Even of a study in which everything is doubtful."""
+    builder.blocks = 2
+    builder.write()
+    for pattern, change, _ in DOUBTS.values():
+        change_records(builder, pattern, change)
+    report = report_of(builder)
+    lines = console.as_text(terminal.render(report, width), width).rstrip("\n").split("\n")
     assert len(lines) <= 24
-    assert max(map(len, lines)) <= 80
+    assert max(map(len, lines)) <= width
+    text = " ".join(" ".join(lines).replace("│", " ").split())
+    assert report.answer in text and "…" not in text
+    whole = {f"{one.sentence}." for one in doubts(report)} | set(report.notes)
+    shown = text.partition("? unsettled")[0].split("• ")[1:]
+    assert shown and {one.strip() for one in shown} <= whole
+    told = [one for one in doubts(report) if one.reason not in report.answer]
+    assert f"{len(told) + len(report.notes) - text.count('•')} more remarks" in text
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 160])

@@ -217,3 +217,67 @@ def test_the_schema_of_a_part_is_that_of_the_columns(results: Path, tmp_path: Pa
     assert pq.read_schema(part).equals(store.runs_schema())
     record = json.loads((next(results.glob("runs/*/record.json"))).read_text())
     assert set(flat(record)) == {column.name for column in COLUMNS}
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+@pytest.mark.parametrize("name", ["file", "file/below"])
+def test_a_store_that_cannot_be_written_is_said(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str, name: str
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert export(results, tmp_path / name, "--format", form) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "cannot be written: " in said and "another folder" in said
+
+
+def part_of(target: Path, mechanism: str) -> Path:
+    return next((target / "runs").rglob(f"mechanism={mechanism}/*.parquet"))
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 and no more", b"text" * 100])
+def test_a_damaged_part_costs_itself_and_is_named(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    target = tmp_path / "store"
+    export(results, target)
+    part = part_of(target, "page_hinting")
+    part.write_bytes(content)
+    capsys.readouterr()
+    assert cli.main(["report", str(target), "--format", "json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["runs"] == 18
+    assert [one["file"] for one in report["unusable"]] == [str(part)]
+    assert cli.main(["plan", "--from", str(target), "--workers", "1"]) == 0
+    assert part.name in "".join(capsys.readouterr().out.split())
+
+
+def test_a_part_with_other_columns_is_named(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    target = tmp_path / "store"
+    export(results, target)
+    pq.write_table(pa.table({"a": [1], "b": [2]}), part_of(target, "none").with_name("x.parquet"))
+    capsys.readouterr()
+    assert cli.main(["report", str(target)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "columns: expected those of runs/, run_id first, found a, b" in said
+
+
+@pytest.mark.parametrize("command", ["report", "plan"])
+def test_damaged_pages_are_named_with_a_remedy(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    target = tmp_path / "store"
+    export(results, target)
+    part = part_of(target, "page_hinting")
+    content = bytearray(part.read_bytes())
+    footer = int.from_bytes(content[-8:-4], "little") + 8
+    content[4:-footer] = b"\xff" * (len(content) - footer - 4)
+    part.write_bytes(content)
+    capsys.readouterr()
+    assert cli.main([command, *(["--from"] if command == "plan" else []), str(target)]) == 1
+    said = capsys.readouterr().err
+    assert str(part) in said and "delete it and export its study again" in said

@@ -220,7 +220,9 @@ def test_the_command_reports_on_a_store(fleet: Builder, capsys: pytest.CaptureFi
     assert cli.main(["report", str(target), "--width", "100", "--detail", "--ascii"]) == 0
     text = capsys.readouterr().out
     assert text.isascii()
-    assert "More guests a cell than the 2 of none: 4 with page_hinting (" in text
+    words = " ".join(text.replace("|", " ").split())
+    assert "Turn page_hinting on: 6 guests fit a node without swapping instead of 2." in words
+    assert "4 more in each of 12 pairs" in words
     assert cli.main(["report", str(target), "--format", "json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["schema"] == "hintfleet.fleet_report/1"
@@ -236,7 +238,7 @@ def test_a_generated_fleet_reports_its_truth(tmp_path: Path) -> None:
     for name in ("page_hinting", "free_page_reporting"):
         truth, none = generator.TRUTHS[name], generator.TRUTHS["none"]
         rate = report.figures["page_fault"][name]["processes_vs_none"]
-        last = report.figures["memhog"][name]["guest3_vs_none"]
+        last = report.figures["memhog"][name]["last_guest_vs_none"]
         for figure, expected in (
             (rate, truth.rate / none.rate),
             (last, truth.third_memhog_seconds / none.third_memhog_seconds),

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One emulated NUMA host: it is what it claims to be, is prepared, cleaned, unplugged and reset.
 
-It has folders and ports of its own, so that it leaves a lab that runs alone; the image is shared.
 Minutes on a machine without KVM.
 """
 
@@ -11,100 +10,13 @@ import json
 import os
 import re
 import subprocess
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import host_snapshot
 import pytest
+from lab_host import CLEAN, LAB, Lab
 
 pytestmark = pytest.mark.lab
-
-ROOT = Path(__file__).resolve().parents[2]
-LAB, CLEAN = ROOT / "playbooks" / "lab.yml", ROOT / "playbooks" / "clean.yml"
-SNAPSHOT = Path(host_snapshot.__file__)
-
-
-@dataclass
-class Lab:
-    """A lab of one host, and the ways to reach it."""
-
-    folder: Path
-
-    @property
-    def inventory(self) -> Path:
-        return self.folder / "hosts.yml"
-
-    def play(self, playbook: Path, **variables: Any) -> str:
-        """Run a playbook on the lab; what it said. Fails the test if the play does."""
-        given = {
-            "numa_lab_count": 1,
-            "numa_lab_dir": str(self.folder / "lab"),
-            "numa_lab_first_port": 22320,
-            "numa_lab_inventory": str(self.inventory),
-            "ansible_timeout": 120,
-            **variables,
-        }
-        # Not there before the lab is up: the play that starts it reads it then.
-        inventory = str(self.inventory)
-        ansible = Path(sys.executable).parent / "ansible-playbook"
-        done = subprocess.run(
-            [str(ansible), "-i", inventory, str(playbook), "-e", json.dumps(given)],
-            cwd=ROOT,
-            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-        return done.stdout
-
-    def ssh(self, command: str, given: str = "") -> str:
-        """Run a command on the host; what it printed."""
-        options = [f"UserKnownHostsFile={self.folder / 'lab' / 'known_hosts'}"]
-        options += ["StrictHostKeyChecking=yes", "IdentitiesOnly=yes", "ConnectTimeout=60"]
-        words = ["ssh", "-i", str(self.folder / "lab" / "key"), "-p", "22321"]
-        for option in options:
-            words += ["-o", option]
-        done = subprocess.run(
-            [*words, "root@127.0.0.1", command],
-            input=given,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return done.stdout
-
-    def snapshot(self) -> dict[str, Any]:
-        """What the host is like, without what an SSH session and a moment's work bring."""
-        taken = json.loads(self.ssh("python3 -", SNAPSHOT.read_text()))
-        passing = re.compile(r"sshd|systemd|agetty|python3 -|\(sd-pam\)|udevadm")
-        taken["processes"] = {k: n for k, n in taken["processes"].items() if not passing.search(k)}
-        # systemd makes and removes these as sessions and services come and go.
-        taken["cgroups"] = {
-            k: v
-            for k, v in taken["cgroups"].items()
-            if not re.search(r"\.(scope|service|mount)", k)
-        }
-        return taken
-
-    @property
-    def process_id(self) -> int:
-        return int((self.folder / "lab" / "lab1" / "pid").read_text())
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    if os.geteuid() != 0:
-        pytest.fail("Building the lab's image needs root: run this test as root.")
-    lab = Lab(tmp_path_factory.mktemp("lab"))
-    lab.play(LAB, lab_state="up")
-    yield lab
-    lab.play(LAB, lab_state="down")
-    assert not (lab.folder / "lab").exists()
-    assert not lab.inventory.exists()
 
 
 @pytest.fixture(scope="module")

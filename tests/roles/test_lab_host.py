@@ -16,6 +16,13 @@ from ansible.module_utils import hintfleet_lab
 from ansible.module_utils.hintfleet_lab import LabError, LabHost
 
 
+def free_port() -> int:
+    """A port of loopback that nobody has, not even a lab that runs."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @pytest.fixture
 def host(tmp_path: Path) -> LabHost:
     return LabHost(
@@ -23,7 +30,7 @@ def host(tmp_path: Path) -> LabHost:
         folder=tmp_path / "lab1",
         image=tmp_path / "image",
         authorized_key=tmp_path / "key.pub",
-        port=22221,
+        port=free_port(),
         accelerator="tcg",
         nodes=2,
         node_mib=2048,
@@ -55,7 +62,9 @@ def test_each_node_has_its_memory_and_its_socket(host: LabHost) -> None:
 
 def test_only_ssh_on_loopback_is_reachable(host: LabHost) -> None:
     command = hintfleet_lab.command_line(host)
-    assert after(command, "-netdev") == ["user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:22221-:22"]
+    assert after(command, "-netdev") == [
+        f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{host.port}-:22"
+    ]
     assert "restrict=off" in " ".join(hintfleet_lab.command_line(replace(host, internet=True)))
     assert after(command, "-sandbox")[0].startswith("on,")
     assert "-nodefaults" in command
@@ -69,8 +78,8 @@ def test_swapping_has_a_price(host: LabHost) -> None:
 @pytest.mark.parametrize(
     ("accelerator", "nested", "cpu"),
     [
-        ("tcg", True, "EPYC,+svm"),
-        ("tcg", False, "EPYC,-svm"),
+        ("tcg", True, f"EPYC,+svm,{hintfleet_lab.WITHOUT}"),
+        ("tcg", False, f"EPYC,-svm,{hintfleet_lab.WITHOUT}"),
         ("kvm", True, "host"),
         ("kvm", False, "host,-svm,-vmx"),
     ],

@@ -93,9 +93,9 @@ def test_consolidation_programs_really_touched_their_memory(study: Study) -> Non
 def test_memhog_swaps_most_where_nothing_comes_back(study: Study) -> None:
     runs = of(study, "memhog")
     swap = {mechanism: record["result"]["swap_end_mib"] for mechanism, record in runs.items()}
-    # memhog is so short here that upstream's two seconds of waiting can still be seen as swap.
-    assert swap["none"] > swap["free_page_reporting"]
-    assert swap["none"] > 1 >= swap["page_hinting"]
+    assert swap["none"] > 1
+    assert swap["free_page_reporting"] <= 1
+    assert swap["page_hinting"] <= 1
     for record in runs.values():
         assert all(guest["seconds"] > 0 for guest in record["result"]["guests"])
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import RenderableType
@@ -36,24 +37,49 @@ def write_terminal(
 ) -> None:
     """Renders for the width asked for, the terminal's, or that of files, and writes it."""
     console = make_console(options.width or (WIDTH_OF_FILES if output else None))
+    options.ascii = options.ascii or (output is None and not _can_draw(console.encoding))
     renderable = render(console.width)
     if options.ascii or output:
         write(as_text(renderable, console.width, options.ascii), output)
     else:
-        console.print(renderable)
+        with _said_if_not_written(None):
+            console.print(renderable)
 
 
 def write(text: str, output: Path | None) -> None:
-    """To the file asked for, else to stdout; UnusableError if the file cannot be written."""
-    if output is None:
-        sys.stdout.write(text)
-        return
+    """To the file asked for, else to stdout; UnusableError if it cannot be written."""
+    with _said_if_not_written(output):
+        if output is None:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        else:
+            output.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _said_if_not_written(output: Path | None) -> Iterator[None]:
     try:
-        output.write_text(text, encoding="utf-8")
+        yield
+    except BrokenPipeError:
+        raise
+    except UnicodeEncodeError as error:
+        raise UnusableError(
+            f"stdout cannot take {error.object[error.start]!r} ({error.encoding}); set "
+            "PYTHONIOENCODING=utf-8 or name a file with --output"
+        ) from error
     except OSError as error:
         raise UnusableError(
-            f"{output} cannot be written: {error.strerror}; name another file"
+            f"{output or 'stdout'} cannot be written: {error.strerror}; name another file"
         ) from error
+
+
+def _can_draw(encoding: str) -> bool:
+    """Whether the terminal takes the characters that frames and curves are drawn with."""
+    try:
+        "─█⣿µ".encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def exit_code(verdict: Verdict) -> int:

@@ -9,12 +9,10 @@ import json
 import os
 from pathlib import Path
 
-from rich.console import RenderableType
-
 from hintfleet.commands.output import add_terminal_options, exit_code, write, write_terminal
 from hintfleet.plan import Question, make_plan
 from hintfleet.plan_input import Measured, load_trace, measured, parse_mechanism, parse_node
-from hintfleet.plan_model import Demand, Trace, by_mechanism
+from hintfleet.plan_model import Demand, Footprint, Trace, by_mechanism
 from hintfleet.plan_validation import validate
 from hintfleet.records import UnusableError
 from hintfleet.render.plan import plan_json, plan_text, validation_json, validation_text
@@ -135,7 +133,7 @@ def main(options: argparse.Namespace) -> int:
     if options.validate:
         return _validate(options)
     found = _found(options)
-    footprints = [f for f in found.footprints if not options.only or f.mechanism in options.only]
+    footprints = _chosen(found, options.only)
     if options.workers < 1:
         raise UnusableError(f"--workers must be at least 1, found {options.workers}")
     question = Question(
@@ -151,8 +149,20 @@ def main(options: argparse.Namespace) -> int:
     if options.format == "json":
         _write_json(options, plan_json(plan, footprints, found.notes))
     else:
-        _write_terminal(options, plan_text(plan, found.notes, options.ascii))
+        write_terminal(
+            lambda width: plan_text(plan, found.notes, options.ascii), options, options.output
+        )
     return exit_code(plan.verdict)
+
+
+def _chosen(found: Measured, only: list[str]) -> list[Footprint]:
+    known = dict.fromkeys(footprint.mechanism for footprint in found.footprints)
+    unknown = [name for name in only if name not in known]
+    if unknown:
+        raise UnusableError(
+            f"--only {', '.join(unknown)}: no such footprint; there are {', '.join(known)}"
+        )
+    return [f for f in found.footprints if not only or f.mechanism in only]
 
 
 def _found(options: argparse.Namespace) -> Measured:
@@ -197,12 +207,10 @@ def _validate(options: argparse.Namespace) -> int:
     if options.format == "json":
         _write_json(options, validation_json(comparisons))
     else:
-        _write_terminal(options, validation_text(comparisons, options.ascii))
+        write_terminal(
+            lambda width: validation_text(comparisons, options.ascii), options, options.output
+        )
     return 0 if all(comparison.agrees for comparison in comparisons) else 2
-
-
-def _write_terminal(options: argparse.Namespace, text: RenderableType) -> None:
-    write_terminal(lambda width: text, options, options.output)
 
 
 def _write_json(options: argparse.Namespace, document: object) -> None:

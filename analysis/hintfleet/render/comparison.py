@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.panel import Panel
 from rich.text import Text
 
 from hintfleet.compare import Comparison
-from hintfleet.render.console import VERDICT_STYLE, heading_line, table
+from hintfleet.render.console import VERDICT_STYLE, heading_line, panel, table
 from hintfleet.render.view import (
     comparison_answer,
+    comparison_damages,
     comparison_doubts,
     comparison_tables,
     comparison_title,
@@ -21,22 +20,19 @@ from hintfleet.render.words import LEGEND
 
 def render(comparison: Comparison, ascii_only: bool = False) -> RenderableType:
     """The answer first, then a table for each mechanism, conditions and doubts."""
-    answer = Panel(
-        Text(comparison_answer(comparison), style="report.answer"),
-        title=Text(f"hintfleet · {comparison_title(comparison)}"),
-        box=box.ASCII if ascii_only else box.ROUNDED,
-    )
-    verdict = Text("Verdict: ")
-    verdict.append(str(comparison.verdict), VERDICT_STYLE[comparison.verdict])
-    parts: list[RenderableType] = [answer, verdict]
+    head = Text(comparison_answer(comparison), style="report.answer")
+    head.append("\nVerdict: ")
+    head.append(f"{comparison.verdict}.", VERDICT_STYLE[comparison.verdict])
+    parts: list[RenderableType] = [panel(head, comparison_title(comparison), ascii_only)]
     for data in comparison_tables(comparison):
         parts += [heading_line(data.heading), table(data, ascii_only)]
     parts.append(Text(f"\n{LEGEND}", style="report.dim"))
     for doubt in comparison_doubts(comparison):
         line = Text("• ")
         line.append(f"{doubt.verdict}: ", VERDICT_STYLE[doubt.verdict])
-        line.append(f"{doubt.reason}.")
+        line.append(f"{doubt.sentence}.")
         if doubt.next_step:
             line.append(f" Next: {doubt.next_step}.", "report.next")
         parts.append(line)
+    parts += [Text(f"• {line}") for line in comparison_damages(comparison)]
     return Group(*parts)

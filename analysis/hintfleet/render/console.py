@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
@@ -42,11 +43,17 @@ ASCII_FOR = str.maketrans(
 )
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Let the command line decide; rich would end the program with an error."""
+        raise BrokenPipeError
+
+
 def make_console(
     width: int | None = None, file: io.TextIOBase | None = None, colour: bool | None = None
 ) -> Console:
     """The one Console; colour None leaves it to the terminal and NO_COLOR."""
-    return Console(
+    return _Console(
         theme=THEME,
         width=width,
         file=file,  # type: ignore[arg-type]  # rich asks for IO[str], which StringIO is
@@ -78,6 +85,12 @@ def chart_line(scale: str, row: str, margin: int, style: str) -> Text:
     line.append(row, style)
     line.no_wrap = True
     return line
+
+
+def panel(text: Text, title: str, ascii_only: bool) -> Panel:
+    """The frame around an answer."""
+    border = box.ASCII if ascii_only else box.ROUNDED
+    return Panel(text, title=Text(f"hintfleet · {title}"), box=border)
 
 
 def heading_line(text: str) -> Text:

@@ -10,54 +10,54 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from hintfleet.answer import answer
 from hintfleet.figures import Figure
-from hintfleet.observations import BASELINE
-from hintfleet.render.console import VERDICT_STYLE, heading_line, table
-from hintfleet.render.json_report import figure_document
+from hintfleet.render.console import VERDICT_STYLE, heading_line, panel, table
+from hintfleet.render.json_report import damage_document, figure_document
 from hintfleet.render.tables import Cell, ReportTable, Row
-from hintfleet.render.words import interval_text, label, short
+from hintfleet.render.words import LEGEND as MARKS_EXPLAINED
+from hintfleet.render.words import interval_text, label, short, with_spread
 from hintfleet.store_report import FleetReport
-from hintfleet.units import UNKNOWN, number
+from hintfleet.units import UNKNOWN, plural
 
 SCHEMA = "hintfleet.fleet_report/1"
 
-LEGEND = "? unsettled   ! not to be trusted   [where 90 % of the runs lie]"
+LEGEND = f"{MARKS_EXPLAINED}   [where 90 % of the runs lie]"
+HEADINGS = {
+    "density": "Density: guests that fit",
+    "memhog": "memhog: one guest after the other",
+    "page_fault": "page_fault: rate and latency",
+}
 
 NAMED_CELLS = 10
 
 
 def render(report: FleetReport, ascii_only: bool = False, detail: bool = False) -> RenderableType:
-    """The answer, a table for each topic, the doubts."""
-    parts: list[RenderableType] = [
-        Text(
-            f"hintfleet · {len(report.studies)} studies, {report.hosts} hosts, {report.cells} "
-            f"cells, {report.runs} runs"
-        ),
-        Text(answer(report), "report.answer"),
-    ]
+    """The answer with its verdict, a table for each topic, the doubts."""
+    head = Text(_answer(report), "report.answer")
+    head.append("\nVerdict: ")
+    head.append(f"{report.verdict}.", VERDICT_STYLE[report.verdict])
+    parts: list[RenderableType] = [panel(head, _title(report), ascii_only)]
     for data in tables(report, detail):
         parts += [heading_line(data.heading), table(data, ascii_only)]
-    parts += [Text(LEGEND, "report.dim"), heading_line("What to know before believing this")]
+    parts += [Text(f"\n{LEGEND}", "report.dim"), heading_line("What to know before believing this")]
     for doubt in report.doubts:
         step = f". Next: {doubt.next_step}." if doubt.next_step else "."
-        parts.append(Text(f"* {doubt.verdict}: {doubt.reason}{step}", VERDICT_STYLE[doubt.verdict]))
-    parts += [Text(f"* {line}") for line in _remarks(report)]
-    parts.append(Text(f"Verdict: {report.verdict}.", VERDICT_STYLE[report.verdict]))
+        parts.append(Text(f"• {doubt.verdict}: {doubt.reason}{step}", VERDICT_STYLE[doubt.verdict]))
+    parts += [Text(f"• {line}") for line in _remarks(report)]
     return Group(*parts)
 
 
-def answer(report: FleetReport) -> str:
-    """Gain of each mechanism in guests, in one sentence."""
-    density = report.figures.get("density", {})
-    words = []
-    for name, figures in density.items():
-        effect = figures.get("more_guests_than_none")
-        if effect is not None:
-            words.append(f"{number(effect.estimate)} with {name} ({interval_text(effect)})")
-    if not words:
-        return "How many more guests fit is not known: no mechanism was measured beside none."
-    base = density[BASELINE]["guests_without_swap"].estimate
-    return f"More guests a cell than the {number(base)} of {BASELINE}: {', '.join(words)}."
+def _answer(report: FleetReport) -> str:
+    return answer(report.figures, {}, "pair")
+
+
+def _title(report: FleetReport) -> str:
+    counted = (
+        (report.hosts, "host"), (report.cells, "cell"), (report.runs, "run"),
+    )  # fmt: skip
+    studies = ", ".join(report.studies[:3]) + (", …" if len(report.studies) > 3 else "")
+    return " · ".join([f"studies {studies}", *(plural(count, noun) for count, noun in counted)])
 
 
 def tables(report: FleetReport, detail: bool = False) -> list[ReportTable]:
@@ -78,15 +78,13 @@ def _topic_table(report: FleetReport, topic: str) -> ReportTable:
         if name.endswith(("_vs_none", "than_none")):
             intervals = tuple(Cell(interval_text(figure)) for figure in figures)
             rows.append(Row("  95 % interval", intervals))
-    return ReportTable(topic, report.mechanisms, tuple(rows))
+    return ReportTable(HEADINGS[topic], report.mechanisms, tuple(rows))
 
 
 def _cell(figure: Figure | None) -> Cell:
     if figure is None:
         return Cell(UNKNOWN)
-    text = short(figure)
-    if figure.unit != "ratio" and figure.low != figure.high:
-        text += f" [{number(figure.low)}-{number(figure.high)}]"
+    text = short(figure) if figure.unit == "ratio" else with_spread(figure)
     return Cell(text, figure.verdict)
 
 
@@ -134,6 +132,7 @@ def _remarks(report: FleetReport) -> list[str]:
             named = ", ".join(cells[:NAMED_CELLS])
             more = f" and {len(cells) - NAMED_CELLS} more" if len(cells) > NAMED_CELLS else ""
             lines.append(f"cells whose density with {name} stands out: {named}{more}")
+    lines += [f"unusable: {damage}" for damage in report.damages]
     return lines or ["no run was left out"]
 
 
@@ -141,7 +140,7 @@ def document(report: FleetReport) -> str:
     """The same for programs; every number with its unit, n, interval and verdict."""
     found: dict[str, Any] = {
         "schema": SCHEMA,
-        "answer": answer(report),
+        "answer": _answer(report),
         "verdict": str(report.verdict),
         "studies": list(report.studies),
         "mechanisms": list(report.mechanisms),
@@ -167,6 +166,7 @@ def document(report: FleetReport) -> str:
             name: list(cells) for name, cells in report.cells_that_stand_out.items()
         },
         "left_out": [asdict(one) for one in report.left_out],
+        "unusable": [damage_document(damage) for damage in report.damages],
         "warnings": [
             {"verdict": str(d.verdict), "reason": d.reason, "next_step": d.next_step}
             for d in report.doubts

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from hintfleet import __version__
 from hintfleet.compare import Comparison
@@ -14,11 +15,12 @@ from hintfleet.render.plots import plots
 from hintfleet.render.tables import figures_table, summary_table, tables
 from hintfleet.render.view import (
     comparison_answer,
+    comparison_damages,
     comparison_doubts,
     comparison_tables,
     comparison_title,
 )
-from hintfleet.render.words import MARKS, doubts, title, verdict_words
+from hintfleet.render.words import MARKS, doubts, missing_words, title, verdict_words
 from hintfleet.report import Report
 
 CSS_CLASS = {
@@ -39,8 +41,8 @@ def render(report: Report) -> str:
         next_step=step,
         summary=summary_table(report),
         doubts=doubts(report),
-        missing=report.missing,
-        unusable=report.damages,
+        missing=missing_words(report),
+        unusable=[f"unusable: {damage}" for damage in report.damages],
         notes=report.notes,
         plots=plots(report),
         tables=tables(report),
@@ -60,7 +62,7 @@ def render_comparison(comparison: Comparison) -> str:
         summary=None,
         doubts=comparison_doubts(comparison),
         missing=(),
-        unusable=(),
+        unusable=comparison_damages(comparison),
         notes=(),
         plots=(),
         tables=comparison_tables(comparison),
@@ -77,13 +79,18 @@ def _page(**values: Any) -> str:
         keep_trailing_newline=True,
     )
     environment.filters["bare"] = _bare
+    environment.filters["breakable"] = _breakable
     environment.filters["css"] = CSS_CLASS.__getitem__
     return environment.get_template("page.html.j2").render(version=__version__, **values)
 
 
 def _bare(text: str) -> str:
     """A cell without its mark: the page writes the verdict in words."""
-    for mark in MARKS.values():
-        if mark:
-            text = text.removesuffix(mark)
+    for mark in filter(None, MARKS.values()):
+        text = text.replace(mark, "", 1)
     return text
+
+
+def _breakable(text: str) -> Markup:
+    """A name that may break after an underscore: a phone has no room for whole ones."""
+    return Markup("_<wbr>").join(escape(part) for part in text.split("_"))

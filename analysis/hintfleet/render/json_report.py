@@ -14,7 +14,8 @@ from typing import Any
 
 from hintfleet.figures import Figure, Figures
 from hintfleet.observations import Observation
-from hintfleet.render.words import doubts
+from hintfleet.records import Damage
+from hintfleet.render.words import Doubt, doubts
 from hintfleet.report import Report
 
 SCHEMA = "hintfleet.report/1"
@@ -77,24 +78,31 @@ def document(report: Report) -> Json:
         "memory": {
             name: {"figures": _figures(result.figures)} for name, result in report.memory.items()
         },
+        "against_each_other": {
+            pair: {"figures": _figures(figures)} for pair, figures in report.against.items()
+        },
         "beaten_by": {name: list(others) for name, others in report.beaten_by.items()},
         "timelines": [asdict(timeline) for timeline in report.timelines],
         "parity": {
             "agrees": not report.disparities,
             "differences": [asdict(one) for one in report.disparities],
         },
-        "warnings": [
-            {"verdict": str(d.verdict), "reason": d.reason, "next_step": d.next_step}
-            for d in doubts(report)
-        ],
+        "warnings": [doubt_document(doubt) for doubt in doubts(report)],
         "notes": list(report.notes),
         "missing": [asdict(one) for one in report.missing],
-        "unusable": [
-            {"file": str(d.file), "field": d.field, "expected": d.expected, "found": d.found}
-            for d in report.damages
-        ],
+        "unusable": [damage_document(damage) for damage in report.damages],
         "provenance": {name: list(values) for name, values in report.provenance.items()},
     }
+
+
+def doubt_document(doubt: Doubt) -> Json:
+    """A doubt with everything it fell on."""
+    return {**asdict(doubt), "verdict": str(doubt.verdict), "places": list(doubt.places)}
+
+
+def damage_document(damage: Damage) -> Json:
+    """What could not be used, and why."""
+    return {**asdict(damage), "file": str(damage.file)}
 
 
 def figure_document(figure: Figure) -> Json:

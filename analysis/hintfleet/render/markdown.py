@@ -9,11 +9,12 @@ from hintfleet.compare import Comparison
 from hintfleet.render.tables import ReportTable, summary_table, tables
 from hintfleet.render.view import (
     comparison_answer,
+    comparison_damages,
     comparison_doubts,
     comparison_tables,
     comparison_title,
 )
-from hintfleet.render.words import LEGEND, Doubt, doubts, title, verdict_words
+from hintfleet.render.words import LEGEND, Doubt, doubts, missing_words, title, verdict_words
 from hintfleet.report import Report
 
 
@@ -22,7 +23,7 @@ def render(report: Report) -> str:
     words, step = verdict_words(report)
     parts = [f"# {_escaped(title(report))}", report.answer, _verdict(words, step)]
     parts += [_table(data) for data in [summary_table(report)] if data.rows]
-    parts.append(LEGEND)
+    parts.append(f"{LEGEND}   [extremes over the blocks]")
     for data in tables(report):
         parts += [f"## {data.heading}", _table(data)]
     parts += ["## What to know before believing this", _list(_remarks(report))]
@@ -37,14 +38,15 @@ def render_comparison(comparison: Comparison) -> str:
     parts.append(_verdict(str(comparison.verdict), ""))
     for data in comparison_tables(comparison):
         parts += [f"## {data.heading}", _table(data)]
-    parts += [LEGEND, _list(_said(doubt) for doubt in comparison_doubts(comparison))]
+    remarks = [_said(doubt) for doubt in comparison_doubts(comparison)]
+    parts += [LEGEND, _list([*remarks, *comparison_damages(comparison)])]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _remarks(report: Report) -> list[str]:
     return [
         *(_said(doubt) for doubt in doubts(report)),
-        *(f"no result: {one.run_id} ({one.status}): {one.reason}" for one in report.missing),
+        *missing_words(report),
         *(f"unusable: {damage}" for damage in report.damages),
         *report.notes,
     ]
@@ -52,7 +54,7 @@ def _remarks(report: Report) -> list[str]:
 
 def _said(doubt: Doubt) -> str:
     step = f" Next: {doubt.next_step}." if doubt.next_step else ""
-    return f"**{doubt.verdict}**: {doubt.reason}.{step}"
+    return f"**{doubt.verdict}**: {doubt.sentence}.{step}"
 
 
 def _verdict(words: str, step: str) -> str:

@@ -17,7 +17,7 @@ from hintfleet.plan_model import Demand, Footprint, Trace, as_json
 from hintfleet.plan_validation import TOLERANCE_GUESTS, Comparison
 from hintfleet.render.console import VERDICT_STYLE, heading_line, table
 from hintfleet.render.tables import Cell, ReportTable, Row
-from hintfleet.units import number
+from hintfleet.units import number, percent, plural, quantity
 
 PLAN_SCHEMA = "hintfleet.plan/1"
 
@@ -40,15 +40,28 @@ def _answers(plan: Plan) -> list[str]:
     baseline = plan.fleet_guests(BASELINE) if BASELINE in plan.mechanisms else None
     for mechanism in plan.mechanisms:
         guests = plan.fleet_guests(mechanism)
-        line = f"{mechanism}: place {guests} guests on {nodes} node{'s' if nodes > 1 else ''}"
+        line = f"{mechanism}: place {plural(guests, 'guest')} on {plural(nodes, 'node')}"
         if baseline and mechanism != BASELINE:
             if guests == baseline:
                 line += f", as many as with {BASELINE}"
             else:
                 times = number(guests / baseline)
                 line += f", {guests - baseline:+d} against {BASELINE} ({times} times as many)"
-        lines.append(line)
-    return lines
+        lines.append(f"{line}.")
+    return [*lines, *_what_demand_costs(plan)]
+
+
+def _what_demand_costs(plan: Plan) -> list[str]:
+    """Why a mechanism that fits many guests in a study may fit few here: demand decides."""
+    held_back = [a for a in plan.answers if a.mechanism != BASELINE and a.guests < a.in_turn]
+    if not held_back:
+        return []
+    most = max(held_back, key=lambda answer: answer.in_turn - answer.guests)
+    return [
+        f"Demand decides: with {most.mechanism} a node holds {most.in_turn} guests that use "
+        f"memory in turn, {most.at_once} that all do at once, and {most.guests} under the demand "
+        "below. Memory that was given back helps only while nobody else needs it."
+    ]
 
 
 def plan_tables(plan: Plan) -> list[ReportTable]:
@@ -63,14 +76,15 @@ def plan_tables(plan: Plan) -> list[ReportTable]:
             "  interval": [Cell(f"{answer.low} to {answer.high}") for answer in answers],
             "chance of swap": [Cell(_chance(answer, answer.guests)) for answer in answers],
             "  with one more": [Cell(_chance(answer, answer.guests + 1)) for answer in answers],
+            "if all peak at once": [Cell(str(answer.at_once)) for answer in answers],
+            "if they peak in turn": [Cell(str(answer.in_turn)) for answer in answers],
             "verdict": [
                 Cell(str(answer.judgement.verdict), answer.judgement.verdict) for answer in answers
             ],
         }
         tables.append(
             ReportTable(
-                f"{kind.count} node{'s' if kind.count > 1 else ''} of {number(kind.memory_mib)} "
-                "MiB",
+                f"{plural(kind.count, 'node')} of {number(kind.memory_mib)} MiB",
                 tuple(answer.mechanism for answer in answers),
                 tuple(Row(label, tuple(row)) for label, row in cells.items()),
             )
@@ -102,9 +116,10 @@ def _conditions(plan: Plan) -> str:
     question = plan.question
     return (
         f"A node may swap with a chance of at most {question.bound:g} within "
-        f"{question.demand.horizon_seconds / 3600.0:g} h ({question.confidence:.0%} confidence). "
-        f"{_demand_words(question.demand)} {question.nodes} nodes simulated with footprints of "
-        f"{plan.hosts_measured} host(s), seed {question.seed}."
+        f"{question.demand.horizon_seconds / 3600.0:g} h "
+        f"({percent(question.confidence)} confidence). "
+        f"{_demand_words(question.demand)} {plural(question.nodes, 'node')} simulated with "
+        f"footprints of {plural(plan.hosts_measured, 'host')}, seed {question.seed}."
     )
 
 
@@ -114,15 +129,16 @@ def _demand_words(demand: Demand | Trace) -> str:
         what = f"Guests repeat {recorded} recorded trace(s) of {steps * demand.step_seconds:g} s,"
     else:
         what = (
-            f"Guests use memory for {demand.active_seconds:g} s and rest for "
-            f"{demand.idle_seconds:g} s on average (coefficient of variation {demand.spread:g}),"
+            f"Guests use memory for {quantity(demand.active_seconds, 's')} and rest for "
+            f"{quantity(demand.idle_seconds, 's')} on average "
+            f"(coefficient of variation {demand.spread:g}),"
         )
     if demand.stagger_seconds is None:
         when = "each at its own time"
     else:
-        when = f"each {demand.stagger_seconds:g} s after the one before"
+        when = f"each {quantity(demand.stagger_seconds, 's')} after the one before"
     if demand.together:
-        when += f", {demand.together:.0%} of them all at once"
+        when += f", {percent(demand.together)} of them all at once"
     return f"{what} {when}."
 
 
@@ -156,6 +172,8 @@ def _answer_json(answer: Answer) -> dict[str, Any]:
         "guests": answer.guests,
         "guests_low": answer.low,
         "guests_high": answer.high,
+        "guests_if_all_peak_at_once": answer.at_once,
+        "guests_if_they_peak_in_turn": answer.in_turn,
         "verdict": str(answer.judgement.verdict),
         "reason": answer.judgement.reason,
         "next_step": answer.judgement.next_step,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hintfleet.figures import Figure, Figures, Verdict
 from hintfleet.render.words import extremes, interval_text, label, mechanisms, short, with_spread
 from hintfleet.report import Report, all_figures
-from hintfleet.units import UNKNOWN, number, percent
+from hintfleet.units import UNKNOWN, number, percent, spread
 
 INTERVAL = "95 % interval"
 """Heading of a column of intervals; the confidence is the default one of Thresholds."""
@@ -76,6 +76,8 @@ def tables(report: Report) -> list[ReportTable]:
         memhog_table(report),
         page_fault_table(report),
         memory_table(report),
+        against_table(report),
+        places_table(report),
     ]
     return [table for table in found if table.rows]
 
@@ -137,6 +139,8 @@ def memory_table(report: Report) -> ReportTable:
         _row(report, "memhog, GiB·min held", memory, "memhog_footprint_gib_min", _bare),
         _row(report, "  vs none", memory, "memhog_footprint_vs_none", short),
         _row(report, "memhog, peak MiB", memory, "memhog_peak_mib", _bare),
+        _row(report, "  swapped out, MiB", memory, "memhog_swapped_out_mib", _bare),
+        _row(report, "  swapped in, MiB", memory, "memhog_swapped_in_mib", _bare),
         _row(report, "50 % back after, s", memory, "seconds_to_return_50", _bare),
         _row(report, "90 % back after, s", memory, "seconds_to_return_90", _bare),
         _row(report, "99 % back after, s", memory, "seconds_to_return_99", _bare),
@@ -144,6 +148,40 @@ def memory_table(report: Report) -> ReportTable:
     ]
     heading = "Memory: how much is held, how soon it is back"
     return ReportTable(heading, tuple(mechanisms(report)), _filled(rows))
+
+
+def against_table(report: Report) -> ReportTable:
+    """Mechanisms against each other: columns are pairs."""
+    names = dict.fromkeys(name for figures in report.against.values() for name in figures)
+    rows = []
+    for name in names:
+        figures = [group.get(name) for group in report.against.values()]
+        rows.append(Row(label("against", name), tuple(_cell(one, short) for one in figures)))
+        rows.append(Row("  95 % interval", tuple(Cell(interval_text(one)) for one in figures)))
+    return ReportTable("Mechanisms against each other", tuple(report.against), tuple(rows))
+
+
+def places_table(report: Report) -> ReportTable:
+    """Density by cell, host and node where there are several: what differs with place."""
+    columns = tuple(report.density)
+    places: dict[str, dict[str, list[float]]] = {}
+    for name, result in report.density.items():
+        for one in result.observations:
+            for place in report.places[one.cell]:
+                places.setdefault(place, {}).setdefault(name, []).append(one.guests_without_swap)
+    rows = tuple(
+        Row(place, tuple(Cell(_mean_and_extremes(found.get(name, []))) for name in columns))
+        for place, found in sorted(places.items())
+    )
+    return ReportTable("Guests without swap by place: mean [extremes]", columns, rows)
+
+
+def _mean_and_extremes(values: Sequence[float]) -> str:
+    if not values:
+        return UNKNOWN
+    mean = number(sum(values) / len(values))
+    low, high = min(values), max(values)
+    return mean if low == high else f"{mean} [{spread(low, high)}]"
 
 
 def detail_tables(report: Report) -> list[ReportTable]:
@@ -166,7 +204,7 @@ def detail_tables(report: Report) -> list[ReportTable]:
         ReportTable("In how many blocks so many guests fit", columns, fits),
         ReportTable(
             "Every consolidation and memhog run",
-            ("guests", "swap at end, MiB", "memhog, s", "swap at end, MiB"),
+            ("guests", "swap, MiB", "memhog, s", "swap, MiB"),
             _runs(report),
         ),
     ]
@@ -184,14 +222,15 @@ def _runs(report: Report) -> tuple[Row, ...]:
             row = cells.setdefault((run.cell, run.block, name), [UNKNOWN] * 4)
             seconds = ("not seen" if s is None else number(s) for s in run.seconds)
             row[2:] = ", ".join(seconds), number(run.swap_end_mib)
+    many = len({cell for cell, _, _ in cells}) > 1
     return tuple(
-        Row(f"{cell}, block {block}, {name}", tuple(map(Cell, texts)))
+        Row(f"{f'{cell}, ' if many else ''}block {block}, {name}", tuple(map(Cell, texts)))
         for (cell, block, name), texts in sorted(cells.items())
     )
 
 
-def figures_table(report: Report) -> ReportTable:
-    """Every figure with its verdict and reason, as programs get it."""
+def figures_table(report: Report, reasons: bool = True) -> ReportTable:
+    """Every figure with its verdict, as programs get it; the reasons need a wide page."""
     rows = tuple(
         Row(
             f"{label(topic, name)}, {mechanism}",
@@ -199,12 +238,12 @@ def figures_table(report: Report) -> ReportTable:
                 Cell(str(figure.n)),
                 Cell(with_spread(figure), figure.verdict),
                 Cell(interval_text(figure)),
-                Cell(figure.judgement.reason),
+                *([Cell(figure.judgement.reason)] if reasons else []),
             ),
         )
         for topic, mechanism, name, figure in all_figures(report)
     )
-    columns = ("n", "value", INTERVAL, "why")
+    columns = ("n", "value", INTERVAL, *(["why"] if reasons else []))
     return ReportTable("Every figure with its verdict", columns, rows)
 
 

@@ -3,61 +3,89 @@
 
 from __future__ import annotations
 
-from rich import box
-from rich.console import Group, RenderableType
-from rich.panel import Panel
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from hintfleet.figures import Verdict
 from hintfleet.render import terminal_detail
 from hintfleet.render.charts import columns, stretch
-from hintfleet.render.console import VERDICT_STYLE, chart_line, heading_line, table
+from hintfleet.render.console import VERDICT_STYLE, chart_line, heading_line, panel, table
 from hintfleet.render.tables import summary_table, tables
-from hintfleet.render.words import LEGEND, doubts, mechanisms, title, verdict_words
+from hintfleet.render.words import (
+    LEGEND,
+    doubts,
+    mechanisms,
+    missing_words,
+    title,
+    verdict_words,
+)
 from hintfleet.report import Report
 from hintfleet.units import number, quantity
 
-DOUBTS_ON_SUMMARY = 2
+SCREEN_LINES = 23
+"""Of 24, one is the prompt's."""
 
 
 def render(
     report: Report, width: int = 80, ascii_only: bool = False, detail: bool = False
 ) -> RenderableType:
-    """The whole report: the summary first, on one screen; then tables, curves and doubts."""
+    """The summary on one screen; in detail also tables, curves, doubts and every figure."""
+    if not detail:
+        return summary(report, ascii_only)
     parts: list[RenderableType] = [summary(report, ascii_only)]
     for data in tables(report):
         parts += [heading_line(data.heading), table(data, ascii_only)]
+    parts.append(Text(f"\n{LEGEND}   [extremes over the blocks]", style="report.dim"))
     if report.timelines:
         parts.append(heading_line("Memory and swap of the cell over time"))
         parts.append(timelines(report, width, ascii_only))
-    if detail:
-        for heading, body in terminal_detail.sections(report, width, ascii_only):
-            parts += [heading_line(heading), body]
+    for heading, body in terminal_detail.sections(report, width, ascii_only):
+        parts += [heading_line(heading), body]
     parts += [heading_line("What to know before believing this"), remarks(report)]
-    parts += [heading_line("How it was measured"), provenance(report, detail)]
+    parts += [heading_line("How it was measured"), provenance(report)]
     parts += [Text(), Text(report.answer, style="report.answer"), verdict_line(report)]
     return Group(*parts)
 
 
 def summary(report: Report, ascii_only: bool = False) -> RenderableType:
-    """One screen of 80 x 24: the answer, gain and cost by mechanism, the gravest doubts."""
-    answer = Panel(
-        Text(report.answer, style="report.answer"),
-        title=Text(f"hintfleet · {title(report)}"),
-        box=box.ASCII if ascii_only else box.ROUNDED,
-    )
-    parts: list[RenderableType] = [answer]
+    """One screen: the answer with its verdict, gain and cost by mechanism, the gravest doubts."""
+    head = Text(report.answer, style="report.answer")
+    head.append("\n")
+    head.append_text(verdict_line(report))
+    parts: list[RenderableType] = [panel(head, title(report), ascii_only)]
     data = summary_table(report)
     if data.rows:
-        parts += [table(data, ascii_only), Text(LEGEND, style="report.dim")]
-    found = doubts(report)
-    for doubt in found[:DOUBTS_ON_SUMMARY]:
-        style = VERDICT_STYLE[doubt.verdict]
-        parts.append(Text(f"• {doubt.reason}", style, overflow="ellipsis", no_wrap=True))
-    if len(found) > DOUBTS_ON_SUMMARY:
-        parts.append(Text(f"• {len(found) - DOUBTS_ON_SUMMARY} more below", style="report.dim"))
-    parts.append(verdict_line(report))
-    return Group(*parts)
+        parts.append(table(data, ascii_only))
+    found = [doubt for doubt in doubts(report) if doubt.reason not in report.answer]
+    said = [Text(f"• {doubt.sentence}.", VERDICT_STYLE[doubt.verdict]) for doubt in found]
+    grave = sum(doubt.verdict == Verdict.NOT_TO_BE_TRUSTED for doubt in found)
+    # what is merely unsettled the verdict has told; what limits the answer has not been said yet
+    notes = [Text(f"• {note}") for note in report.notes]
+    return _OneScreen(Group(*parts), (*said[:grave], *notes, *said[grave:]))
+
+
+@dataclass(frozen=True)
+class _OneScreen:
+    """What must be seen, and of the rest whole lines only, as many as fit the screen."""
+
+    fixed: RenderableType
+    remarks: tuple[Text, ...]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self.fixed
+        room = SCREEN_LINES - 1 - len(console.render_lines(self.fixed, options))
+        shown = 0
+        for one in self.remarks:
+            room -= len(one.wrap(console, options.max_width))
+            if room < 0:
+                break
+            yield one
+            shown += 1
+        more = f"{len(self.remarks) - shown} more remarks, all tables: --detail"
+        yield Text(f"{LEGEND}   {more}", style="report.dim")
 
 
 def verdict_line(report: Report) -> Text:
@@ -100,12 +128,10 @@ def remarks(report: Report) -> RenderableType:
     for doubt in doubts(report):
         line = Text("• ")
         line.append(f"{doubt.verdict}: ", VERDICT_STYLE[doubt.verdict])
-        line.append(doubt.reason)
+        line.append(doubt.sentence)
         line.append(f". Next: {doubt.next_step}." if doubt.next_step else ".", "report.next")
         parts.append(line)
-    parts += [
-        Text(f"• no result: {one.run_id} ({one.status}): {one.reason}") for one in report.missing
-    ]
+    parts += [Text(f"• {line}") for line in missing_words(report)]
     parts += [Text(f"• unusable: {damage}", style="verdict.unsettled") for damage in report.damages]
     parts += [Text(f"• {note}") for note in report.notes]
     if not report.disparities and report.study.finished:
@@ -113,15 +139,13 @@ def remarks(report: Report) -> RenderableType:
     return Group(*parts)
 
 
-def provenance(report: Report, detail: bool = False) -> RenderableType:
-    """What was run on what; in short, or everything that was recorded."""
-    brief = ("cell", "guest kernel", "QEMU", "host cpu model", "host kernel release", "hintfleet")
+def provenance(report: Report) -> RenderableType:
+    """What was run on what."""
     facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     facts.add_column(style="report.dim", no_wrap=True)
     facts.add_column(overflow="fold")
     if report.study.started:
         facts.add_row("measured", f"{report.study.started} to {report.study.ended}")
     for name, values in report.provenance.items():
-        if detail or name in brief:
-            facts.add_row(name, "; ".join(values[:4]) + ("; …" if len(values) > 4 else ""))
+        facts.add_row(name, "; ".join(values[:4]) + ("; …" if len(values) > 4 else ""))
     return facts

@@ -12,9 +12,11 @@ from hintfleet.render.charts import lines
 from hintfleet.render.console import table
 from hintfleet.render.tables import detail_tables, figures_table
 from hintfleet.report import Report
-from hintfleet.units import change
+from hintfleet.units import change, plural
 
 CURVE_HEIGHT = 6
+WIDE = 120
+"""From this width on the table of all figures has room for reasons."""
 
 
 def sections(report: Report, width: int, ascii_only: bool) -> Iterator[tuple[str, RenderableType]]:
@@ -27,7 +29,7 @@ def sections(report: Report, width: int, ascii_only: bool) -> Iterator[tuple[str
                 f"page_fault, {mode}: rate relative to none by tasks",
                 curves(report, mode, width, ascii_only),
             )
-    data = figures_table(report)
+    data = figures_table(report, reasons=width >= WIDE)
     yield data.heading, table(data, ascii_only)
 
 
@@ -54,6 +56,7 @@ def curves(report: Report, mode: str, width: int, ascii_only: bool) -> Renderabl
             parts.append(line)
     tasks = sorted({int(x) for curve in points.values() for x, _ in curve})
     if tasks:
-        axis = f"{tasks[0]} tasks{str(tasks[-1]).rjust(room - len(f'{tasks[0]} tasks'))}"
+        first = plural(tasks[0], "task")
+        axis = f"{first}{str(tasks[-1]).rjust(room - len(first))}"
         parts.append(Text(" " * margin + axis, style="report.dim"))
     return Group(*parts)

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from hintfleet.compare import Comparison, Entry
 from hintfleet.figures import Figure, Verdict
-from hintfleet.render.json_report import figure_document
+from hintfleet.render.json_report import damage_document, doubt_document, figure_document
 from hintfleet.render.tables import INTERVAL, Cell, ReportTable, Row
 from hintfleet.render.words import Doubt, interval_text, label, objection_doubts, short
 from hintfleet.units import UNKNOWN, number
@@ -25,14 +24,14 @@ def comparison_answer(comparison: Comparison) -> str:
     """What each side gained over its own baseline, in one sentence."""
     if not comparison.entries:
         return "The two have no mechanism in common: nothing can be compared."
-    parts = []
+    gains = []
     for name, entries in comparison.entries.items():
         gain = next((e for e in entries if e.name == "density.more_guests_than_none"), None)
         if gain is None or gain.first is None or gain.second is None:
             continue
         first, second = (number(f.estimate) for f in (gain.first, gain.second))
-        parts.append(
-            f"{name} fits {first} more guests than none in the first, {second} more in the second"
+        gains.append(
+            f"{name} {first} in {comparison.first.label}, {second} in {comparison.second.label}"
         )
     claims = [
         f"{label(*e.name.split('.'))} under {name} ({short(e.change)})"
@@ -40,7 +39,7 @@ def comparison_answer(comparison: Comparison) -> str:
         for e in entries
         if e.change and e.change.claims_effect and e.change.verdict == Verdict.SOUND
     ]
-    said = "; ".join(parts) + "." if parts else ""
+    said = f"More guests than none: {'; '.join(gains)}." if gains else ""
     if claims:
         said += f" Different beyond chance: {', '.join(claims)}."
     elif comparison.first.measured and comparison.second.measured:
@@ -85,19 +84,36 @@ def comparison_tables(comparison: Comparison) -> list[ReportTable]:
 
 
 def comparison_doubts(comparison: Comparison) -> list[Doubt]:
-    """Doubts of both sides, and of the changes."""
+    """Doubts of both sides, of the changes, and values of a side that nobody should believe."""
     found = objection_doubts(comparison.objections)
     given = {objection.reason for objection in comparison.objections}
+    places: dict[tuple[Verdict, str, str], list[str]] = {}
     for name, entries in comparison.entries.items():
         for entry in entries:
-            judgement = entry.change.judgement if entry.change else None
-            if judgement and judgement.verdict != Verdict.SOUND and judgement.reason not in given:
-                given.add(judgement.reason)
-                reason = f"{label(*entry.name.split('.'))} ({name}): {judgement.reason}"
-                found.append(Doubt(judgement.verdict, reason, judgement.next_step))
-    return sorted(
-        dict.fromkeys(found), key=lambda doubt: doubt.verdict != Verdict.NOT_TO_BE_TRUSTED
-    )
+            sides = ((entry.first, comparison.first.label), (entry.second, comparison.second.label))
+            doubtful = [
+                (figure.judgement, f", {side}")
+                for figure, side in sides
+                if figure is not None and figure.verdict == Verdict.NOT_TO_BE_TRUSTED
+            ]
+            if entry.change and entry.change.verdict != Verdict.SOUND:
+                doubtful.append((entry.change.judgement, ""))
+            for judgement, side in doubtful:
+                if judgement.reason not in given:
+                    key = judgement.verdict, judgement.reason, judgement.next_step
+                    place = f"{label(*entry.name.split('.'))} ({name}{side})"
+                    places.setdefault(key, []).append(place)
+    found += [
+        Doubt(verdict, reason, tuple(where), step)
+        for (verdict, reason, step), where in places.items()
+    ]
+    return sorted(found, key=lambda doubt: doubt.verdict != Verdict.NOT_TO_BE_TRUSTED)
+
+
+def comparison_damages(comparison: Comparison) -> list[str]:
+    """What could not be used of either side."""
+    sides = (comparison.first, comparison.second)
+    return [f"unusable: {damage}" for side in sides for damage in side.damages]
 
 
 def comparison_document(comparison: Comparison) -> dict[str, Any]:
@@ -119,7 +135,12 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
             {"name": name, "first": first, "second": second}
             for name, first, second in comparison.conditions
         ],
-        "warnings": [asdict(doubt) for doubt in comparison_doubts(comparison)],
+        "unusable": [
+            damage_document(damage)
+            for side in (comparison.first, comparison.second)
+            for damage in side.damages
+        ],
+        "warnings": [doubt_document(doubt) for doubt in comparison_doubts(comparison)],
     }
 
 

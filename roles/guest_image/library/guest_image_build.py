@@ -64,7 +64,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 key:
-  description: Hash of all inputs; empty in check mode as long as the tools to make it are absent.
+  description: Hash of all inputs; empty in check mode as long as a tool or an extra file is absent.
   returned: success
   type: str
 folder:
@@ -152,8 +152,9 @@ def main() -> None:
         no_log=True,
     )
     missing = [name for name in NEEDED_TOOLS if not shutil.which(name)]
-    if module.check_mode and missing:
-        # The step before this one would have installed them.
+    absent = [path for path in module.params["extra_files"].values() if not Path(path).exists()]
+    if module.check_mode and (missing or absent):
+        # The steps before this one would have brought them.
         module.exit_json(changed=True, key="", folder="", manifest={})
     if missing:
         module.fail_json(

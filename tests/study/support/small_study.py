@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[3]
 BIN = Path(sys.executable).parent
 
 # Smaller than the laptop preset, with the same proportions: none holds two guests, a mechanism that
-# acts holds more; memhog's second guest starts before the first one's memory is back, and fits.
+# acts holds more.
 SMALL: dict[str, Any] = {
     "study_name": "small",
     "study_blocks": 1,

@@ -83,29 +83,45 @@ def runner_process_ids(state_dir: Path) -> list[int]:
     return [process_id for process_id in found if process_id]
 
 
-def carry_out(request: dict[str, Any], state_dir: Path, perform: Perform) -> tuple[Path, bool]:
-    """The folder with the record of this run, and whether it was run now."""
+def carry_out(
+    request: dict[str, Any], state_dir: Path, perform: Perform, *, begun: bool = False
+) -> tuple[Path, bool]:
+    """The folder with the record of this run, and whether it was run now.
+
+    `begun`: whoever asks has set it going before, and takes what came of that, failed or not.
+    """
     folder = run_folder(state_dir, request["study"], request["run_id"])
     folder.parent.mkdir(parents=True, exist_ok=True)
     if _has_finished(folder, request):
-        return folder, False
-    while (lock := try_lock(lock_path(folder))) is None:
+        return folder, begun
+    while begun or not set_going(request, state_dir, perform):
+        begun = False
         _wait_for_runner(folder)
         if _answers(folder, request) and read_record(folder) is not None:
             return folder, True
+    _wait_for_runner(folder)
+    if read_record(folder) is None:
+        write_json(folder / RECORD, aborted_record(folder))
+    return folder, True
+
+
+def set_going(request: dict[str, Any], state_dir: Path, perform: Perform) -> bool:
+    """Start the runner of this run; False if one is at work on it, or the run has finished."""
+    folder = run_folder(state_dir, request["study"], request["run_id"])
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = try_lock(lock_path(folder))
+    if lock is None:
+        return False
     try:
         if _has_finished(folder, request):
-            return folder, True
+            return False
         _put_aside(folder)
         folder.mkdir()
         write_json(folder / REQUEST, request)
         _start(lambda: _runner(request, folder, lock, perform), folder / LOG, lock)
     finally:
         os.close(lock)  # the runner has its own hold on it
-    _wait_for_runner(folder)
-    if read_record(folder) is None:
-        write_json(folder / RECORD, aborted_record(folder))
-    return folder, True
+    return True
 
 
 def _answers(folder: Path, request: dict[str, Any]) -> bool:

@@ -10,7 +10,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.hintfleet.bench.plugins.module_utils._nodes import (
+    memory_mib,
+    parse_list,
+    parse_meminfo,
+)
+
 KIB_PER_MIB = 1024
+DAMON_ACTIONS = "contexts/*/schemes/*/action"
 
 
 def _text(path: str) -> str | None:
@@ -39,34 +46,20 @@ def parse_swaps(text: str) -> list[dict[str, Any]]:
     ]
 
 
-def parse_list(text: str) -> list[int]:
-    """Kernel list format: '0-2,5' is [0, 1, 2, 5]."""
-    numbers: list[int] = []
-    for part in filter(None, text.strip().split(",")):
-        first, _, last = part.partition("-")
-        numbers += range(int(first), int(last or first) + 1)
-    return numbers
-
-
 def node_ids() -> list[int]:
     """NUMA nodes with memory; [0] where the kernel has no NUMA."""
     return parse_list(_text("/sys/devices/system/node/has_memory") or "0")
 
 
-def _memory_kib(text: str, name: str) -> int:
-    match = re.search(rf"{name}:\s+(\d+) kB", text)
-    return int(match.group(1)) if match else 0
-
-
 def node_memory_mib(node: int) -> float:
     text = _text(f"/sys/devices/system/node/node{node}/meminfo") or _text("/proc/meminfo") or ""
-    return _memory_kib(text, "MemTotal") / KIB_PER_MIB
+    return parse_meminfo(text).get("MemTotal", 0) / KIB_PER_MIB
 
 
 def swap_mib() -> tuple[float, float]:
     """Swap of this host in MiB: all of it, and what is free."""
-    text = _text("/proc/meminfo") or ""
-    total, free = (_memory_kib(text, name) / KIB_PER_MIB for name in ("SwapTotal", "SwapFree"))
+    amounts = parse_meminfo(_text("/proc/meminfo") or "")
+    total, free = (amounts.get(name, 0) / KIB_PER_MIB for name in ("SwapTotal", "SwapFree"))
     return total, free
 
 
@@ -78,6 +71,17 @@ def node_cpus(node: int) -> list[int]:
 def _number(path: str) -> int | None:
     text = _text(path)
     return int(text) if text is not None else None
+
+
+def proactive_reclaim() -> bool:
+    """Whether DAMON pages out idle memory of this host, without anything being short of it."""
+    if _text("/sys/module/damon_reclaim/parameters/enabled") == "Y":
+        return True
+    return any(
+        _text(f"{kdamond}/state") == "on"
+        and any(path.read_text().strip() == "pageout" for path in kdamond.glob(DAMON_ACTIONS))
+        for kdamond in Path("/sys/kernel/mm/damon/admin/kdamonds").glob("[0-9]*")
+    )
 
 
 def own_versions() -> dict[str, str]:
@@ -94,7 +98,7 @@ def host_facts() -> dict[str, Any]:
     return {
         "cpu_model": cpu.group(1) if cpu else platform.machine(),
         "cpus": os.cpu_count(),
-        "memory_mib": round(_memory_kib(_text("/proc/meminfo") or "", "MemTotal") / KIB_PER_MIB),
+        "memory_mib": memory_mib("MemTotal"),
         "nodes": [
             {"node": n, "memory_mib": round(node_memory_mib(n)), "cpus": node_cpus(n)}
             for n in node_ids()
@@ -105,6 +109,7 @@ def host_facts() -> dict[str, Any]:
         "thp_defrag": chosen(_text("/sys/kernel/mm/transparent_hugepage/defrag")),
         "ksm_run": _number("/sys/kernel/mm/ksm/run"),
         "swappiness": _number("/proc/sys/vm/swappiness"),
+        "proactive_reclaim": proactive_reclaim(),
         "numa_balancing": _number("/proc/sys/kernel/numa_balancing"),
         "swap_devices": parse_swaps(_text("/proc/swaps") or ""),
         "load_1min_before": os.getloadavg()[0],

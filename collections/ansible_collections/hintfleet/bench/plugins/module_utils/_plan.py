@@ -31,25 +31,42 @@ def mechanism_order(seed: int, cell: str, block: int, mechanisms: list[str]) -> 
 
 
 def planned_runs(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every run of a plan, block by block, so that a study that is cut short is still balanced."""
+    """Every run of a plan, block by block, so that a study that is cut short is still balanced.
+
+    Runs that start together, of cells that are side by side, follow each other.
+    """
     runs = []
     for block in range(1, plan["blocks"] + 1):
-        for cell in plan["cells"]:
-            order = mechanism_order(plan["seed"], cell["name"], block, plan["mechanisms"])
-            for place, mechanism in enumerate(order, start=1):
+        for cells in _together(plan["cells"]):
+            for place in range(1, len(plan["mechanisms"]) + 1):
                 for workload in plan["workloads"]:
-                    runs.append(
-                        {
-                            "run_id": f"{cell['name']}.b{block}.{mechanism}.{workload}",
-                            "cell": cell["name"],
-                            "host": cell["host"],
-                            "block": block,
-                            "order": place,
-                            "mechanism": mechanism,
-                            "workload": workload,
-                        }
-                    )
+                    runs += [_run(plan, cell, block, place, workload) for cell in cells]
     return runs
+
+
+def _together(cells: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Cells that work at the same time: those of one host that are side by side."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for cell in cells:
+        alone = "" if cell.get("side_by_side") else cell["name"]
+        groups.setdefault((cell["host"], alone), []).append(cell)
+    return list(groups.values())
+
+
+def _run(
+    plan: dict[str, Any], cell: dict[str, Any], block: int, place: int, workload: str
+) -> dict[str, Any]:
+    order = mechanism_order(plan["seed"], cell["name"], block, plan["mechanisms"])
+    mechanism = order[place - 1]
+    return {
+        "run_id": f"{cell['name']}.b{block}.{mechanism}.{workload}",
+        "cell": cell["name"],
+        "host": cell["host"],
+        "block": block,
+        "order": place,
+        "mechanism": mechanism,
+        "workload": workload,
+    }
 
 
 def merge(kept: dict[str, Any] | None, asked: dict[str, Any]) -> dict[str, Any]:

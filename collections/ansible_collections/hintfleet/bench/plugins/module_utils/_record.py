@@ -18,6 +18,7 @@ from typing import Any
 
 SCHEMA = "hintfleet.run/1"
 RECORD = "record.json"
+MISSING = "missing"  # a study's folder of reasons why there is no record
 LOG = "runner.log"  # what the runner said itself; empty if all went as it should
 
 
@@ -46,6 +47,17 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 
 def is_finished(record: dict[str, Any] | None) -> bool:
     return record is not None and record["outcome"]["status"] == "finished"
+
+
+def note_missing(results_dir: Path, name: str, sentence: str) -> None:
+    """Keep why a run, or all that is left of a host, brought no record: missing/<name>.txt."""
+    path = results_dir / MISSING / f"{name}.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(sentence + "\n")
+
+
+def forget_missing(results_dir: Path, name: str) -> None:
+    (results_dir / MISSING / f"{name}.txt").unlink(missing_ok=True)
 
 
 def new_record(request: dict[str, Any]) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils._qemu import (
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils._record import new_record, utc
 from ansible_collections.hintfleet.bench.plugins.module_utils._sampler import Sampler
+from ansible_collections.hintfleet.bench.plugins.module_utils._swap import empty_own
 from ansible_collections.hintfleet.bench.plugins.module_utils._workloads import WORKLOADS
 
 SAMPLES, PROOF_SAMPLES, HOST_LOG = "samples.csv", "proof.csv", "host.log"
@@ -129,6 +130,8 @@ class _Run:
     def _carry_out(self, record: dict[str, Any]) -> None:
         try:
             self.cgroup.remove()  # what a runner that was killed has left in this cell
+            if not self.cell["side_by_side"]:
+                empty_own()
             check_free_swap(self.cell)
             record["provenance"]["host"] = host_facts()
             record["provenance"]["qemu"]["version"] = check_version()

@@ -7,6 +7,7 @@ import errno
 import os
 import stat
 import struct
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,9 +35,10 @@ UNFIT = {
 
 @dataclass(frozen=True)
 class Active:
-    """A swap area in use: size without its header page, and priority."""
+    """A swap area in use: size without its header page, what is used of it, and priority."""
 
     size_kib: int
+    used_kib: int
     priority: int
 
 
@@ -52,8 +54,8 @@ def parse_swaps(text: str) -> dict[str, Active]:
     """Areas in use by path, from /proc/swaps (white space in paths is octal there)."""
     areas: dict[str, Active] = {}
     for line in text.splitlines()[1:]:
-        path, _, size, _, priority = line.rsplit(maxsplit=4)
-        areas[path.strip().encode().decode("unicode_escape")] = Active(int(size), int(priority))
+        path, _, *numbers = line.rsplit(maxsplit=4)
+        areas[path.strip().encode().decode("unicode_escape")] = Active(*map(int, numbers))
     return areas
 
 
@@ -75,6 +77,25 @@ def read_header(path: Path) -> Header | None:
     """The header of the swap area in a file or on a device."""
     with path.open("rb") as file:
         return parse_header(file.read(PAGE_BYTES))
+
+
+def empty_own() -> None:
+    """Bring back into memory what others have put into areas of ours. Raises BenchError.
+
+    A host that pages out idle memory by itself fills them between runs, and would leave a cell less
+    swap than it is to have.
+    """
+    for name, area in parse_swaps(Path("/proc/swaps").read_text()).items():
+        header = read_header(Path(name))
+        if header is None or header.label != LABEL or not area.used_kib:
+            continue
+        for command in (["swapoff", name], ["swapon", "--priority", str(area.priority), name]):
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise BenchError(
+                    f"Command `{' '.join(command)}` failed ({done.stderr.strip()}): others use "
+                    "this swap area; end what needs so much memory, and prepare the host again."
+                )
 
 
 def file_system(path: Path, mountinfo: str) -> str:

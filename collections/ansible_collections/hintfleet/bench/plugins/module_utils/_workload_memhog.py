@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""memhog: guests are started together, then memhog runs in one after the other."""
+"""memhog: guests are started together, then memhog runs in one after the other.
+
+Between two of them the guests rest for `pause_seconds`: an engine that looks for free memory every
+two seconds has its chance, however short a memhog is on this machine. How long freed memory takes
+to come back is measured by the proof.
+"""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from ansible_collections.hintfleet.bench.plugins.module_utils._bench import Bench
 from ansible_collections.hintfleet.bench.plugins.module_utils._errors import GuestError
 from ansible_collections.hintfleet.bench.plugins.module_utils._guest import Guest
 
-NEEDS = ("guests", "memhog_mib")
+NEEDS = ("guests", "memhog_mib", "pause_seconds")
 
 
 def check(parameters: dict[str, Any], cell: dict[str, Any]) -> str | None:
@@ -30,6 +36,8 @@ def run(bench: Bench, result: dict[str, Any]) -> None:
     guests = bench.launch_together(bench.parameters["guests"])
     begun = bench.sampler.seconds()
     for number, guest in enumerate(guests, start=1):
+        if number > 1:
+            time.sleep(bench.parameters["pause_seconds"])
         seconds, censored = _memhog(bench, guest)
         rows.append(
             {

@@ -155,6 +155,9 @@ options:
       memhog_mib:
         description: Size that memhog is given; less than the guest's memory.
         type: int
+      pause_seconds:
+        description: How long guests rest between one memhog and the next.
+        type: float
       tasks:
         description: V(page_fault) goes from one task to this many.
         type: int
@@ -213,6 +216,14 @@ options:
     description: Folder on the host for sockets.
     type: path
     default: /run/hintfleet
+  phase:
+    description:
+      - V(whole) starts the run, unless it is under way or done, and returns its record.
+      - V(start) does not wait, and V(rest) returns the record of what V(start) began, so that
+        cells of a host can be at work side by side.
+    type: str
+    choices: [whole, start, rest]
+    default: whole
   versions:
     description: Versions of what measures; C(version) is hintfleet's own.
     type: dict
@@ -250,7 +261,7 @@ run_id:
   sample: box-node0.b1.free_page_reporting.consolidation
 outcome:
   description: Status V(finished), V(failed) or V(aborted), and the reason as a sentence.
-  returned: when the run was carried out
+  returned: when the run was carried out and waited for
   type: dict
   sample: {status: finished, reason: null}
 summary:
@@ -279,7 +290,11 @@ from ansible_collections.hintfleet.bench.plugins.module_utils._cgroup import (
     find_hierarchy,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils._channel import QMP_IMPORT_ERROR
-from ansible_collections.hintfleet.bench.plugins.module_utils._detached import carry_out, of_study
+from ansible_collections.hintfleet.bench.plugins.module_utils._detached import (
+    carry_out,
+    of_study,
+    set_going,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils._errors import BenchError
 from ansible_collections.hintfleet.bench.plugins.module_utils._facts import node_cpus
 from ansible_collections.hintfleet.bench.plugins.module_utils._mechanisms import MECHANISMS
@@ -312,6 +327,7 @@ PARAMETERS = {
     "max_guests": {"type": "int"},
     "guests": {"type": "int"},
     "memhog_mib": {"type": "int"},
+    "pause_seconds": {"type": "float"},
     "tasks": {"type": "int"},
     "seconds": {"type": "float"},
     "task_mib": {"type": "int"},
@@ -340,13 +356,16 @@ ARGUMENTS = {
     "user": {"type": "str", "default": "hintfleet"},
     "state_dir": {"type": "path", "default": "/var/lib/hintfleet"},
     "runtime_dir": {"type": "path", "default": "/run/hintfleet"},
+    "phase": {"type": "str", "choices": ["whole", "start", "rest"], "default": "whole"},
     "versions": {"type": "dict", "required": True},
 }
+# What concerns the asking only, not the run.
+OF_THE_CALL = ("results_dir", "phase")
 
 
 def _request(params: dict[str, Any]) -> dict[str, Any]:
     """What the runner is asked to do, complete; raises BenchError."""
-    request = {name: value for name, value in params.items() if name != "results_dir"}
+    request = {name: value for name, value in params.items() if name not in OF_THE_CALL}
     request["parameters"] = relevant_parameters(params["parameters"], params["workload"])
     cell = dict(params["cell"])
     cell["cpus"] = sorted(cell["cpus"]) or node_cpus(cell["node"])
@@ -384,7 +403,11 @@ def main() -> None:
         check_request(request)
         if module.check_mode:
             module.exit_json(changed=True, run_id=request["run_id"])
-        folder, changed = carry_out(request, Path(request["state_dir"]), perform)
+        phase, state_dir = module.params["phase"], Path(request["state_dir"])
+        if phase == "start":
+            started = set_going(request, state_dir, perform)
+            module.exit_json(changed=started, run_id=request["run_id"])
+        folder, changed = carry_out(request, state_dir, perform, begun=phase == "rest")
         module.exit_json(**_result(folder, request["study_id"], changed))
     except BenchError as error:
         module.fail_json(msg=str(error), run_id=module.params["run_id"])

@@ -9,6 +9,7 @@ from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
+from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.hintfleet.bench.plugins.action.run import ActionModule
 from ansible_collections.hintfleet.bench.plugins.module_utils._record import pack, write_json
 
@@ -41,7 +42,9 @@ class Controller:
         self.calls: list[dict[str, Any]] = []
         self._monkeypatch = monkeypatch
 
-    def run(self, answer: Answer | None = None, **arguments: Any) -> dict[str, Any]:
+    def run(
+        self, answer: Answer | AnsibleConnectionFailure | None = None, **arguments: Any
+    ) -> dict[str, Any]:
         task = MagicMock(async_val=0, check_mode=False, diff=False)
         task.args = {"run_id": RUN_ID, "results_dir": str(self.results), **arguments}
         action = ActionModule(
@@ -55,10 +58,16 @@ class Controller:
 
         def execute(**call: Any) -> dict[str, Any]:
             self.calls.append(call)
+            if isinstance(answer, AnsibleConnectionFailure):
+                raise answer
             return dict(answer or {})
 
         self._monkeypatch.setattr(action, "_execute_module", execute)
         return action.run(task_vars={"inventory_hostname": "box"})
+
+    def missing(self) -> dict[str, str]:
+        """Reasons why there is no record, by run or host."""
+        return {path.stem: path.read_text() for path in self.results.glob("missing/*.txt")}
 
     def statuses(self) -> dict[str, str]:
         """Status of each attempt that is kept, by folder."""
@@ -109,10 +118,34 @@ def test_an_attempt_that_the_controller_never_saw_is_fetched(
     assert controller.statuses() == {RUN_ID: "finished", f"{RUN_ID}.1": "aborted"}
 
 
-def test_a_host_that_fails_leaves_nothing(controller: Controller) -> None:
+def test_a_host_that_fails_leaves_its_reason(controller: Controller, tmp_path: Path) -> None:
     result = controller.run({"failed": True, "msg": "no QEMU"})
     assert result == {"failed": True, "msg": "no QEMU"}
     assert controller.statuses() == {}
+    assert controller.missing() == {RUN_ID: "no QEMU\n"}
+    controller.run({"files": files(tmp_path, "1", "finished")})
+    assert controller.missing() == {}
+
+
+def test_a_host_that_is_gone_leaves_its_reason(controller: Controller, tmp_path: Path) -> None:
+    with pytest.raises(AnsibleConnectionFailure):
+        controller.run(AnsibleConnectionFailure("no route"))
+    assert controller.statuses() == {}
+    (reason,) = controller.missing().values()
+    assert reason == (
+        f"host box could not be reached any more at run {RUN_ID}; see to it and start the study "
+        "again\n"
+    )
+    controller.run({"files": files(tmp_path, "1", "finished")})
+    assert controller.missing() == {}
+
+
+def test_a_start_brings_no_record_yet(controller: Controller, tmp_path: Path) -> None:
+    controller.run({"changed": True, "run_id": RUN_ID}, phase="start")
+    assert controller.statuses() == {}
+    controller.run({"files": files(tmp_path, "1", "finished")}, phase="rest")
+    assert controller.statuses() == {RUN_ID: "finished"}
+    assert [call["module_args"]["phase"] for call in controller.calls] == ["start", "rest"]
 
 
 def test_without_results_dir_the_module_does_all(controller: Controller, tmp_path: Path) -> None:

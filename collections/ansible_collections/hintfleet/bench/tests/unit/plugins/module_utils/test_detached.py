@@ -175,6 +175,24 @@ def test_a_failed_run_is_kept_and_run_again(tmp_path: Path) -> None:
     assert read_record(attempt)["outcome"]["status"] == "failed"
 
 
+def test_a_run_that_was_begun_is_waited_for_and_not_repeated(tmp_path: Path) -> None:
+    assert _detached.set_going(REQUEST, tmp_path, finish)
+    assert not _detached.set_going(REQUEST, tmp_path, finish)
+    let_finish(tmp_path)
+    where, ran = _detached.carry_out(REQUEST, tmp_path, finish, begun=True)
+    assert ran
+    assert read_record(where)["outcome"]["status"] == "finished"
+    assert not _detached.set_going(REQUEST, tmp_path, finish)
+
+
+def test_what_was_begun_and_failed_before_anybody_waited_is_the_outcome(tmp_path: Path) -> None:
+    assert _detached.set_going(REQUEST, tmp_path, fail)
+    wait_for(lambda: read_record(folder(tmp_path)))
+    where, _ = _detached.carry_out(REQUEST, tmp_path, finish, begun=True)
+    assert read_record(where)["outcome"]["status"] == "failed"
+    assert earlier_attempts(where) == []
+
+
 def test_a_runner_that_is_killed_leaves_an_aborted_attempt(tmp_path: Path, ask: Ask) -> None:
     caller = ask()
     runner = working(tmp_path)

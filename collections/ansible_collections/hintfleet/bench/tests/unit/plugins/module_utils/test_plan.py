@@ -55,6 +55,17 @@ def test_every_mechanism_runs_once_a_block_and_cell() -> None:
             assert sorted(places.values()) == [1, 2, 3]
 
 
+def test_cells_side_by_side_start_their_runs_together() -> None:
+    beside = [{**cell(name), "host": "h", "side_by_side": True} for name in "ab"]
+    runs = _plan.merge(None, asked(cells=[*beside, cell("c")]))["runs"]
+    theirs = [run for run in runs if run["host"] == "h"]
+    for first, second in zip(theirs[::2], theirs[1::2], strict=True):
+        assert (first["cell"], second["cell"]) == ("a", "b")
+        for name in ("block", "order", "workload"):
+            assert first[name] == second[name]
+    assert [run["cell"] for run in runs if run["block"] == 1][-6:] == ["c"] * 6
+
+
 def test_orders_differ_and_depend_on_the_seed_alone() -> None:
     orders = {tuple(_plan.mechanism_order(0, "a", block, MECHANISMS)) for block in range(1, 40)}
     assert len(orders) == 6

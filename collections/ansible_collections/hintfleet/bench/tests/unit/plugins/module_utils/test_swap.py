@@ -28,8 +28,8 @@ MKSWAP = shutil.which("mkswap") or "/usr/sbin/mkswap"
 
 def test_areas_in_use() -> None:
     assert _swap.parse_swaps(SWAPS) == {
-        "/var/lib/hintfleet/swap": _swap.Active(278524, 32767),
-        "/mnt/a disk/swap": _swap.Active(307196, -2),
+        "/var/lib/hintfleet/swap": _swap.Active(278524, 0, 32767),
+        "/mnt/a disk/swap": _swap.Active(307196, 1024, -2),
     }
 
 
@@ -111,3 +111,32 @@ def test_erasing_makes_a_device_blank(tmp_path: Path) -> None:
     assert _swap.read_header(disk) is not None
     _swap.erase_header(disk)
     assert set(disk.read_bytes()) == {0}
+
+
+def test_only_used_areas_of_ours_are_emptied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    areas = {"used": (_swap.LABEL, 512), "empty": (_swap.LABEL, 0), "foreign": ("theirs", 512)}
+    active = {}
+    for name, (label, used_kib) in areas.items():
+        file = tmp_path / name
+        with file.open("wb") as opened:
+            opened.truncate(2 * _swap.MIB)
+        file.chmod(0o600)
+        subprocess.run([MKSWAP, "--label", label, str(file)], check=True, capture_output=True)
+        active[str(file)] = _swap.Active(2044, used_kib, 7)
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, code, "", "Cannot allocate memory")
+
+    monkeypatch.setattr(_swap, "parse_swaps", lambda _: active)
+    monkeypatch.setattr(_swap.subprocess, "run", run)
+    code = 0
+    _swap.empty_own()
+    used = str(tmp_path / "used")
+    assert commands == [["swapoff", used], ["swapon", "--priority", "7", used]]
+    code = 255
+    with pytest.raises(BenchError, match=r"swapoff .*Cannot allocate memory.*end what needs"):
+        _swap.empty_own()

@@ -186,7 +186,10 @@ def test_physical_limit(cell: float, active: float, idle: float, limit: int) -> 
 def memhog(behave: Callable[[list[str]], Completed]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     _workload_memhog.run(
-        FakeBench({"guests": 3, "memhog_mib": 320}, behave, footprint_mib=400), result
+        FakeBench(
+            {"guests": 3, "memhog_mib": 320, "pause_seconds": 0.0}, behave, footprint_mib=400
+        ),
+        result,
     )
     check_schema("memhog", result)
     return result

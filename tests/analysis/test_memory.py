@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Memory over time, worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hintfleet.memory import footprint_gib_min, swap_traffic_mib
+from hintfleet.samples import Samples
+
+
+def samples(rows: list[tuple[float, int, float, float]]) -> Samples:
+    table = np.array(rows)
+    return Samples(table[:, 0], table[:, 1].astype(np.int64), table[:, 2], table[:, 3])
+
+
+def test_swap_traffic_is_the_rises_and_the_falls() -> None:
+    assert swap_traffic_mib(np.array([0.0, 30.0, 20.0, 60.0, 0.0])) == (70.0, 70.0)
+    assert swap_traffic_mib(np.array([0.0, 30.0])) == (30.0, 0.0)
+    assert swap_traffic_mib(np.array([5.0])) == (0.0, 0.0)
+    assert swap_traffic_mib(np.array([])) == (0.0, 0.0)
+
+
+def test_each_guest_is_charged_for_its_own_time_and_for_what_it_has_in_swap() -> None:
+    # guest 1: 1024 MiB for a minute; guest 2: 512 resident and 512 in swap for half of one
+    found = samples(
+        [
+            (0.0, 0, 9999.0, 0.0),
+            (0.0, 1, 1024.0, 0.0),
+            (60.0, 1, 1024.0, 0.0),
+            (30.0, 2, 512.0, 512.0),
+            (60.0, 2, 512.0, 512.0),
+            (120.0, 0, 9999.0, 0.0),
+        ]
+    )
+    assert footprint_gib_min(found) == pytest.approx(1.5)
