@@ -108,7 +108,7 @@ class Guest:
             "-smp", str(self.cpus), "-no-reboot",
             "-kernel", str(self.kernel), "-initrd", str(self.initramfs),
             "-append", "console=ttyS0 panic=-1 oops=panic nokaslr norandmaps "
-            "randomize_kstack_offset=off loglevel=7 kunit.enable=1 "
+            "randomize_kstack_offset=off no_timer_check loglevel=7 kunit.enable=1 "
             f"virtio_balloon.free_page_engine={self.engine} {self.command_line}",
             "-serial", f"file:{self.console}",
             "-chardev", f"socket,id=control,path={control},server=on,wait=off",
