@@ -131,7 +131,7 @@ test-lab: $(TOOLS)
 
 # --- benchmarks ---------------------------------------------------------------------
 
-compare-engines: VARIANTS ?= full lean lean-stock
+compare-engines: VARIANTS ?= full stock
 compare-engines: $(TOOLS)
 	@$(BUILD_TEST_KERNELS) -e '{"kernel_test_variants": "$(VARIANTS)"}'
 	python tests/kernel/support/compare_engines.py $(ARGS)

@@ -221,10 +221,10 @@ def measure(
     if "instructions" in options.only:
         comparison.begin(version, ("instructions per page", "compiled in"))
         progress("instructions, unpatched kernel")
-        fault, free = instructions(boots["lean-stock"], "none")
+        fault, free = instructions(boots["stock"], "none")
         for mode in ("none", "free_page_reporting", "page_hinting", "page_hinting, age 0"):
             progress(f"instructions, {mode}")
-            sides = instructions(boots["lean"], mode)
+            sides = instructions(boots["full"], mode)
             label = "compiled in but off" if mode == "none" else "instructions per page"
             figures = {
                 f"{label}, fault side": sides[0] - fault,
