@@ -88,6 +88,7 @@ def _step(bench: Bench, number: int, started: float, actives: list[float]) -> di
         if not other.qemu.is_alive():  # the kernel's choice when memory and swap are used up
             raise GuestError("died", f"Guest {other.name} died while {guest.name} ran its program.")
     now = bench.sampler.take()
+    guest.note_placement()  # the kernel may choose it when the next guest needs more than there is
     actives.append(largest_footprint_mib(bench.sampler.since(begun), number))
     return {
         "guest": number,

@@ -44,6 +44,7 @@ class FakeGuest:
         self.facts = GuestFacts("6.1", "", {}, "never")
         self.qemu = self
         self.alive = True
+        self.placed = False
         self._behave = behave
 
     def cpu_seconds(self) -> float:
@@ -54,6 +55,9 @@ class FakeGuest:
 
     def run(self, command: list[str], _seconds: float, **_: Any) -> Completed:
         return self._behave(command)
+
+    def note_placement(self) -> None:
+        self.placed = True
 
 
 class FakeBench:
@@ -166,6 +170,8 @@ def test_a_guest_that_died_meanwhile_ends_the_run() -> None:
     _workload_consolidation.run(bench, result)
     assert result["guests_without_swap"] == 2
     assert result["stop_reason"] == "Guest guest1 died while guest3 ran its program."
+    # Where the memory of the one that died lay was noted when its own program had ended.
+    assert [guest.placed for guest in bench.guests] == [True, True, False]
 
 
 def test_no_guest_at_all_is_no_density() -> None:
