@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -56,7 +57,11 @@ class Lab:
     def play(self, playbook: Path, **variables: Any) -> str:
         """Run a playbook on the lab; what it said. Fails the test if the play does."""
         process = self.start(playbook, **variables)
-        said, _ = process.communicate()
+        try:
+            said, _ = process.communicate()
+        finally:  # a test that is stopped stops its play
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
         assert process.returncode == 0, said[-5000:]
         return said
 

@@ -247,13 +247,17 @@ class Guest:
         path = self.machine.console
         return path.read_text(errors="replace") if path.exists() else ""
 
+    def note_placement(self) -> None:
+        """Where its memory lies now; kept if it dies before it is asked again."""
+        self._placement = read_placement(self.qemu.process_id) or self._placement
+
     def quit(self) -> None:
         """Note where its memory lies and ask QEMU to end; `close` waits for that."""
         if not self.qemu.is_alive():
             if self._end == "stopped":
                 self._end = "died"
             return
-        self._placement = read_placement(self.qemu.process_id)
+        self.note_placement()
         channel = Channel(self._loop, self.machine.qmp_socket, greets=True)
         try:
             channel.open(2.0)

@@ -62,7 +62,7 @@ def run(bench: Bench, result: dict[str, Any]) -> None:
             break
         result["guests_without_swap"] = number
     result["swap_end_mib"] = round(bench.cgroup.swap_mib(), 3)
-    active, idle = statistics.median(actives), _idle_footprint_mib(bench, len(steps))
+    active, idle = statistics.median(actives), _idle_footprint_mib(bench, steps)
     result.update(
         stopped_by=stopped_by,
         active_footprint_mib=round(active, 3),
@@ -88,6 +88,7 @@ def _step(bench: Bench, number: int, started: float, actives: list[float]) -> di
         if not other.qemu.is_alive():  # the kernel's choice when memory and swap are used up
             raise GuestError("died", f"Guest {other.name} died while {guest.name} ran its program.")
     now = bench.sampler.take()
+    guest.note_placement()  # the kernel may choose it when the next guest needs more than there is
     actives.append(largest_footprint_mib(bench.sampler.since(begun), number))
     return {
         "guest": number,
@@ -120,22 +121,26 @@ def largest_footprint_mib(samples: list[Sample], number: int) -> float:
     return max(s.guests[number].footprint_mib for s in samples if number in s.guests)
 
 
-def _idle_footprint_mib(bench: Bench, guests: int) -> float:
-    """Median footprint of the guests that ended their program, once they no longer fall."""
+def _idle_footprint_mib(bench: Bench, steps: list[dict[str, Any]]) -> float:
+    """Median footprint of the guests that ended their program, once they no longer fall.
+
+    Those that died for want of memory have none any more; if all did, it is what they had before.
+    """
     begun = bench.sampler.seconds()
     while True:
         now = bench.sampler.seconds()
         recent = bench.sampler.since(max(begun, now - SETTLED_SECONDS))
-        totals = [_footprints(sample, guests) for sample in recent]
+        totals = [_footprints(sample, len(steps)) for sample in recent]
         waited = now - begun
         settled = waited >= SETTLED_SECONDS and sum(totals[0]) - sum(totals[-1]) < SETTLED_MIB
         if settled or waited > SETTLE_DEADLINE_SECONDS:
-            return statistics.median(totals[-1])
+            return statistics.median(totals[-1] or steps[-1]["guest_resident_mib"])
         time.sleep(0.1)
 
 
 def _footprints(sample: Sample, guests: int) -> list[float]:
-    return [sample.guests[number].footprint_mib for number in range(1, guests + 1)]
+    every = [sample.guests[number].footprint_mib for number in range(1, guests + 1)]
+    return [footprint for footprint in every if footprint > 0]
 
 
 def physical_limit(cell_memory_mib: float, active_mib: float, idle_mib: float) -> int:

@@ -44,6 +44,7 @@ class FakeGuest:
         self.facts = GuestFacts("6.1", "", {}, "never")
         self.qemu = self
         self.alive = True
+        self.placed = False
         self._behave = behave
 
     def cpu_seconds(self) -> float:
@@ -54,6 +55,9 @@ class FakeGuest:
 
     def run(self, command: list[str], _seconds: float, **_: Any) -> Completed:
         return self._behave(command)
+
+    def note_placement(self) -> None:
+        self.placed = True
 
 
 class FakeBench:
@@ -99,7 +103,10 @@ class FakeBench:
         return self.swap_mib()
 
     def take(self) -> Sample:
-        memory = {n: ProcessMemory(self._footprint, 0.0) for n in range(1, len(self.guests) + 1)}
+        memory = {
+            n: ProcessMemory(self._footprint if guest.alive else 0.0, 0.0)
+            for n, guest in enumerate(self.guests, start=1)
+        }
         return Sample(self._now, 500.0, self.swap_mib(), memory)
 
     def since(self, _seconds: float) -> list[Sample]:
@@ -154,18 +161,23 @@ def test_a_launch_that_fails_while_the_cell_swaps_is_swap() -> None:
     assert (result["stopped_by"], result["guests_at_first_swap"]) == ("swap", 4)
 
 
-def test_a_guest_that_died_meanwhile_ends_the_run() -> None:
+@pytest.mark.parametrize("victims", [1, 2])
+def test_a_guest_that_died_meanwhile_ends_the_run(victims: int) -> None:
     result: dict[str, Any] = {}
     bench = FakeBench({"allocation_mib": 256, "max_guests": 20}, allocate, footprint_mib=100)
 
     def kill_the_first(command: list[str]) -> Completed:
-        bench.guests[0].alive = len(bench.guests) < 3
+        for guest in bench.guests[:victims]:
+            guest.alive = len(bench.guests) < 3
         return allocate(command)
 
     bench._behave = kill_the_first
     _workload_consolidation.run(bench, result)
     assert result["guests_without_swap"] == 2
     assert result["stop_reason"] == "Guest guest1 died while guest3 ran its program."
+    # Where the memory of the one that died lay was noted when its own program had ended.
+    assert [guest.placed for guest in bench.guests] == [True, True, False]
+    assert result["idle_footprint_mib"] == 100
 
 
 def test_no_guest_at_all_is_no_density() -> None:
