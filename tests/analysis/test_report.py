@@ -16,8 +16,8 @@ from hintfleet.figures import Verdict
 from hintfleet.records import load_study
 from hintfleet.render import console, json_report, terminal
 from hintfleet.render.console import fitted_widths
+from hintfleet.render.doubts import doubts, verdict_words
 from hintfleet.render.tables import density_table, places_table
-from hintfleet.render.words import doubts, verdict_words
 from hintfleet.report import Report, build_report
 from synthetic import Builder, Truth
 

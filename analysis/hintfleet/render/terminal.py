@@ -14,16 +14,9 @@ from hintfleet.figures import Verdict
 from hintfleet.render import terminal_detail
 from hintfleet.render.charts import columns, stretch
 from hintfleet.render.console import VERDICT_STYLE, chart_line, heading_line, panel, table
+from hintfleet.render.doubts import Doubt, doubts, missing_words, verdict_words
 from hintfleet.render.tables import summary_table, tables
-from hintfleet.render.words import (
-    LEGEND,
-    Doubt,
-    doubts,
-    mechanisms,
-    missing_words,
-    title,
-    verdict_words,
-)
+from hintfleet.render.words import LEGEND, mechanisms, title
 from hintfleet.report import Report
 from hintfleet.units import number, quantity
 
