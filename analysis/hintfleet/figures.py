@@ -67,6 +67,8 @@ class Thresholds:
     swap_unused_mib: float = 1.0
     remote_share: float = 0.01
     quiet_load_per_cpu: float = 2.0
+    starved_share: float = 0.1
+    """A page_fault run that got so much less CPU time than the median run shared its CPUs."""
 
 
 DEFAULTS = Thresholds()

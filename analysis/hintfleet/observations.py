@@ -75,7 +75,7 @@ def density_of(study: Study) -> list[DensityObservation]:
                 result["physical_limit_guests"],
                 result["active_footprint_mib"],
                 result["idle_footprint_mib"],
-                _cpu_seconds(run),
+                cpu_seconds(run),
             )
         )
     return found
@@ -90,7 +90,7 @@ def memhog_of(study: Study) -> list[MemhogObservation]:
             run.block,
             tuple(guest["seconds"] for guest in result["guests"]),
             result["swap_end_mib"],
-            _cpu_seconds(run),
+            cpu_seconds(run),
         )
         for run in study.runs
         if (result := run.memhog) is not None
@@ -145,6 +145,7 @@ def pairs_of(
     return left, right
 
 
-def _cpu_seconds(run: Run) -> float:
+def cpu_seconds(run: Run) -> float:
+    """CPU time of everything in the cell during the workload."""
     spent = run.record["host_cpu_seconds"]
     return spent["user"] + spent["system"]

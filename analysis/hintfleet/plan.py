@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -198,6 +200,15 @@ _shared: dict[str, Any] = {}
 
 def _share(question: Question, footprints: Mapping[str, Footprints]) -> None:
     _shared.update(question=question, footprints=footprints)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for the next chunk for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _simulate_shared(chunk: Chunk) -> tuple[Indices, Swapping]:

@@ -7,11 +7,12 @@ here are the doubts that no number of blocks removes.
 
 from __future__ import annotations
 
+import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
 from hintfleet.figures import Objection, Thresholds, Verdict
-from hintfleet.observations import BASELINE
+from hintfleet.observations import BASELINE, cpu_seconds
 from hintfleet.parity import Disparity
 from hintfleet.records import Run, Study
 from hintfleet.units import plural
@@ -35,6 +36,8 @@ def objections_to(
         for check in CHECKS:
             for finding in check(run, limits):
                 found[(*key, finding)] += 1
+    for run in starved(study, limits):
+        found[run.mechanism, run.workload, STARVED] += 1
     objections = [
         Objection(
             verdict,
@@ -47,6 +50,27 @@ def objections_to(
         for (mechanism, workload, (verdict, reason, step)), count in found.items()
     ]
     return [*_parity_objections(differing), *objections, *_completeness_objections(study)]
+
+
+STARVED: Finding = (
+    UNSETTLED,
+    "the cell got clearly less CPU time than in other runs, for something else used the CPUs",
+    "stop what else runs on the host and repeat these runs",
+)
+
+
+def starved(study: Study, limits: Thresholds) -> Iterator[Run]:
+    """Runs of page_fault that got clearly less CPU time than the median run of their cell.
+
+    page_fault keeps its CPUs busy for a fixed time, so every run of it costs the same CPU time,
+    unless others take it away. (The other workloads do a fixed amount of work instead.)
+    """
+    cells: dict[str, list[Run]] = defaultdict(list)
+    for run in study.finished("page_fault"):
+        cells[run.cell].append(run)
+    for runs in cells.values():
+        enough = (1.0 - limits.starved_share) * statistics.median(map(cpu_seconds, runs))
+        yield from (run for run in runs if cpu_seconds(run) < enough)
 
 
 def objections_to_the_whole(study: Study, limits: Thresholds) -> Iterator[Objection]:

@@ -13,7 +13,7 @@ import pytest
 from hintfleet.cli import main
 from hintfleet.records import load_study
 from hintfleet.render import html
-from hintfleet.render.words import doubts
+from hintfleet.render.doubts import doubts
 from hintfleet.report import Report, build_report
 from synthetic import Builder
 

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -154,3 +157,32 @@ def test_incomplete_commands_are_refused(arguments: tuple[str, ...], words: str,
     code, text = run(*arguments)
     assert code == 1
     assert text.startswith("hintfleet: ") and words in text and text.count("\n") == 1
+
+
+def test_a_plan_that_is_killed_leaves_no_worker_behind() -> None:
+    command = [sys.executable, "-m", "hintfleet.cli", "plan", *GIVEN[:2], "--node", "60"]
+    plan = subprocess.Popen(
+        [*command, "--nodes", "10000000", "--workers", "2"], stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 60.0
+    while len(workers := children_of(plan.pid)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert plan.poll() is None and len(workers) >= 2
+    plan.kill()
+    plan.wait()
+    while any(map(is_running, workers)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(map(is_running, workers))
+
+
+def children_of(process_id: int) -> list[int]:
+    file = Path(f"/proc/{process_id}/task/{process_id}/children")
+    return [int(child) for child in file.read_text().split()] if file.exists() else []
+
+
+def is_running(process_id: int) -> bool:
+    try:
+        state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"

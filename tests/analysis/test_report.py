@@ -16,8 +16,8 @@ from hintfleet.figures import Verdict
 from hintfleet.records import load_study
 from hintfleet.render import console, json_report, terminal
 from hintfleet.render.console import fitted_widths
+from hintfleet.render.doubts import doubts, verdict_words
 from hintfleet.render.tables import density_table, places_table
-from hintfleet.render.words import doubts, verdict_words
 from hintfleet.report import Report, build_report
 from synthetic import Builder, Truth
 
@@ -265,6 +265,17 @@ def test_what_cannot_be_trusted_is_said_and_exits_2(
     grave = [w for w in document["warnings"] if w["verdict"] == "not to be trusted"]
     assert any(words in warning["reason"] for warning in grave)
     assert all(warning["next_step"] for warning in grave)
+
+
+def test_a_page_fault_run_that_had_to_share_its_cpus_is_found(builder: Builder) -> None:
+    """As in the real study in docs/examples: two boots of none looked a third slower."""
+    builder.write()
+    spent = {"user": 14.0, "system": 3.0}
+    change_records(builder, "*.b1.none.*", lambda record: record.update(host_cpu_seconds=spent))
+    (doubt,) = [o for o in report_of(builder).objections if "CPU time" in o.reason]
+    assert (doubt.verdict, doubt.about) == (Verdict.UNSETTLED, "none, page_fault (1 of 3 runs)")
+    figures = report_of(builder).page_fault["page_hinting"].figures
+    assert figures["processes_vs_none"].judgement.reason == doubt.reason
 
 
 def test_a_doubt_falls_on_its_own_figures_only(builder: Builder) -> None:

@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 from hintfleet import __version__
 from hintfleet.compare import Comparison
 from hintfleet.figures import Verdict
+from hintfleet.render.doubts import doubts, missing_words, verdict_words
 from hintfleet.render.plots import plots
 from hintfleet.render.tables import figures_table, summary_table, tables
 from hintfleet.render.view import (
@@ -21,7 +22,7 @@ from hintfleet.render.view import (
     comparison_tables,
     comparison_title,
 )
-from hintfleet.render.words import MARKS, doubts, missing_words, title, verdict_words
+from hintfleet.render.words import MARKS, title
 from hintfleet.report import Report
 
 CSS_CLASS = {

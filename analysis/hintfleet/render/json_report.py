@@ -15,7 +15,7 @@ from typing import Any
 from hintfleet.figures import Figure, Figures
 from hintfleet.observations import Observation
 from hintfleet.records import Damage
-from hintfleet.render.words import Doubt, doubts
+from hintfleet.render.doubts import Doubt, doubts
 from hintfleet.report import Report
 
 SCHEMA = "hintfleet.report/1"

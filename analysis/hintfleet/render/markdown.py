@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from hintfleet.compare import Comparison
+from hintfleet.render.doubts import Doubt, doubts, missing_words, verdict_words
 from hintfleet.render.tables import ReportTable, summary_table, tables
 from hintfleet.render.view import (
     comparison_answer,
@@ -15,7 +16,7 @@ from hintfleet.render.view import (
     comparison_tables,
     comparison_title,
 )
-from hintfleet.render.words import LEGEND, Doubt, doubts, missing_words, title, verdict_words
+from hintfleet.render.words import LEGEND, title
 from hintfleet.report import Report
 
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hintfleet.figures import Figure, Figures, Verdict
-from hintfleet.render.words import extremes, interval_text, label, mechanisms, short, with_spread
+from hintfleet.render.names import label
+from hintfleet.render.words import extremes, interval_text, mechanisms, short, with_spread
 from hintfleet.report import Report, all_figures
 from hintfleet.units import UNKNOWN, number, percent, spread
 

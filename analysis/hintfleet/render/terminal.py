@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -13,15 +14,9 @@ from hintfleet.figures import Verdict
 from hintfleet.render import terminal_detail
 from hintfleet.render.charts import columns, stretch
 from hintfleet.render.console import VERDICT_STYLE, chart_line, heading_line, panel, table
+from hintfleet.render.doubts import Doubt, doubts, missing_words, verdict_words
 from hintfleet.render.tables import summary_table, tables
-from hintfleet.render.words import (
-    LEGEND,
-    doubts,
-    mechanisms,
-    missing_words,
-    title,
-    verdict_words,
-)
+from hintfleet.render.words import LEGEND, mechanisms, title
 from hintfleet.report import Report
 from hintfleet.units import number, quantity
 
@@ -60,11 +55,17 @@ def summary(report: Report, ascii_only: bool = False) -> RenderableType:
     if data.rows:
         parts.append(table(data, ascii_only))
     found = [doubt for doubt in doubts(report) if doubt.reason not in report.answer]
-    said = [Text(f"• {doubt.sentence}.", VERDICT_STYLE[doubt.verdict]) for doubt in found]
-    grave = sum(doubt.verdict == Verdict.NOT_TO_BE_TRUSTED for doubt in found)
-    # what is merely unsettled the verdict has told; what limits the answer has not been said yet
+    # what is merely unsettled the verdict has told; what went wrong, and what limits the answer
+    # even if nothing did, has not been said yet
+    wrong = {objection.reason for objection in report.objections}
+    first = [d for d in found if d.reason in wrong or d.verdict == Verdict.NOT_TO_BE_TRUSTED]
+    rest = [doubt for doubt in found if doubt not in first]
     notes = [Text(f"• {note}") for note in report.notes]
-    return _OneScreen(Group(*parts), (*said[:grave], *notes, *said[grave:]))
+    return _OneScreen(Group(*parts), (*_bullets(first), *notes, *_bullets(rest)))
+
+
+def _bullets(found: Sequence[Doubt]) -> list[Text]:
+    return [Text(f"• {doubt.sentence}.", VERDICT_STYLE[doubt.verdict]) for doubt in found]
 
 
 @dataclass(frozen=True)

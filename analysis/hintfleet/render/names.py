@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What figures are called wherever no heading says what they are about."""
+
+from __future__ import annotations
+
+import re
+
+NAMES = {
+    "guests_without_swap": "guests without swap",
+    "guests_at_first_swap": "guests when swap began",
+    "more_guests_than_none": "more guests than none",
+    "reliable_guests": "reliable guests",
+    "physical_limit_guests": "physical limit of guests",
+    "share_of_physical_limit": "share of the physical limit reached",
+    "active_footprint_mib": "memory of a guest in use",
+    "idle_footprint_mib": "memory of an idle guest",
+    "host_cpu_seconds_per_guest": "host CPU a guest",
+    "host_cpu_per_guest_vs_none": "host CPU a guest vs none",
+    "last_guest_vs_none": "memhog in the last guest vs none",
+    "swap_end_less_than_none_mib": "less swap at the end than none",
+    "memhog_footprint_gib_min": "memory held by memhog",
+    "memhog_footprint_vs_none": "memory held by memhog vs none",
+    "memhog_peak_mib": "peak memory of memhog",
+    "memhog_swapped_out_mib": "swapped out by memhog",
+    "memhog_swapped_in_mib": "swapped in by memhog",
+    "returned_mib_per_cpu_second": "memory back a CPU second",
+    "more_guests": "more guests",
+    "memhog_last_guest": "memhog in the last guest",
+    "memhog_footprint": "memory held by memhog",
+    "processes": "page fault rate",
+    "fault_p99": "single fault p99",
+    "seconds_to_return": "time until 90 % is back",
+    "host_cpu_per_guest": "host CPU a guest",
+}
+PATTERNS = (
+    (r"processes_vs_none_at_1_tasks", "page fault rate of 1 process vs none"),
+    (r"threads_vs_none_at_1_tasks", "page fault rate of 1 thread vs none"),
+    (r"seconds_to_return_(\d+)", r"time until \1 % is back"),
+    (r"guest(\d+)_seconds", r"memhog in guest \1"),
+    (r"guest(\d+)_vs_none", r"memhog in guest \1 vs none"),
+    (r"(processes|threads)_vs_none", r"page fault rate of \1 vs none"),
+    (r"(processes|threads)_vs_none_at_(\d+)_tasks", r"page fault rate of \2 \1 vs none"),
+    (r"(processes|threads)(?:_per_second)?_at_(\d+)_tasks", r"page fault rate of \2 \1"),
+    (r"fault_p(\d\d)_ns(_vs_none)?", r"single fault p\1\2"),
+    (r"fault_p999_ns(_vs_none)?", r"single fault p99.9\1"),
+    (r"fault_p(\d\d)_ns_merged", r"single fault p\1, all runs"),
+    (r"fault_p999_ns_merged", "single fault p99.9, all runs"),
+)
+
+
+def label(topic: str, name: str) -> str:
+    """A figure's name for readers who see no heading above it."""
+    if name == "swap_end_mib":
+        return f"swap at the end of {'consolidation' if topic == 'density' else topic}"
+    if name in NAMES:
+        return NAMES[name]
+    for pattern, words in PATTERNS:
+        if re.fullmatch(pattern, name):
+            return re.sub(pattern, words, name).replace("_", " ")
+    return name.replace("_", " ")
