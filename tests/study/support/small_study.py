@@ -21,7 +21,7 @@ SMALL: dict[str, Any] = {
     "study_blocks": 1,
     "study_node_mib": 640,
     "study_swap_mib": 256,
-    "study_proof_mib": 176,
+    "study_proof_mib": 160,
     "study_consolidation_guest_mib": 256,
     "study_consolidation_allocation_mib": 176,
     "study_consolidation_max_guests": 6,
