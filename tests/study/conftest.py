@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 
@@ -20,6 +22,16 @@ def playbooks(tmp_path_factory: pytest.TempPathFactory) -> Playbooks:
     return Playbooks(tmp_path_factory.mktemp("results"))
 
 
+def kill_controller(process: subprocess.Popen[bytes]) -> None:
+    """As if its machine lost power; Ansible's workers are sessions of their own."""
+    workers = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for worker in workers.stdout.split():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(worker), signal.SIGKILL)
+
+
 @pytest.fixture(scope="session")
 def study(playbooks: Playbooks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
     log = tmp_path_factory.mktemp("log") / "killed.log"
@@ -30,8 +42,7 @@ def study(playbooks: Playbooks, tmp_path_factory: pytest.TempPathFactory) -> Ite
         if process.poll() is not None or time.monotonic() > deadline:
             pytest.fail(f"The study ended before two runs had finished:\n{log.read_text()[-4000:]}")
         time.sleep(0.5)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill_controller(process)
     before = {name: path.stat().st_mtime for name, path in playbooks.records.items()}
 
     resumed = playbooks.run("site")
