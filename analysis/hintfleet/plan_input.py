@@ -7,7 +7,8 @@ import csv
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ import numpy as np
 
 from hintfleet import store, store_columns
 from hintfleet.plan_model import GIVEN_HOST, Footprint, NodeKind, Trace
-from hintfleet.records import Damage, UnusableError, load_study
+from hintfleet.plan_returns import seen_returns
+from hintfleet.records import Damage, DamagedError, Run, UnusableError, load_study
+from hintfleet.samples import load_samples
 
 Row = Mapping[str, Any]
 """One run as store_columns.flat gives it."""
@@ -100,7 +103,17 @@ def consolidation_rows(folder: Path) -> tuple[list[Row], list[Damage]]:
         return rows, store.parts(folder)[1]
     study = load_study(folder)
     runs = [run for run in study.runs if run.workload == "consolidation"]
-    return [store_columns.flat(run.record) for run in runs], list(study.damages)
+    return [_with_returns(run) for run in runs], list(study.damages)
+
+
+def _with_returns(run: Run) -> Row:
+    """The flat row of a run, with `seen_returns` where its samples show them."""
+    row = dict(store_columns.flat(run.record))
+    name = run.record["files"]["samples"]
+    if run.finished and run.consolidation and name:
+        with suppress(DamagedError):  # without samples the proof's times have to do
+            row["seen_returns"] = seen_returns(run.consolidation, load_samples(run.folder / name))
+    return row
 
 
 def unusable(row: Row) -> str | None:
@@ -131,6 +144,13 @@ def footprint(row: Row) -> Footprint:
         freed_mib=float(row["freed_mib"]),
         seconds_to=(row["seconds_to_50"], row["seconds_to_90"], row["seconds_to_99"]),
     )
+
+
+def footprint_in_turn(row: Row) -> Footprint:
+    """The footprint of a run, with the return times of consolidation where they were seen."""
+    measured_in_proof = footprint(row)
+    seen = row.get("seen_returns")
+    return replace(measured_in_proof, seconds_to=seen) if seen else measured_in_proof
 
 
 def parse_mechanism(text: str) -> Footprint:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Holds the simulation of `hintfleet plan` against consolidation as it was measured.
 
-Each block is predicted from the other blocks of its cell: the footprints come from runs that the
-predicted count has no part in. A cell with one block is predicted from that block itself, and
-the result says so.
+Each block is predicted from the other blocks of its cell: footprints, and the times in which memory
+came back (plan_returns.py), are of runs that the predicted count has no part in. A cell with one
+block is predicted from that block itself, and the result says so.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hintfleet.plan_input import Row, footprint
+from hintfleet.plan_input import Row, footprint_in_turn
 from hintfleet.plan_model import collect
 from hintfleet.plan_simulation import Schedule, in_order, peaks
 
@@ -85,7 +85,7 @@ def predict(known: Sequence[Row], memory_mib: float, most: int) -> int:
     for row in known:
         schedule, end = launch_schedule([row], most)
         runs = np.zeros((1, most), dtype=np.int64)
-        largest = peaks(collect([footprint(row)]), runs, schedule, end)[0]
+        largest = peaks(collect([footprint_in_turn(row)]), runs, schedule, end)[0]
         counts.append(int(np.count_nonzero(largest <= memory_mib)))
     return int(statistics.median_low(counts))
 

@@ -15,7 +15,7 @@ import pytest
 from hintfleet import cli
 from hintfleet.plan_input import measured
 from hintfleet.plan_validation import validate
-from measured_node import Physics, measure
+from measured_node import Physics, measure, samples_csv
 from synthetic import Builder
 
 LAPTOP = {
@@ -40,7 +40,10 @@ def write_measured(builder: Builder, pause_seconds: float, seed: int = 1) -> Pat
                     kept_mib=physics.kept_mib,
                 )
                 record = builder.record(cell, block, 1, mechanism, "consolidation", random)
-                builder.put(measure(record, noisy, pause_seconds))
+                record = measure(record, noisy, pause_seconds)
+                builder.put(record)
+                seen = samples_csv(noisy, pause_seconds, len(record["result"]["steps"]))
+                (builder.folder / "runs" / record["run_id"] / "samples.csv").write_text(seen)
     return builder.folder
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 STEP_SECONDS = 0.05
+WATCHED_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -83,3 +84,17 @@ def measure(record: dict[str, Any], physics: Physics, pause_seconds: float) -> d
     for share in (50, 90, 99):
         record["proof"][f"seconds_to_{share}"] = physics.seconds_to(share / 100.0, 128.0)
     return record
+
+
+def samples_csv(physics: Physics, pause_seconds: float, guests: int) -> str:
+    """What the sampler would have seen of these guests, until a while after the last program."""
+    cycle = physics.boot_seconds + physics.program_seconds + pause_seconds
+    seconds = guests * cycle + WATCHED_SECONDS
+    lines = ["seconds,guest,resident_mib,swap_mib"]
+    for number, curve in enumerate(physics.curve(pause_seconds, guests, seconds), 1):
+        lines += [
+            f"{k * STEP_SECONDS:.3f},{number},{mib:.3f},0.000"
+            for k, mib in enumerate(curve)
+            if mib > 0.0
+        ]
+    return "\n".join(lines) + "\n"
