@@ -30,6 +30,7 @@ def chosen(mark: pytest.Mark | None) -> list[Any]:
     fails = mark.kwargs.get("fails", "") if mark else ""
     variants = [*(mark.args if mark else ["full"]), *([fails] if fails else [])]
     if not LIST.exists():
+        # `make check` collects this too, without kernels; make test-kernel builds them first.
         reason = f"{LIST} does not exist: build the kernels with make test-kernel"
         return [pytest.param(None, id="none", marks=pytest.mark.skip(reason=reason))]
     kernels: dict[str, dict[str, str]] = json.loads(LIST.read_text())
@@ -38,8 +39,10 @@ def chosen(mark: pytest.Mark | None) -> list[Any]:
         for variant in variants:
             marks = []
             if variant not in paths:
+                # VARIANTS chose fewer: what was not asked for is said, not failed.
                 marks.append(pytest.mark.skip(reason=f"{variant} of {version} was not built"))
             elif variant == fails:
+                # The control: strict, so that a fault which does not show fails the run.
                 marks.append(pytest.mark.xfail(strict=True, reason="unpatched, as it should"))
             kernel = Kernel(version, variant, Path(paths.get(variant, "")))
             found.append(pytest.param(kernel, id=f"{version}-{variant}", marks=marks))

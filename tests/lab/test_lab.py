@@ -25,7 +25,7 @@ def prepare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     report = "{{ numa_host_cells | to_json }}"
     playbook.write_text(
         "- hosts: all\n  roles: [numa_host]\n  tasks:\n    - ansible.builtin.copy:\n"
-        f"        content: '{report}'\n        dest: /root/cells.json\n"
+        f"        content: '{report}'\n        dest: ~/cells.json\n"
     )
     return playbook
 
@@ -58,7 +58,7 @@ def test_up_again_changes_nothing(lab: Lab) -> None:
 def test_prepared_and_cleaned_is_as_found(lab: Lab, prepare: Path) -> None:
     before = lab.snapshot()
     lab.play(prepare)
-    cells = json.loads(lab.ssh("cat /root/cells.json; rm /root/cells.json"))
+    cells = json.loads(lab.ssh("cat ~/cells.json; rm ~/cells.json"))
     assert [(cell["name"], cell["node"], cell["cpus"]) for cell in cells] == [
         ("lab1-node0", 0, [0]),
         ("lab1-node1", 1, [1]),
@@ -74,9 +74,9 @@ def test_prepared_and_cleaned_is_as_found(lab: Lab, prepare: Path) -> None:
 
 
 def test_a_pulled_plug_and_a_reset(lab: Lab) -> None:
-    lab.ssh("echo written >/root/kept; sync")
+    lab.ssh("echo written >~/kept; sync")
     os.kill(lab.process_id, 9)
     lab.play(LAB, lab_state="up")
-    assert lab.ssh("cat /root/kept") == "written\n"
+    assert lab.ssh("cat ~/kept") == "written\n"
     lab.play(LAB, lab_state="reset")
-    assert lab.ssh("ls -A /root/kept 2>/dev/null || echo gone") == "gone\n"
+    assert lab.ssh("ls -A ~/kept 2>/dev/null || echo gone") == "gone\n"

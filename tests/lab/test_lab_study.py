@@ -59,8 +59,10 @@ class Study:
 
     def under_way(self) -> str:
         """The run that the host works at; empty if none."""
-        found = self.lab.ssh("cd /var/lib/hintfleet/runs/lab && grep -l . *.runner || true")
-        return found.strip().removesuffix(".runner")
+        runs = "/var/lib/hintfleet/runs/lab"
+        look = f"find {runs} -name '*.runner' -size +0 -printf '%f'"
+        found = self.lab.ssh(f"if [ -d {runs} ]; then {look}; fi")
+        return found.removesuffix(".runner")
 
     def report(self) -> str:
         command = [str(BIN / "hintfleet"), "report", str(self.results / "lab"), "--detail"]
@@ -97,7 +99,7 @@ def test_a_pulled_plug_and_a_killed_controller_cost_one_run(lab: Lab, tmp_path: 
     os.killpg(second.pid, signal.SIGKILL)
     second.wait()
     on_host = f"/var/lib/hintfleet/runs/lab/{orphan}/record.json"
-    alone = json.loads(wait_for(lambda: lab.ssh(f"cat {on_host} 2>/dev/null || true")))
+    alone = json.loads(wait_for(lambda: lab.ssh(f"if [ -e {on_host} ]; then cat {on_host}; fi")))
 
     third = study.start()
     said, _ = third.communicate(timeout=LONG_SECONDS)
