@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
 from hintfleet import __version__
 from hintfleet.commands import compare, export, plan, report, show
+from hintfleet.commands.output import drop_stdout
 from hintfleet.records import DamagedError, UnusableError
 
 OK, ERROR = 0, 1
@@ -32,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"hintfleet: {error}", file=sys.stderr)
         return ERROR
     except BrokenPipeError:
-        # the reader (head, less) has what it wanted; keep Python from complaining at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # the reader (head, less) has what it wanted
+        drop_stdout()
         return OK
     return code
 

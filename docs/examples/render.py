@@ -16,6 +16,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -96,8 +97,8 @@ def without_the_machine(record: bytes) -> bytes:
 @contextmanager
 def unpacked() -> Iterator[None]:
     """Within it, the packed study is in the folder STUDY."""
-    with tempfile.TemporaryDirectory() as folder, tarfile.open(PACKED) as archive:
-        archive.extractall(folder, filter="data")
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.unpack_archive(PACKED, folder)
         with chdir(folder):
             yield
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import tarfile
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -32,8 +32,7 @@ def render() -> ModuleType:
 @pytest.fixture(scope="module")
 def study(render: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("examples")
-    with tarfile.open(render.PACKED) as archive:
-        archive.extractall(folder, filter="data")
+    shutil.unpack_archive(render.PACKED, folder)
     return Path(folder / render.STUDY)
 
 

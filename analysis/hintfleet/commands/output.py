@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -68,9 +69,16 @@ def _said_if_not_written(output: Path | None) -> Iterator[None]:
             "PYTHONIOENCODING=utf-8 or name a file with --output"
         ) from error
     except OSError as error:
+        if output is None:
+            drop_stdout()
         raise UnusableError(
             f"{output or 'stdout'} cannot be written: {error.strerror}; name another file"
         ) from error
+
+
+def drop_stdout() -> None:
+    """Forget what could not be written; Python would try again at exit and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _can_draw(encoding: str) -> bool:
