@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.hintfleet.bench.plugins.module_utils._errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils._record import write_json
 
 SCHEMA = "hintfleet.found/1"
 
@@ -116,13 +116,7 @@ def load(path: Path) -> dict[str, Any] | None:
 def store(path: Path, record: Mapping[str, Any]) -> None:
     """Write the record so that a crash leaves the old one or the new one, never half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".new")
-    with draft.open("w") as file:
-        json.dump(record, file, indent=2, sort_keys=True)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    write_json(path, record)
 
 
 def to_restore(record: Mapping[str, Any], current: Mapping[str, str | None]) -> dict[str, str]:
