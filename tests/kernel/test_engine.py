@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 from kernel_device import ENGINE, EVENTS
-from kernel_guest import EAGER, Guest, GuestError, quiet_seconds
+from kernel_guest import EAGER, Guest, GuestError, eventually, quiet_seconds
 
 BLOCK = 2 << 20
 PAGE = 4096
@@ -110,8 +110,11 @@ def test_poison(
     guest.hold("a", 200)
     guest.drop("a")
     assert guest.figures("integrity 5 200")["errors"] == 0
-    time.sleep(3)
-    assert bool(guest.discards()) == discards
+    if discards:
+        eventually(lambda: bool(guest.discards()), 30)
+    else:
+        time.sleep(2 * quiet_seconds(engine))
+        assert not guest.discards()
 
 
 @pytest.mark.kernels("full", "debug")
