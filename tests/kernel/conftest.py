@@ -16,13 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kernel_guest import Guest, Kernel, build_initramfs
+from kernel_guest import Guest, GuestError, Kernel, build_initramfs
 
 ROOT = Path(__file__).resolve().parents[2]
 LIST = Path(os.environ.get("HINTFLEET_TEST_KERNELS", ROOT / "build/test-kernels.json"))
 BAD_LOG = re.compile(
     r"BUG|WARNING|Oops|[Bb]ad page|corruption|ODEBUG|INFO: .*(lock|task)|suspicious RCU"
 )
+
+# Before 8.1 QEMU's emulation may run code of another processor that was just patched, as it was for
+# a moment: with a breakpoint. Seen in 2 of 60 boots of 6.12, in a static branch of the clock.
+EMULATOR_FAULT = re.compile(r"int3: 0000 .*SMP")
 
 
 def chosen(mark: pytest.Mark | None) -> list[Any]:
@@ -65,9 +69,16 @@ def boot(kernel: Kernel, initramfs: Path, tmp_path: Path) -> Iterator[Callable[.
     """Boot guests of the kernel under test; none may leave a complaint in its log."""
     guests: list[Guest] = []
 
-    def start(**options: Any) -> Guest:
-        guest = Guest(kernel.path, initramfs, tmp_path / str(len(guests)), **options)
-        guest.__enter__()
+    def start(again: bool = False, **options: Any) -> Guest:
+        folder = tmp_path / f"{len(guests)}{'-again' if again else ''}"
+        guest = Guest(kernel.path, initramfs, folder, **options)
+        try:
+            guest.__enter__()
+        except GuestError:
+            if again or not EMULATOR_FAULT.search(guest.log()):
+                raise
+            print("QEMU ran a breakpoint that was gone already; the guest is booted again.")
+            return start(again=True, **options)
         guests.append(guest)
         return guest
 
