@@ -124,7 +124,8 @@ class Guest:
             arguments += ["-icount", "shift=0,sleep=off", "-seed", "1"]
             arguments += ["-rtc", "base=2020-01-01T00:00:00,clock=vm"]
         self.process = subprocess.Popen(
-            [*arguments[:1], *self.qemu_options, *arguments[1:]],
+            # tests that are killed take their guests with them
+            ["setpriv", "--pdeathsig", "KILL", *arguments[:1], *self.qemu_options, *arguments[1:]],
             stdin=subprocess.DEVNULL,
             stderr=(self.folder / "qemu.err").open("wb"),
         )
