@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Compare no engine, upstream's and ours on every kernel: a table each. `make compare-engines`
 
-All figures are the median of --rounds fresh guests with 1 vCPU, their range in brackets. Instructions
-and the holds of the zone lock (one guest) come from `-icount shift=0,sleep=off`, where a nanosecond
-of the guest is one instruction; all else from plain emulation.
+All figures are the median of --rounds fresh guests with 1 vCPU, their range in brackets.
+Instructions and the holds of the zone lock (one guest) come from `-icount shift=0,sleep=off`, where
+a nanosecond of the guest is one instruction; all else from plain emulation.
 Without KVM no figure holds the cost of EPT faults, exits or contention; docs/page-hinting.md says
 how to get those.
 
