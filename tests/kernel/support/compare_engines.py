@@ -214,7 +214,7 @@ def shown(values: list[float], name: str) -> str:
     def text(value: float) -> str:
         if name.startswith("more "):
             return f"{value:+.1f}"
-        return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
+        return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
     low, middle, high = text(min(values)), text(statistics.median(values)), text(max(values))
     return middle if low == high else f"{middle} ({low}..{high})"
