@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ BAD_LOG = re.compile(
 
 # Before 8.1 QEMU's emulation may run code of another processor that was just patched, as it was for
 # a moment: with a breakpoint. Seen in 2 of 60 boots of 6.12, in a static branch of the clock.
-EMULATOR_FAULT = re.compile(r"int3: 0000 .*SMP")
+EMULATOR_FAULT = re.compile(r"int3: 0000 .*SMP(?:.*\n){1,5}.*RIP: 0010:sched_clock")
 
 
 def chosen(mark: pytest.Mark | None) -> list[Any]:
@@ -77,7 +78,7 @@ def boot(kernel: Kernel, initramfs: Path, tmp_path: Path) -> Iterator[Callable[.
         except GuestError:
             if again or not EMULATOR_FAULT.search(guest.log()):
                 raise
-            print("QEMU ran a breakpoint that was gone already; the guest is booted again.")
+            warnings.warn(f"QEMU's fault killed a guest, booted again: {folder}", stacklevel=2)
             return start(again=True, **options)
         guests.append(guest)
         return guest
