@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from hintfleet import store
+from hintfleet.store import parquet as store
 from numpy.typing import NDArray
 
 WORKLOADS = ("consolidation", "memhog", "page_fault")

@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "collections"))
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator  # noqa: E402
-from ansible_collections.hintfleet.bench.plugins.module_utils import _record  # noqa: E402
+from ansible_collections.hintfleet.bench.plugins.module_utils.record import record as _record  # noqa: E402
 from ansible_collections.hintfleet.bench.plugins.modules import run as run_module  # noqa: E402
 
 PREFIX = "hfbench"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from hintfleet import __version__
 from hintfleet.commands import compare, export, plan, report, show
 from hintfleet.commands.output import drop_stdout
-from hintfleet.records import DamagedError, UnusableError
+from hintfleet.records.read import DamagedError, UnusableError
 
 OK, ERROR = 0, 1
 

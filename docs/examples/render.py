@@ -28,10 +28,10 @@ from pathlib import Path
 
 import matplotlib.image
 from hintfleet.cli import main as main_of_hintfleet
-from hintfleet.records import load_study
+from hintfleet.records.read import load_study
 from hintfleet.render import html, json_report, markdown, terminal
 from hintfleet.render.console import THEME, as_text
-from hintfleet.report import Report, build_report
+from hintfleet.report.build import Report, build_report
 from rich.console import Console
 
 FOLDER = Path(__file__).resolve().parent

@@ -6,8 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hintfleet.records import load_study
-from hintfleet.report import Report, build_report
+from hintfleet.records.read import load_study
+from hintfleet.report.build import Report, build_report
 from synthetic import Builder
 
 

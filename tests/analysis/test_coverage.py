@@ -14,12 +14,16 @@ import os
 
 import numpy as np
 import pytest
-from hintfleet.estimate import difference, independent_ratio, ratio
-from hintfleet.family import corrected
-from hintfleet.figures import Values
-from hintfleet.observations import DensityObservation, MemhogObservation, PageFaultObservation
-from hintfleet.report import FAMILY, results_of
-from hintfleet.statistics import mean_interval, share_at_least, share_interval
+from hintfleet.figures.estimate import difference, independent_ratio, ratio
+from hintfleet.figures.family import corrected
+from hintfleet.records.observations import (
+    DensityObservation,
+    MemhogObservation,
+    PageFaultObservation,
+    Values,
+)
+from hintfleet.report.build import FAMILY, results_of
+from hintfleet.statistics.intervals import mean_interval, share_at_least, share_interval
 from scipy import stats
 
 CLAIM = 0.95

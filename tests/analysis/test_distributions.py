@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from hintfleet.distributions import (
+from hintfleet.statistics.distributions import (
     beta_cdf,
     beta_quantile,
     student_t_cdf,

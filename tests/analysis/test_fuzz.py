@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hintfleet.records import DamagedError, load_run, load_study
+from hintfleet.records.read import DamagedError, load_run, load_study
+from hintfleet.records.samples import load_samples
 from hintfleet.render import console, json_report, terminal
-from hintfleet.report import build_report
-from hintfleet.samples import load_samples
-from hintfleet.series import histogram_quantile, integral, resample
-from hintfleet.statistics import Interval, mean_interval, sign_flip_p
+from hintfleet.report.build import build_report
+from hintfleet.statistics.intervals import Interval, mean_interval, sign_flip_p
+from hintfleet.statistics.series import histogram_quantile, integral, resample
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from synthetic import Builder

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from hintfleet.figures import Figure, Figures, Judgement, Verdict
-from hintfleet.gain import beaten_by
+from hintfleet.figures.figure import Figure, Figures, Judgement, Verdict
+from hintfleet.figures.gain import beaten_by
 
 
 def figure(value: float) -> Figure:

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from hintfleet.cli import main
-from hintfleet.records import load_study
+from hintfleet.records.read import load_study
 from hintfleet.render import html
 from hintfleet.render.doubts import doubts
-from hintfleet.report import Report, build_report
+from hintfleet.report.build import Report, build_report
 from synthetic import Builder
 
 VOID = {"meta", "br", "hr", "img", "input", "link", "wbr"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hintfleet.memory import footprint_gib_min, swap_traffic_mib
-from hintfleet.samples import Samples
+from hintfleet.figures.memory import footprint_gib_min, swap_traffic_mib
+from hintfleet.records.samples import Samples
 
 
 def samples(rows: list[tuple[float, int, float, float]]) -> Samples:

@@ -7,11 +7,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hintfleet.figures import Verdict
-from hintfleet.plan import Plan, Question, make_plan, nodes_needed
-from hintfleet.plan_input import parse_mechanism
-from hintfleet.plan_model import Demand, Footprint, NodeKind, Trace, by_mechanism
-from hintfleet.records import UnusableError
+from hintfleet.figures.figure import Verdict
+from hintfleet.plan.answer import Plan, Question, make_plan, nodes_needed
+from hintfleet.plan.input import parse_mechanism
+from hintfleet.plan.model import Demand, Footprint, NodeKind, Trace, by_mechanism
+from hintfleet.records.read import UnusableError
 
 SEED_GUESTS = (
     "none,active=4600,idle=4500,touched=4096",
@@ -78,7 +78,7 @@ def test_published_peaks_of_three_guests_have_the_published_shape() -> None:
         "staggered": Trace(300.0, used, stagger_seconds=2400.0, horizon_seconds=10800.0),
         "simultaneous": Trace(300.0, used, together=1.0, horizon_seconds=10800.0),
     }
-    from hintfleet.plan_simulation import trace_peaks
+    from hintfleet.plan.simulation import trace_peaks
 
     for name, trace in traces.items():
         for mechanism, f in footprints.items():
@@ -91,7 +91,7 @@ def test_published_peaks_of_three_guests_have_the_published_shape() -> None:
 def test_the_same_seed_gives_the_same_plan_with_any_number_of_workers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("hintfleet.plan.CHUNK_GUESTS", 1500)  # a chunk holds about 200 nodes
+    monkeypatch.setattr("hintfleet.plan.answer.CHUNK_GUESTS", 1500)  # a chunk holds about 200 nodes
     question = Question((NodeKind(15360.0, 10),), HOUR, nodes=700)
     footprints = by_mechanism([parse_mechanism(text) for text in SEED_GUESTS[:2]])
     one = make_plan(question, footprints, workers=1)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hintfleet.plan_input import load_trace, measured, parse_mechanism, parse_node
-from hintfleet.plan_model import NodeKind
-from hintfleet.records import UnusableError
+from hintfleet.plan.input import load_trace, measured, parse_mechanism, parse_node
+from hintfleet.plan.model import NodeKind
+from hintfleet.records.read import UnusableError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import Builder

@@ -6,8 +6,8 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from hintfleet.plan_model import NEVER_SECONDS, Demand, Footprint, NodeKind, by_mechanism
-from hintfleet.records import UnusableError
+from hintfleet.plan.model import NEVER_SECONDS, Demand, Footprint, NodeKind, by_mechanism
+from hintfleet.records.read import UnusableError
 
 REPORTING = Footprint("free_page_reporting", "a", 366.0, 100.0, 256.0, 256.0, (2.0, 3.0, 4.0))
 

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import numpy as np
-from hintfleet.plan_returns import seen_returns
-from hintfleet.samples import Samples
+from hintfleet.plan.returns import seen_returns
+from hintfleet.records.samples import Samples
 
 RESULT = {
     "active_footprint_mib": 300.0,

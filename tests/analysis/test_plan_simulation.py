@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hintfleet.plan_model import Demand, Footprint, Footprints, Trace, collect
-from hintfleet.plan_simulation import (
+from hintfleet.plan.model import Demand, Footprint, Footprints, Trace, collect
+from hintfleet.plan.simulation import (
     Residency,
     draw_schedule,
     in_order,

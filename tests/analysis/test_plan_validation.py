@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hintfleet import cli
-from hintfleet.plan_input import measured
-from hintfleet.plan_validation import validate
+from hintfleet.plan.input import measured
+from hintfleet.plan.validation import validate
 from measured_node import Physics, measure, samples_csv
 from synthetic import Builder
 

@@ -7,10 +7,10 @@ import json
 
 import pytest
 from hintfleet.cli import main
-from hintfleet.compare import Side, side_of_published
-from hintfleet.figures import Figure, Verdict
-from hintfleet.published import load_published, sources
-from hintfleet.records import UnusableError
+from hintfleet.figures.figure import Figure, Verdict
+from hintfleet.records.read import UnusableError
+from hintfleet.report.compare import Side, side_of_published
+from hintfleet.report.published import load_published, sources
 from synthetic import Builder
 
 
@@ -61,7 +61,7 @@ def test_25_june_is_flagged_by_noise_and_by_debug_options() -> None:
 def test_25_june_is_flagged_by_noise_alone() -> None:
     """What the thread found three days later, its table alone says."""
     published = load_published("v10-reply")
-    from hintfleet.latency import page_fault_results
+    from hintfleet.figures.latency import page_fault_results
 
     curves = page_fault_results(published.page_fault)["bubble_hinting_v1"].curves["processes"]
     flagged = [t for t, f in curves.items() if f.verdict == Verdict.NOT_TO_BE_TRUSTED]

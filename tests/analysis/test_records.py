@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, NotRequired, get_origin, get_type_hints
 
 import pytest
-from hintfleet import record_types
-from hintfleet.records import SCHEMAS, DamagedError, UnusableError, load_run, load_study
-from hintfleet.samples import load_samples
+from hintfleet.records import types as record_types
+from hintfleet.records.read import SCHEMAS, DamagedError, UnusableError, load_run, load_study
+from hintfleet.records.samples import load_samples
 from jsonschema import Draft202012Validator
 from synthetic import Builder
 

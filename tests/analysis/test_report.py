@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 from hintfleet.cli import main
-from hintfleet.figures import Verdict
-from hintfleet.records import load_study
+from hintfleet.figures.figure import Verdict
+from hintfleet.records.read import load_study
 from hintfleet.render import console, json_report, terminal
 from hintfleet.render.console import fitted_widths
 from hintfleet.render.doubts import doubts, verdict_words
 from hintfleet.render.tables import density_table, places_table
-from hintfleet.report import Report, build_report
+from hintfleet.report.build import Report, build_report
 from synthetic import Builder, Truth
 
 

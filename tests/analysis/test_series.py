@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hintfleet.series import histogram_quantile, integral, merge_histograms, resample
+from hintfleet.statistics.series import histogram_quantile, integral, merge_histograms, resample
 
 
 def test_integral_is_the_area_of_the_trapezoids() -> None:

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hintfleet import statistics as s
+from hintfleet.statistics import intervals as s
 from scipy import stats
 
 

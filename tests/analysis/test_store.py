@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hintfleet import cli, store
-from hintfleet.plan_input import measured
-from hintfleet.records import UnusableError, load_study
-from hintfleet.samples import load_samples
-from hintfleet.store_columns import COLUMNS, LIST_COLUMNS, SAMPLE_COLUMNS, flat, lists
+from hintfleet import cli
+from hintfleet.plan.input import measured
+from hintfleet.records.read import UnusableError, load_study
+from hintfleet.records.samples import load_samples
+from hintfleet.store import parquet as store
+from hintfleet.store.columns import COLUMNS, LIST_COLUMNS, SAMPLE_COLUMNS, flat, lists
 from synthetic import Builder
 
 

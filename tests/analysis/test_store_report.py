@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 from hintfleet import cli
-from hintfleet.figures import Verdict
-from hintfleet.observations import density_of, memhog_of, page_fault_of
-from hintfleet.records import UnusableError, load_study
-from hintfleet.report import Results, results_of
-from hintfleet.store_arrays import absolute, fleet_interval
-from hintfleet.store_report import FleetReport, fleet_report, merged_latency
+from hintfleet.figures.figure import Verdict
+from hintfleet.records.observations import density_of, memhog_of, page_fault_of
+from hintfleet.records.read import UnusableError, load_study
+from hintfleet.report.build import Results, results_of
+from hintfleet.store.arrays import absolute, fleet_interval
+from hintfleet.store.report import FleetReport, fleet_report, merged_latency
 from synthetic import LAPTOP, Builder, Truth
 
 RUNS = 12

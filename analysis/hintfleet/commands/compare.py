@@ -8,12 +8,12 @@ import json
 from pathlib import Path
 
 from hintfleet.commands.output import add_output_options, exit_code, write, write_terminal
-from hintfleet.compare import Comparison, Side, compare, side_of_published, side_of_study
-from hintfleet.published import load_published, sources
-from hintfleet.records import UnusableError, load_study
+from hintfleet.records.read import UnusableError, load_study
 from hintfleet.render import comparison as terminal
 from hintfleet.render import markdown
 from hintfleet.render.view import comparison_document
+from hintfleet.report.compare import Comparison, Side, compare, side_of_published, side_of_study
+from hintfleet.report.published import load_published, sources
 
 DESCRIPTION = (
     "Two studies side by side (before and after a kernel, two fleets), or a study and the figures "

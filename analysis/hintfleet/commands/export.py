@@ -7,9 +7,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from hintfleet.export_csv import write_csv
-from hintfleet.records import Damage, DamagedError, Study, UnusableError, load_study
-from hintfleet.store import StoreWriter, is_store
+from hintfleet.records.read import Damage, DamagedError, Study, UnusableError, load_study
+from hintfleet.store.csv import write_csv
+from hintfleet.store.parquet import StoreWriter, is_store
 
 DESCRIPTION = (
     "The runs of a study as tables: Parquet for DuckDB, Polars, Dask or Spark and for reports on "

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from rich.console import RenderableType
 
-from hintfleet.figures import Verdict
-from hintfleet.records import UnusableError
+from hintfleet.figures.figure import Verdict
+from hintfleet.records.read import UnusableError
 from hintfleet.render.console import as_text, make_console
 
 FORMATS = ("terminal", "json", "html", "markdown")

@@ -10,11 +10,11 @@ import os
 from pathlib import Path
 
 from hintfleet.commands.output import add_terminal_options, exit_code, write, write_terminal
-from hintfleet.plan import Question, make_plan
-from hintfleet.plan_input import Measured, load_trace, measured, parse_mechanism, parse_node
-from hintfleet.plan_model import Demand, Footprint, Trace, by_mechanism
-from hintfleet.plan_validation import validate
-from hintfleet.records import UnusableError
+from hintfleet.plan.answer import Question, make_plan
+from hintfleet.plan.input import Measured, load_trace, measured, parse_mechanism, parse_node
+from hintfleet.plan.model import Demand, Footprint, Trace, by_mechanism
+from hintfleet.plan.validation import validate
+from hintfleet.records.read import UnusableError
 from hintfleet.render.plan import plan_json, plan_text, validation_json, validation_text
 
 DEFAULT_DEMAND = Demand()

@@ -7,10 +7,10 @@ import argparse
 from pathlib import Path
 
 from hintfleet.commands.output import add_output_options, exit_code, write, write_terminal
-from hintfleet.records import UnusableError, load_study
+from hintfleet.records.read import UnusableError, load_study
 from hintfleet.render import json_report, markdown, terminal
-from hintfleet.report import Report, build_report
-from hintfleet.store import is_store
+from hintfleet.report.build import Report, build_report
+from hintfleet.store.parquet import is_store
 
 DESCRIPTION = (
     "What a study found: how many more guests fit under each mechanism, what it costs, and how "
@@ -46,7 +46,7 @@ def main(options: argparse.Namespace) -> int:
 def _fleet(options: argparse.Namespace) -> int:
     """The report on a Parquet store: its figures come from columns, not from records."""
     from hintfleet.render import fleet
-    from hintfleet.store_report import fleet_report
+    from hintfleet.store.report import fleet_report
 
     if options.format not in ("terminal", "json"):
         raise UnusableError(

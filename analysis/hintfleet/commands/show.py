@@ -7,9 +7,9 @@ import argparse
 from pathlib import Path
 
 from hintfleet.commands.output import add_terminal_options, write, write_terminal
-from hintfleet.records import UnusableError, load_run
+from hintfleet.records.read import UnusableError, load_run
+from hintfleet.records.reproduce import as_text
 from hintfleet.render import show
-from hintfleet.reproduce import as_text
 
 DESCRIPTION = (
     "One run: how it ended, its timeline and result, its guests and what their consoles said last, "

@@ -6,7 +6,6 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from hintfleet.compare import Comparison
 from hintfleet.render.console import VERDICT_STYLE, heading_line, panel, table
 from hintfleet.render.view import (
     comparison_answer,
@@ -17,6 +16,7 @@ from hintfleet.render.view import (
     comparison_title,
 )
 from hintfleet.render.words import LEGEND
+from hintfleet.report.compare import Comparison
 
 
 def render(comparison: Comparison, ascii_only: bool = False) -> RenderableType:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
-from hintfleet.figures import Verdict
+from hintfleet.figures.figure import Verdict
 from hintfleet.render.tables import Cell, ReportTable
 
 THEME = Theme(

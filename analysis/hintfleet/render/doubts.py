@@ -7,9 +7,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hintfleet.figures import Objection, Verdict, worst
+from hintfleet.figures.figure import Objection, Verdict, worst
 from hintfleet.render.names import label
-from hintfleet.report import DECIDING, NamedFigure, Report, all_figures
+from hintfleet.report.build import DECIDING, NamedFigure, Report, all_figures
 
 TOPICS = {"density": "the gain", "memhog": "memhog", "page_fault": "the page fault rate"}
 """What the figures that decide are about."""

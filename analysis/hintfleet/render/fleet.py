@@ -10,16 +10,16 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from hintfleet.answer import answer
-from hintfleet.figures import Figure
+from hintfleet.figures.figure import Figure
 from hintfleet.render.console import VERDICT_STYLE, heading_line, panel, table
 from hintfleet.render.json_report import damage_document, figure_document
 from hintfleet.render.names import label
 from hintfleet.render.tables import Cell, ReportTable, Row
 from hintfleet.render.words import LEGEND as MARKS_EXPLAINED
 from hintfleet.render.words import interval_text, short, with_spread
-from hintfleet.store_report import FleetReport
-from hintfleet.units import UNKNOWN, plural
+from hintfleet.report.answer import answer
+from hintfleet.statistics.units import UNKNOWN, plural
+from hintfleet.store.report import FleetReport
 
 SCHEMA = "hintfleet.fleet_report/1"
 

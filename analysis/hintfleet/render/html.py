@@ -9,8 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from hintfleet import __version__
-from hintfleet.compare import Comparison
-from hintfleet.figures import Verdict
+from hintfleet.figures.figure import Verdict
 from hintfleet.render.doubts import doubts, missing_words, verdict_words
 from hintfleet.render.plots import plots
 from hintfleet.render.tables import figures_table, summary_table, tables
@@ -23,7 +22,8 @@ from hintfleet.render.view import (
     comparison_title,
 )
 from hintfleet.render.words import MARKS, title
-from hintfleet.report import Report
+from hintfleet.report.build import Report
+from hintfleet.report.compare import Comparison
 
 CSS_CLASS = {
     Verdict.SOUND: "sound",

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from hintfleet.figures import Figure, Figures
-from hintfleet.observations import Observation
-from hintfleet.records import Damage
+from hintfleet.figures.figure import Figure, Figures
+from hintfleet.records.observations import Observation
+from hintfleet.records.read import Damage
 from hintfleet.render.doubts import Doubt, doubts
-from hintfleet.report import Report
+from hintfleet.report.build import Report
 
 SCHEMA = "hintfleet.report/1"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from hintfleet.compare import Comparison
 from hintfleet.render.doubts import Doubt, doubts, missing_words, verdict_words
 from hintfleet.render.tables import ReportTable, summary_table, tables
 from hintfleet.render.view import (
@@ -17,7 +16,8 @@ from hintfleet.render.view import (
     comparison_title,
 )
 from hintfleet.render.words import LEGEND, title
-from hintfleet.report import Report
+from hintfleet.report.build import Report
+from hintfleet.report.compare import Comparison
 
 
 def render(report: Report) -> str:

@@ -10,14 +10,14 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from hintfleet.figures import Verdict
-from hintfleet.observations import BASELINE
-from hintfleet.plan import Answer, Plan
-from hintfleet.plan_model import Demand, Footprint, Trace, as_json
-from hintfleet.plan_validation import TOLERANCE_GUESTS, Comparison
+from hintfleet.figures.figure import Verdict
+from hintfleet.plan.answer import Answer, Plan
+from hintfleet.plan.model import Demand, Footprint, Trace, as_json
+from hintfleet.plan.validation import TOLERANCE_GUESTS, Comparison
+from hintfleet.records.observations import BASELINE
 from hintfleet.render.console import VERDICT_STYLE, heading_line, table
 from hintfleet.render.tables import Cell, ReportTable, Row
-from hintfleet.units import number, percent, plural, quantity
+from hintfleet.statistics.units import number, percent, plural, quantity
 
 PLAN_SCHEMA = "hintfleet.plan/1"
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from hintfleet.observations import BASELINE
+from hintfleet.records.observations import BASELINE
 from hintfleet.render.tables import Cell, ReportTable, Row
 from hintfleet.render.words import mechanisms
-from hintfleet.report import Report
-from hintfleet.units import change, number, quantity
+from hintfleet.report.build import Report
+from hintfleet.statistics.units import change, number, quantity
 
 INK, FAINT = "#010203", "#040506"
 SERIES = ("#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04", "#0a0b05")

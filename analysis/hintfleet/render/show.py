@@ -10,16 +10,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hintfleet.memory import timeline_of
-from hintfleet.record_types import Guest
-from hintfleet.records import DamagedError, Run
+from hintfleet.figures.memory import timeline_of
+from hintfleet.records.read import DamagedError, Run
+from hintfleet.records.reproduce import as_text
+from hintfleet.records.samples import Samples, load_samples
+from hintfleet.records.types import Guest
 from hintfleet.render.charts import columns, stretch
 from hintfleet.render.console import chart_line, heading_line, table
 from hintfleet.render.tables import Cell, ReportTable, Row
-from hintfleet.report import fact_text
-from hintfleet.reproduce import as_text
-from hintfleet.samples import Samples, load_samples
-from hintfleet.units import UNKNOWN, number, quantity
+from hintfleet.report.build import fact_text
+from hintfleet.statistics.units import UNKNOWN, number, quantity
 
 CONSOLE_LINES = 15
 CURVE_HEIGHT = 6

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from hintfleet.figures import Figure, Figures, Verdict
+from hintfleet.figures.figure import Figure, Figures, Verdict
 from hintfleet.render.names import label
 from hintfleet.render.words import extremes, interval_text, mechanisms, short, with_spread
-from hintfleet.report import Report, all_figures
-from hintfleet.units import UNKNOWN, number, percent, spread
+from hintfleet.report.build import Report, all_figures
+from hintfleet.statistics.units import UNKNOWN, number, percent, spread
 
 INTERVAL = "95 % interval"
 """Heading of a column of intervals; the confidence is the default one of Thresholds."""

@@ -10,15 +10,15 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from hintfleet.figures import Verdict
+from hintfleet.figures.figure import Verdict
 from hintfleet.render import terminal_detail
 from hintfleet.render.charts import columns, stretch
 from hintfleet.render.console import VERDICT_STYLE, chart_line, heading_line, panel, table
 from hintfleet.render.doubts import Doubt, doubts, missing_words, verdict_words
 from hintfleet.render.tables import summary_table, tables
 from hintfleet.render.words import LEGEND, mechanisms, title
-from hintfleet.report import Report
-from hintfleet.units import number, quantity
+from hintfleet.report.build import Report
+from hintfleet.statistics.units import number, quantity
 
 SCREEN_LINES = 23
 """Of 24, one is the prompt's."""

@@ -11,8 +11,8 @@ from rich.text import Text
 from hintfleet.render.charts import lines
 from hintfleet.render.console import table
 from hintfleet.render.tables import detail_tables, figures_table
-from hintfleet.report import Report
-from hintfleet.units import change, plural
+from hintfleet.report.build import Report
+from hintfleet.statistics.units import change, plural
 
 CURVE_HEIGHT = 6
 WIDE = 120

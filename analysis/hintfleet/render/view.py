@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from hintfleet.compare import Comparison, Entry
-from hintfleet.figures import Figure, Verdict
+from hintfleet.figures.figure import Figure, Verdict
 from hintfleet.render.doubts import Doubt, objection_doubts
 from hintfleet.render.json_report import damage_document, doubt_document, figure_document
 from hintfleet.render.names import label
 from hintfleet.render.tables import INTERVAL, Cell, ReportTable, Row
 from hintfleet.render.words import interval_text, short
-from hintfleet.units import UNKNOWN, number
+from hintfleet.report.compare import Comparison, Entry
+from hintfleet.statistics.units import UNKNOWN, number
 
 COMPARISON_SCHEMA = "hintfleet.comparison/1"
 

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from hintfleet.figures import Figure, Verdict
-from hintfleet.observations import BASELINE
-from hintfleet.report import Report
-from hintfleet.units import UNKNOWN, change, number, percent, plural, quantity, spread
+from hintfleet.figures.figure import Figure, Verdict
+from hintfleet.records.observations import BASELINE
+from hintfleet.report.build import Report
+from hintfleet.statistics.units import UNKNOWN, change, number, percent, plural, quantity, spread
 
 MARKS = {Verdict.SOUND: "", Verdict.UNSETTLED: " ?", Verdict.NOT_TO_BE_TRUSTED: " !"}
 LEGEND = "? unsettled   ! not to be trusted"

@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
-from ansible_collections.hintfleet.bench.plugins.module_utils._record import (
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.record import (
     RECORD,
     forget_missing,
     is_finished,

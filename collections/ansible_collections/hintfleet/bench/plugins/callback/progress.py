@@ -32,7 +32,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.plugins.callback.default import CallbackModule as DefaultCallback
-from ansible_collections.hintfleet.bench.plugins.module_utils._progress import Progress
+from ansible_collections.hintfleet.bench.plugins.module_utils.study.progress import Progress
 
 RUN = "hintfleet.bench.run"
 PLAN = "hintfleet.bench.study_plan"

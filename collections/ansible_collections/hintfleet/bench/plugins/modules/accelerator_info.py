@@ -116,23 +116,23 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.hintfleet.bench.plugins.module_utils._accelerator import Booted, decide
-from ansible_collections.hintfleet.bench.plugins.module_utils._channel import (
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.channel import (
     QMP_IMPORT_ERROR,
     new_loop,
 )
-from ansible_collections.hintfleet.bench.plugins.module_utils._errors import BenchError
-from ansible_collections.hintfleet.bench.plugins.module_utils._guest import Guest, wrong_kernel
-from ansible_collections.hintfleet.bench.plugins.module_utils._preflight import (
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import Guest, wrong_kernel
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import (
+    Machine,
+    check_version,
+    sockets_folder,
+)
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.accelerator import Booted, decide
+from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight import (
     ARTIFACT,
     MANIFEST_KEYS,
     check_artifact,
     check_user,
-)
-from ansible_collections.hintfleet.bench.plugins.module_utils._qemu import (
-    Machine,
-    check_version,
-    sockets_folder,
 )
 
 

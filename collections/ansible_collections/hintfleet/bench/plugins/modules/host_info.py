@@ -104,12 +104,10 @@ from pathlib import Path
 from pwd import getpwnam
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hintfleet.bench.plugins.module_utils import (
-    _hierarchy,
-    _nodes,
-    _qemu,
-    _settings,
-)
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest import qemu as _qemu
+from ansible_collections.hintfleet.bench.plugins.module_utils.host import hierarchy as _hierarchy
+from ansible_collections.hintfleet.bench.plugins.module_utils.host import nodes as _nodes
+from ansible_collections.hintfleet.bench.plugins.module_utils.host import settings as _settings
 
 
 def qemu_installed(module: AnsibleModule) -> str | None:

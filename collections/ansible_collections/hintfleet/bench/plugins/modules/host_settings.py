@@ -82,8 +82,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hintfleet.bench.plugins.module_utils import _hierarchy, _settings
-from ansible_collections.hintfleet.bench.plugins.module_utils._errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils.host import hierarchy as _hierarchy
+from ansible_collections.hintfleet.bench.plugins.module_utils.host import settings as _settings
 
 
 def present(module: AnsibleModule) -> dict[str, Any]:

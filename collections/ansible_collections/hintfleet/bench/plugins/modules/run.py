@@ -285,32 +285,32 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.hintfleet.bench.plugins.module_utils._cgroup import (
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.channel import QMP_IMPORT_ERROR
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.mechanisms import MECHANISMS
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.cgroup import (
     CellCgroup,
     find_hierarchy,
 )
-from ansible_collections.hintfleet.bench.plugins.module_utils._channel import QMP_IMPORT_ERROR
-from ansible_collections.hintfleet.bench.plugins.module_utils._detached import (
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.facts import node_cpus
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.record import (
+    earlier_attempts,
+    pack,
+    read_record,
+)
+from ansible_collections.hintfleet.bench.plugins.module_utils.run.detached import (
     carry_out,
     of_study,
     set_going,
 )
-from ansible_collections.hintfleet.bench.plugins.module_utils._errors import BenchError
-from ansible_collections.hintfleet.bench.plugins.module_utils._facts import node_cpus
-from ansible_collections.hintfleet.bench.plugins.module_utils._mechanisms import MECHANISMS
-from ansible_collections.hintfleet.bench.plugins.module_utils._preflight import (
+from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight import (
     ARTIFACT,
     CELL,
     check_request,
     relevant_parameters,
 )
-from ansible_collections.hintfleet.bench.plugins.module_utils._record import (
-    earlier_attempts,
-    pack,
-    read_record,
-)
-from ansible_collections.hintfleet.bench.plugins.module_utils._runner import perform
-from ansible_collections.hintfleet.bench.plugins.module_utils._workloads import WORKLOADS
+from ansible_collections.hintfleet.bench.plugins.module_utils.run.runner import perform
+from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.registry import WORKLOADS
 
 PARAMETERS = {
     "guest_memory_mib": {"type": "int", "required": True},

@@ -140,17 +140,17 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hintfleet.bench.plugins.module_utils._errors import BenchError
-from ansible_collections.hintfleet.bench.plugins.module_utils._mechanisms import MECHANISMS
-from ansible_collections.hintfleet.bench.plugins.module_utils._plan import (
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.mechanisms import MECHANISMS
+from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight import CELL
+from ansible_collections.hintfleet.bench.plugins.module_utils.study.plan import (
     SCHEMA,
     merge,
     read_plan,
     with_status,
     write_plan,
 )
-from ansible_collections.hintfleet.bench.plugins.module_utils._preflight import CELL
-from ansible_collections.hintfleet.bench.plugins.module_utils._workloads import WORKLOADS
+from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.registry import WORKLOADS
 
 NAMES = ("study", "cells", "blocks", "mechanisms", "workloads", "parameters", "seed")
 

@@ -68,8 +68,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hintfleet.bench.plugins.module_utils import _swap
-from ansible_collections.hintfleet.bench.plugins.module_utils._errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils.host import swap as _swap
 
 Step = tuple[str, Callable[[], None]]
 BUSY_SECONDS = 30

@@ -83,11 +83,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hintfleet.bench.plugins.module_utils import _hierarchy, _sweep
-from ansible_collections.hintfleet.bench.plugins.module_utils._detached import (
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils.host import hierarchy as _hierarchy
+from ansible_collections.hintfleet.bench.plugins.module_utils.host import sweep as _sweep
+from ansible_collections.hintfleet.bench.plugins.module_utils.run.detached import (
     runner_process_ids,
 )
-from ansible_collections.hintfleet.bench.plugins.module_utils._errors import BenchError
 
 
 def user_id(name: str) -> int | None:

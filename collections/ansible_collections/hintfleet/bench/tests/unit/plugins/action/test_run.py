@@ -11,7 +11,7 @@ from unittest.mock import MagicMock
 import pytest
 from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.hintfleet.bench.plugins.action.run import ActionModule
-from ansible_collections.hintfleet.bench.plugins.module_utils._record import pack, write_json
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.record import pack, write_json
 
 RUN_ID = "c.b1.none.memhog"
 Answer = dict[str, Any]

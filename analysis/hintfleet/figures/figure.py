@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a report is made of: figures that never travel without n, interval and verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hintfleet.statistics.intervals import Interval
+
+
+class Verdict(StrEnum):
+    """How far to believe a figure; the order is from best to worst."""
+
+    SOUND = "sound"
+    UNSETTLED = "unsettled"
+    NOT_TO_BE_TRUSTED = "not to be trusted"
+
+
+_RANK = {verdict: rank for rank, verdict in enumerate(Verdict)}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict with its reason and what to do next; both are sentences."""
+
+    verdict: Verdict
+    reason: str
+    next_step: str = ""
+
+
+@dataclass(frozen=True)
+class Objection:
+    """A reason to doubt the figures of a mechanism or a workload; None means all of them."""
+
+    verdict: Verdict
+    reason: str
+    next_step: str
+    mechanism: str | None = None
+    workload: str | None = None
+    about: str = ""
+    """Where it was found, for readers, such as "none, memhog (2 of 3 runs)"."""
+
+    def concerns(self, mechanisms: Iterable[str], workload: str) -> bool:
+        """Whether a figure of these mechanisms under this workload is in doubt."""
+        return (self.mechanism is None or self.mechanism in mechanisms) and (
+            self.workload in (None, workload)
+        )
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Every limit that decides about a verdict, in one place; docs/statistics.md explains them."""
+
+    confidence: float = 0.95
+    reliable_share: float = 0.95
+    fewest_blocks: int = 3
+    practical_ratio: float = 0.05
+    """A relative difference below this changes no decision."""
+    noise_ratio: float = 0.06
+    """Boots of one unmodified kernel differ by up to this much (published: 3-6 %)."""
+    spread_ratio: float = 0.25
+    """A time whose blocks lie further apart than this share of their median is unsettled."""
+    lost_share: float = 0.05
+    """If more of the planned runs than this gave no result, the rest may be a selection."""
+    swap_unused_mib: float = 1.0
+    remote_share: float = 0.01
+    quiet_load_per_cpu: float = 2.0
+    starved_share: float = 0.1
+    """A page_fault run that got so much less CPU time than the median run shared its CPUs."""
+
+
+DEFAULTS = Thresholds()
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of a report with all that is needed to believe it or not.
+
+    low and high are the extremes seen over blocks (the spread); interval is where the value lies
+    with stated confidence. censored counts observations that ended before their value was known.
+    """
+
+    unit: str
+    n: int
+    estimate: float | None
+    low: float | None
+    high: float | None
+    interval: Interval | None
+    judgement: Judgement
+    censored: int = 0
+    p_value: float | None = None
+    blocks_to_settle: int | None = None
+    claims_effect: bool = False
+    """For a comparison: whether it says that there is a difference."""
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.judgement.verdict
+
+
+Figures = dict[str, Figure]
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The worst of some verdicts; sound if there are none."""
+    return max(verdicts, key=_RANK.__getitem__, default=Verdict.SOUND)
+
+
+def overrule(judgement: Judgement, objections: Iterable[Objection]) -> Judgement:
+    """The worst objection if it is worse than the judgement, else the judgement."""
+    for objection in objections:
+        if _RANK[objection.verdict] > _RANK[judgement.verdict]:
+            judgement = Judgement(objection.verdict, objection.reason, objection.next_step)
+    return judgement

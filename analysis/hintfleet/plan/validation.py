@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Holds the simulation of `hintfleet plan` against consolidation as it was measured.
+
+Each block is predicted from the other blocks of its cell: footprints, and the times in which memory
+came back (returns.py), are of runs that the predicted count has no part in. A cell with one
+block is predicted from that block itself, and the result says so.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hintfleet.plan.input import Row, footprint_in_turn
+from hintfleet.plan.model import collect
+from hintfleet.plan.simulation import Schedule, in_order, peaks
+
+TOLERANCE_GUESTS = 1
+EXTRA_GUESTS = 8
+"""Guests simulated beyond the largest count measured: a prediction may be too high."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Measured and predicted guests without swap of one mechanism on one cell, a pair a block."""
+
+    cell: str
+    mechanism: str
+    measured: tuple[int, ...]
+    predicted: tuple[int, ...]
+    held_out: bool
+    """Whether each block was predicted from other blocks."""
+
+    @property
+    def worst_miss(self) -> int:
+        """Largest distance of a block's prediction from what was measured in it."""
+        return max(abs(p - m) for p, m in zip(self.predicted, self.measured, strict=True))
+
+    @property
+    def agrees(self) -> bool:
+        return self.worst_miss <= TOLERANCE_GUESTS
+
+
+def validate(rows: Iterable[Row]) -> list[Comparison]:
+    """One comparison for each cell and mechanism of usable consolidation runs."""
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        if row["guests_without_swap"] is not None and row["boot_seconds"] is not None:
+            groups[row["cell"], row["mechanism"]].append(row)
+    return [
+        _compare(cell, mechanism, sorted(group, key=lambda row: row["block"]))
+        for (cell, mechanism), group in sorted(groups.items())
+    ]
+
+
+def _compare(cell: str, mechanism: str, group: Sequence[Row]) -> Comparison:
+    held_out = len(group) > 1
+    predicted = []
+    for row in group:
+        others = [other for other in group if other is not row] if held_out else list(group)
+        predicted.append(predict(others, float(row["memory_mib"]), _most(group) + EXTRA_GUESTS))
+    return Comparison(
+        cell,
+        mechanism,
+        tuple(int(row["guests_without_swap"]) for row in group),
+        tuple(predicted),
+        held_out,
+    )
+
+
+def _most(group: Sequence[Row]) -> int:
+    return max(int(row["guests_without_swap"]) for row in group)
+
+
+def predict(known: Sequence[Row], memory_mib: float, most: int) -> int:
+    """Guests without swap when guests are started one after the other, as the workload does.
+
+    The median over the footprints of the known runs, each guest of a node like the same run.
+    """
+    counts = []
+    for row in known:
+        schedule, end = launch_schedule([row], most)
+        runs = np.zeros((1, most), dtype=np.int64)
+        largest = peaks(collect([footprint_in_turn(row)]), runs, schedule, end)[0]
+        counts.append(int(np.count_nonzero(largest <= memory_mib)))
+    return int(statistics.median_low(counts))
+
+
+def launch_schedule(known: Sequence[Row], guests: int) -> tuple[Schedule, float]:
+    """The consolidation workload as changes of demand on one node, and a time after its end.
+
+    A guest is started, boots, runs its program once and stays; then comes the next. Until half
+    of its program's time a guest is still touching its memory; from then on it reads it back.
+    """
+    boot, program, launch = (
+        statistics.median([float(row[name] or 0.0) for row in known])
+        for name in ("boot_seconds", "program_seconds", "launch_seconds")
+    )
+    start = np.arange(guests) * max(launch, boot + program)
+    up = start + boot + program / 2.0
+    seconds = np.stack([start, up, start + boot + program], axis=1)[None, :, :]
+    level = np.broadcast_to(np.array([0.0, 1.0, 0.0]), seconds.shape)
+    return in_order(seconds, level), float(seconds.max()) + 1.0

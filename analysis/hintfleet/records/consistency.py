@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Contradictions within a record that its schema cannot see: clocks, units, kinds of result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import pairwise
+from typing import Any, cast
+
+from hintfleet.records.types import Consolidation, PageFault, RunRecord
+from hintfleet.statistics.units import number
+
+RESULT_TYPE = {"consolidation": "steps", "memhog": "guests", "page_fault": "rows"}
+"""The key that tells one workload's result from another's."""
+
+
+def contradictions(record: RunRecord) -> Iterator[tuple[str, str, str]]:
+    """What the schema cannot say, as (field, expected, found): clocks, units, kinds."""
+    if record["outcome"]["status"] != "finished":
+        return
+    started, finished = _time(record["started"]), _time(record["finished"])
+    if started is None or finished is None:
+        name, text = (
+            ("started", record["started"]) if started is None else ("finished", record["finished"])
+        )
+        yield name, "a time that exists", repr(text)
+        return
+    if finished < started:
+        yield "finished", f"a time after started ({record['started']})", record["finished"]
+    result, workload = record["result"], record["workload"]
+    key = RESULT_TYPE[workload]
+    if result is None or key not in result or (workload == "memhog") != ("swap_peak_mib" in result):
+        yield (
+            "result",
+            f"a result of {workload}",
+            "null" if result is None else "another workload's",
+        )
+        return
+    cell = record["cell"]
+    swap = cast(dict[str, Any], result).get("swap_end_mib", 0.0)
+    if swap > cell["swap_mib"] * 1.05 + 1.0:
+        yield (
+            "result.swap_end_mib",
+            f"at most the cell's {cell['swap_mib']:g} MiB of swap (another unit?)",
+            number(swap),
+        )
+    if workload == "consolidation":
+        yield from _consolidation_contradictions(cast(Consolidation, result), cell["memory_mib"])
+    if workload == "page_fault":
+        yield from _page_fault_contradictions(cast(PageFault, result))
+
+
+def _consolidation_contradictions(
+    result: Consolidation, memory_mib: float
+) -> Iterator[tuple[str, str, str]]:
+    clock = 0.0
+    for index, step in enumerate(result["steps"]):
+        if step["started_seconds"] < clock:
+            yield (
+                f"result.steps[{index}].started_seconds",
+                f"at least {clock:g}, the start of the step before (a clock that went back?)",
+                f"{step['started_seconds']:g}",
+            )
+        clock = step["started_seconds"]
+        if step["cell_memory_mib"] > memory_mib * 1.05 + 1.0:
+            yield (
+                f"result.steps[{index}].cell_memory_mib",
+                f"at most the cell's {memory_mib:g} MiB (another unit?)",
+                number(step["cell_memory_mib"]),
+            )
+    if result["guests_without_swap"] > len(result["steps"]):
+        yield (
+            "result.guests_without_swap",
+            f"at most the {len(result['steps'])} guests of result.steps",
+            str(result["guests_without_swap"]),
+        )
+
+
+def _page_fault_contradictions(result: PageFault) -> Iterator[tuple[str, str, str]]:
+    tasks = [row["tasks"] for row in result["rows"]]
+    if len(set(tasks)) != len(tasks):
+        yield "result.rows", "each number of tasks once", f"tasks {tasks}"
+    histogram = result["latency"]["histogram"]
+    bounds, counts = histogram["bounds_ns"], histogram["counts"]
+    if len(bounds) != len(counts) + 1:
+        yield (
+            "result.latency.histogram",
+            "one bound more than counts",
+            f"{len(bounds)} bounds and {len(counts)} counts",
+        )
+    if any(high <= low for low, high in pairwise(bounds)):
+        yield "result.latency.histogram.bounds_ns", "rising bounds", "a bound below the one before"
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return None

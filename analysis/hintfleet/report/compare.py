@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Two studies side by side: before and after a kernel, two fleets, or ours and the published.
+
+Studies share no blocks, so what they have in common is compared as independent samples. What
+carries best from host to host is not a value but each study's own effect against its baseline;
+both are shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from hintfleet.figures.estimate import absolute, independent_difference, independent_ratio
+from hintfleet.figures.family import corrected
+from hintfleet.figures.figure import DEFAULTS, Figure, Objection, Thresholds, Verdict, worst
+from hintfleet.figures.latency import MODES, rate_at
+from hintfleet.records.observations import (
+    BASELINE,
+    AnyObservation,
+    DensityObservation,
+    MemhogObservation,
+    PageFaultObservation,
+    Values,
+    density_of,
+    memhog_of,
+    page_fault_of,
+    values_of,
+)
+from hintfleet.records.read import Damage, Study
+from hintfleet.report.build import Results, provenance_of, results_of
+from hintfleet.report.published import SUCCESSORS, Published
+from hintfleet.trust.objections import objections_to
+from hintfleet.trust.parity import disparities
+
+HOST = "host cpu model"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two things compared."""
+
+    label: str
+    density: Sequence[DensityObservation]
+    memhog: Sequence[MemhogObservation]
+    page_fault: Sequence[PageFaultObservation]
+    conditions: dict[str, str]
+    objections: tuple[Objection, ...]
+    results: Results
+    damages: tuple[Damage, ...] = ()
+    measured: bool = True
+    """Whether runs of ours stand behind it; values of a published table are shown beside ours but
+    never taken for the same thing measured again."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One figure of both sides and how the second differs; None where a side has none."""
+
+    name: str
+    first: Figure | None
+    second: Figure | None
+    change: Figure | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What both sides have, by mechanism; names of the second side where they differ."""
+
+    first: Side
+    second: Side
+    entries: dict[str, tuple[Entry, ...]]
+    names: dict[str, str]
+    conditions: tuple[tuple[str, str, str], ...]
+    objections: tuple[Objection, ...]
+    verdict: Verdict
+
+
+def side_of_study(study: Study, limits: Thresholds = DEFAULTS) -> Side:
+    """A measured study as one side."""
+    finished = study.finished()
+    objections = tuple(objections_to(study, disparities(finished), limits))
+    density, memhog, fault = density_of(study), memhog_of(study), page_fault_of(study)
+    conditions = {name: "; ".join(values) for name, values in provenance_of(finished).items()}
+    results = results_of(density, memhog, fault, objections, limits)
+    return Side(study.name, density, memhog, fault, conditions, objections, results, study.damages)
+
+
+def side_of_published(published: Published, limits: Thresholds = DEFAULTS) -> Side:
+    """A published table as one side."""
+    results = results_of(
+        published.density, published.memhog, published.page_fault, published.objections, limits
+    )
+    return Side(
+        published.source,
+        published.density,
+        published.memhog,
+        published.page_fault,
+        published.conditions,
+        published.objections,
+        results,
+        measured=False,
+    )
+
+
+def compare(first: Side, second: Side, limits: Thresholds = DEFAULTS) -> Comparison:
+    """Every figure both sides have, the changes judged as one family."""
+    shared = {
+        name: other
+        for name in _mechanisms(first)
+        if (other := _counterpart(name, second)) is not None
+    }
+    entries = {name: _entries(first, second, name, other, limits) for name, other in shared.items()}
+    family = [e.change for group in entries.values() for e in group if e.change is not None]
+    judged = iter(corrected(family, limits))
+    entries = {
+        name: tuple(
+            Entry(e.name, e.first, e.second, next(judged) if e.change is not None else None)
+            for e in group
+        )
+        for name, group in entries.items()
+    }
+    objections = (*first.objections, *second.objections)
+    changes = [e.change.verdict for group in entries.values() for e in group if e.change]
+    verdict = worst([*changes, *(o.verdict for o in objections)])
+    return Comparison(
+        first,
+        second,
+        entries,
+        shared,
+        tuple(_conditions(first, second)),
+        objections,
+        verdict if entries else Verdict.NOT_TO_BE_TRUSTED,
+    )
+
+
+def _mechanisms(side: Side) -> list[str]:
+    observations = [*side.density, *side.memhog, *side.page_fault]
+    names = {observation.mechanism for observation in observations}
+    return sorted(names, key=lambda name: (name != BASELINE, name))
+
+
+def _counterpart(name: str, side: Side) -> str | None:
+    """The same mechanism on the other side, or the one it was published as or became."""
+    there = _mechanisms(side)
+    if name in there:
+        return name
+    predecessors = {after: before for before, after in SUCCESSORS.items()}
+    other = predecessors.get(name) or SUCCESSORS.get(name)
+    return other if other in there else None
+
+
+def _entries(
+    first: Side, second: Side, name: str, other: str, limits: Thresholds
+) -> tuple[Entry, ...]:
+    objections = [
+        o
+        for side, own in ((first, name), (second, other))
+        for o in side.objections
+        if o.mechanism in (None, own)
+    ]
+
+    def change(
+        observations: Callable[[Side], Sequence[AnyObservation]],
+        value: Callable[[AnyObservation], float | None],
+        workload: str,
+        counted: bool = False,
+    ) -> Figure | None:
+        left = _values(observations(first), name, value)
+        right = _values(observations(second), other, value)
+        if not left.numbers or not right.numbers or not (first.measured and second.measured):
+            return None
+        against = [o for o in objections if o.workload in (None, workload)]
+        if counted:
+            return independent_difference(left, right, "guests", against, limits, 1.0, 1.0)
+        return independent_ratio(left, right, "ratio", against, limits)
+
+    def both(topic: str, key: str, change_of: Figure | None = None) -> Entry:
+        return Entry(
+            f"{topic}.{key}",
+            _figure(first, topic, name, key),
+            _figure(second, topic, other, key),
+            change_of,
+        )
+
+    def rate(side: Side, mechanism: str, mode: str) -> Figure:
+        values = _values(side.page_fault, mechanism, rate_at(mode, common))
+        against = [o for o in side.objections if o.concerns([mechanism], "page_fault")]
+        return absolute(values, "touches/s", against, limits)
+
+    last = min(max((len(o.seconds) for o in side.memhog), default=0) for side in (first, second))
+    of_first, of_second = _tasks(first), _tasks(second)
+    common = max(of_first & of_second, default=0)
+    told = sorted({1, max(of_first, default=1), max(of_second, default=1)})
+    entries = [
+        both(
+            "density",
+            "guests_without_swap",
+            change(lambda s: s.density, lambda o: o.guests_without_swap, "consolidation", True),
+        ),
+        both("density", "guests_at_first_swap"),
+        both("density", "more_guests_than_none"),
+        *(
+            both(
+                "memhog",
+                f"guest{k}_seconds",
+                change(lambda s: s.memhog, _seconds(k), "memhog"),
+            )
+            for k in range(1, last + 1)
+        ),
+        both("memhog", "last_guest_vs_none"),
+        both("memhog", "swap_end_mib"),
+        *(
+            Entry(
+                f"page_fault.{mode}_at_{common}_tasks",
+                rate(first, name, mode),
+                rate(second, other, mode),
+                change(lambda s: s.page_fault, rate_at(mode, common), "page_fault"),
+            )
+            for mode in MODES
+            if common
+        ),
+        *(
+            entry
+            for mode in MODES
+            for entry in (
+                both("page_fault", f"{mode}_vs_none"),
+                *(
+                    Entry(
+                        f"page_fault.{mode}_vs_none_at_{tasks}_tasks",
+                        _on_curve(first, name, mode, tasks),
+                        _on_curve(second, other, mode, tasks),
+                    )
+                    for tasks in told
+                ),
+            )
+        ),
+        both("page_fault", "fault_p99_ns"),
+    ]
+    return tuple(e for e in entries if e.first or e.second or e.change)
+
+
+def _values(
+    observations: Sequence[AnyObservation],
+    mechanism: str,
+    value: Callable[[AnyObservation], float | None],
+) -> Values:
+    return values_of([o for o in observations if o.mechanism == mechanism], value)
+
+
+def _seconds(position: int) -> Callable[[MemhogObservation], float | None]:
+    def seconds(observation: MemhogObservation) -> float | None:
+        known = len(observation.seconds) >= position
+        return observation.seconds[position - 1] if known else None
+
+    return seconds
+
+
+def _tasks(side: Side) -> set[int]:
+    return {row["tasks"] for o in side.page_fault for row in o.rows}
+
+
+def _on_curve(side: Side, mechanism: str, mode: str, tasks: int) -> Figure | None:
+    result = side.results.page_fault.get(mechanism)
+    return result.curves.get(mode, {}).get(tasks) if result else None
+
+
+def _figure(side: Side, topic: str, mechanism: str, key: str) -> Figure | None:
+    groups = {
+        "density": {name: r.figures for name, r in side.results.density.items()},
+        "memhog": {name: r.figures for name, r in side.results.memhog.items()},
+        "page_fault": {name: r.figures for name, r in side.results.page_fault.items()},
+    }
+    return groups[topic].get(mechanism, {}).get(key)
+
+
+def _conditions(first: Side, second: Side) -> list[tuple[str, str, str]]:
+    """Conditions that differ or that only one side tells; no published table tells of its host
+    what a record does."""
+    told = dict.fromkeys([*first.conditions, *second.conditions])
+    names = [name for name in told if not name.endswith("sha256")]
+    if not (first.measured and second.measured):
+        names = [name for name in names if name == HOST or not name.startswith("host ")]
+    rows = [
+        (name, first.conditions.get(name, "not told"), second.conditions.get(name, "not told"))
+        for name in names
+    ]
+    return [row for row in rows if row[1] != row[2]]

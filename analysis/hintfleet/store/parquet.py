@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs and samples of many studies as Parquet: appended as they come, read lazily.
+
+    <store>/runs/study=S/host_bucket=B/mechanism=M/part-*.parquet      a row for each run
+    <store>/samples/study=S/host_bucket=B/mechanism=M/part-*.parquet   a row for each sample
+    <store>/records/study=S/part-*.parquet                             whole run records, as JSON
+
+host_bucket is crc32(host) modulo BUCKETS: a folder for each of 100,000 hosts would hold nothing
+but file headers. All runs of a host lie in one bucket, so what is paired within a host (blocks,
+mechanisms) never has to be looked up in another one. `host` itself is a column, rows are sorted
+by it, and a part has its least and largest host in its footer.
+
+Parts are never changed, only added, under a name made from the runs they hold; a part appears
+whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any
+
+from hintfleet.records.read import Damage, Run, UnusableError
+from hintfleet.records.samples import load_samples
+from hintfleet.store.columns import (
+    COLUMNS,
+    LIST_COLUMNS,
+    SAMPLE_COLUMNS,
+    Kind,
+    flat,
+    lists,
+)
+
+BUCKETS = 16
+"""Fixed for good: a store must put the same host into the same bucket every time."""
+
+PART_ROWS = 50_000
+RECORD_PART_BYTES = 64 << 20
+
+PARTITION_COLUMNS = ("study", "host_bucket", "mechanism")
+
+
+def is_store(folder: Path) -> bool:
+    """Whether a folder holds runs as Parquet."""
+    return any((folder / "runs").glob("study=*"))
+
+
+def host_bucket(host: str) -> int:
+    """The bucket that all runs of a host are kept in."""
+    return zlib.crc32(host.encode()) % BUCKETS
+
+
+def parquet() -> ModuleType:
+    """pyarrow.parquet, or UnusableError that says how to install it."""
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise UnusableError(
+            "Parquet needs pyarrow, which is not installed: "
+            "pip install 'hintfleet[parquet]', or export with --format csv"
+        ) from error
+    module: ModuleType = pyarrow.parquet
+    return module
+
+
+def arrow_type(kind: Kind) -> Any:
+    """The Arrow type of a kind of column."""
+    import pyarrow as pa
+
+    return {
+        "text": pa.string(),
+        "integer": pa.int64(),
+        "number": pa.float64(),
+        "flag": pa.bool_(),
+        "time": pa.timestamp("us", tz="UTC"),
+    }[kind]
+
+
+def runs_schema() -> Any:
+    """Arrow schema of runs/ without the columns that stand in the folders' names."""
+    import pyarrow as pa
+
+    scalars = [
+        (column.name, arrow_type(column.kind))
+        for column in COLUMNS
+        if column.name not in PARTITION_COLUMNS
+    ]
+    nested = [
+        (column.name, pa.list_(pa.struct([(name, arrow_type(kind)) for name, kind in fields])))
+        for column in LIST_COLUMNS
+        for fields in (column.fields,)
+    ]
+    return pa.schema(scalars + nested)
+
+
+def samples_schema() -> Any:
+    """Arrow schema of samples/."""
+    import pyarrow as pa
+
+    return pa.schema([(name, arrow_type(kind)) for name, kind in SAMPLE_COLUMNS])
+
+
+def write_part(folder: Path, table: Any, key: str) -> Path:
+    """Adds a table to a folder as one part named after `key`; atomic, same key same part.
+    UnusableError if that cannot be done."""
+    name = hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
+    part = folder / f"part-{name}.parquet"
+    unfinished = folder / f".part-{name}.{os.getpid()}.unfinished"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        parquet().write_table(table, unfinished, compression="zstd")
+        unfinished.replace(part)
+    except OSError as error:
+        raise UnusableError(
+            f"{folder} cannot be written: {error.strerror or error}; name another folder"
+        ) from error
+    return part
+
+
+def partition(root: Path, dataset: str, study: str, host: str | int, mechanism: str) -> Path:
+    """The folder of runs/ or samples/ that a host's runs belong to (or that of a bucket)."""
+    bucket = host_bucket(host) if isinstance(host, str) else host
+    return root / dataset / f"study={study}" / f"host_bucket={bucket}" / f"mechanism={mechanism}"
+
+
+class StoreWriter:
+    """Adds runs to a store; use as a context manager. Runs already there are left as they are.
+
+    Buffers up to PART_ROWS rows a partition, so a study that is written as it runs can be
+    exported after every block or at the end, and a part is as large as it can be.
+    """
+
+    def __init__(self, root: Path, study: str) -> None:
+        parquet()
+        self._root, self._study = root, study
+        self._known = set(run_ids(root, study))
+        self._runs: dict[Path, list[dict[str, Any]]] = defaultdict(list)
+        self._samples: dict[Path, list[Any]] = defaultdict(list)
+        self._sample_runs: dict[Path, list[str]] = defaultdict(list)
+        self._records: list[dict[str, str]] = []
+        self._record_bytes = 0
+        self.added = 0
+
+    def __enter__(self) -> StoreWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # Also when interrupted: what was added is complete, and a second export adds the rest.
+        if not isinstance(error, UnusableError):
+            self.close()
+
+    def add(self, run: Run, with_samples: bool = True) -> bool:
+        """Adds one run; False if the store has it. DamagedError if its samples are unusable."""
+        if run.run_id in self._known:
+            return False
+        samples = load_samples(run.samples_file) if with_samples and run.samples_file else None
+        self._known.add(run.run_id)
+        host = run.record["cell"]["host"]
+        self._keep(self._place("runs", host, run.mechanism), run)
+        if samples is not None:
+            self._keep_samples(self._place("samples", host, run.mechanism), run.run_id, samples)
+        self.added += 1
+        return True
+
+    def close(self) -> int:
+        """Writes what is buffered; how many runs were added in all. Samples and records first: a
+        run counts as added only once its row in runs/ is there."""
+        for folder in list(self._samples):
+            self._write_samples(folder)
+        self._write_records()
+        for folder in list(self._runs):
+            self._write_runs(folder)
+        return self.added
+
+    def _place(self, dataset: str, host: str, mechanism: str) -> Path:
+        return partition(self._root, dataset, self._study, host, mechanism)
+
+    def _keep(self, folder: Path, run: Run) -> None:
+        row = {**flat(run.record), **lists(run.record)}
+        row["started"] = datetime.fromisoformat(run.record["started"])
+        self._runs[folder].append(row)
+        text = json.dumps(run.record, separators=(",", ":"))
+        self._records.append({"run_id": run.run_id, "record": text})
+        self._record_bytes += len(text)
+        if len(self._runs[folder]) >= PART_ROWS or self._record_bytes >= RECORD_PART_BYTES:
+            self.close()
+
+    def _keep_samples(self, folder: Path, run_id: str, samples: Any) -> None:
+        import pyarrow as pa
+
+        columns = {
+            "run_id": pa.repeat(run_id, samples.seconds.size),
+            "seconds": samples.seconds,
+            "guest": samples.guest,
+            "resident_mib": samples.resident_mib,
+            "swap_mib": samples.swap_mib,
+        }
+        self._samples[folder].append(pa.table(columns, schema=samples_schema()))
+        self._sample_runs[folder].append(run_id)
+        if sum(table.num_rows for table in self._samples[folder]) >= 20 * PART_ROWS:
+            self._write_samples(folder)
+
+    def _write_runs(self, folder: Path) -> None:
+        import pyarrow as pa
+
+        rows = sorted(self._runs.pop(folder), key=lambda row: (row["host"], row["run_id"]))
+        table = pa.Table.from_pylist(rows, schema=runs_schema())
+        write_part(folder, table, "\n".join(row["run_id"] for row in rows))
+
+    def _write_samples(self, folder: Path) -> None:
+        import pyarrow as pa
+
+        tables, names = self._samples.pop(folder), self._sample_runs.pop(folder)
+        write_part(folder, pa.concat_tables(tables), "\n".join(names))
+
+    def _write_records(self) -> None:
+        import pyarrow as pa
+
+        if not self._records:
+            return
+        key = "\n".join(record["run_id"] for record in self._records)
+        folder = self._root / "records" / f"study={self._study}"
+        write_part(folder, pa.Table.from_pylist(self._records), key)
+        self._records, self._record_bytes = [], 0
+
+
+def parts(root: Path, name: str = "runs") -> tuple[list[Path], list[Damage]]:
+    """The parts of a dataset that can be read, and those that cannot, by their footers.
+
+    UnusableError if there is no such dataset. Unfinished parts start with a dot and are neither.
+    """
+    read = parquet()
+    import pyarrow as pa
+
+    if not (root / name).is_dir():
+        raise UnusableError(
+            f"{root} holds no {name}/ as Parquet; write it with hintfleet export --format parquet"
+        )
+    good, damages = [], []
+    for file in sorted((root / name).rglob("*.parquet")):
+        if file.name.startswith("."):
+            continue
+        try:
+            columns = read.read_schema(file).names
+        except (pa.ArrowException, OSError) as error:
+            damages.append(Damage(file, "footer", "a whole Parquet file", _cause(error)))
+            continue
+        if "run_id" in columns:
+            good.append(file)
+        else:
+            found = ", ".join(columns[:5])
+            damages.append(Damage(file, "columns", f"those of {name}/, run_id first", found))
+    return good, damages
+
+
+@contextmanager
+def damaged_pages_named(root: Path) -> Iterator[None]:
+    """A part with a good footer may have damaged pages, which is found only while reading: then
+    all parts are read to find which, and UnusableError names it."""
+    read = parquet()
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        damages = []
+        for file in parts(root)[0]:
+            try:
+                read.read_table(file)
+            except (pa.ArrowException, OSError) as cause:
+                damages.append(Damage(file, "pages", "a whole Parquet file", _cause(cause)))
+        told = "; ".join(map(str, damages)) or f"{root}: {_cause(error)}"
+        raise UnusableError(f"{told}; delete it and export its study again") from error
+
+
+def _cause(error: Exception) -> str:
+    """What Arrow says, without the file's name and the trail of its own functions."""
+    return str(error).splitlines()[0].rpartition("': ")[2] or type(error).__name__
+
+
+def dataset(root: Path, name: str = "runs") -> Any:
+    """The lazily read dataset of a store (pyarrow.dataset.Dataset), partitions as columns."""
+    files, _ = parts(root, name)
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    kinds = {"study": pa.string(), "host_bucket": pa.int16(), "mechanism": pa.string()}
+    levels = PARTITION_COLUMNS if name != "records" else PARTITION_COLUMNS[:1]
+    folders = ds.partitioning(pa.schema([(level, kinds[level]) for level in levels]), flavor="hive")
+    schema = {"runs": runs_schema, "samples": samples_schema}.get(name)
+    full = None
+    if schema is not None:
+        full = pa.schema([*schema(), *(pa.field(level, kinds[level]) for level in levels)])
+    return ds.dataset(
+        [str(file) for file in files], format="parquet", partitioning=folders, schema=full
+    )
+
+
+def run_ids(root: Path, study: str) -> list[str]:
+    """The runs of a study that a store already has."""
+    if not (root / "runs" / f"study={study}").is_dir():
+        return []
+    import pyarrow.dataset as ds
+
+    table = dataset(root).to_table(columns=["run_id"], filter=ds.field("study") == study)
+    return list(table.column("run_id").to_pylist())
+
+
+def batches(
+    root: Path, columns: Sequence[str], workload: str | None = None, bucket: int | None = None
+) -> Iterator[Any]:
+    """Record batches of runs with these columns only; other workloads and buckets stay unread."""
+    import pyarrow.dataset as ds
+
+    chosen = None
+    for name, value in (("workload", workload), ("host_bucket", bucket)):
+        if value is not None:
+            condition = ds.field(name) == value
+            chosen = condition if chosen is None else chosen & condition
+    yield from dataset(root).to_batches(columns=list(columns), filter=chosen)
+
+
+def rows(
+    root: Path, columns: Sequence[str], workload: str | None = None
+) -> Iterator[Mapping[str, Any]]:
+    """The same as one mapping for each run."""
+    for batch in batches(root, columns, workload):
+        yield from batch.to_pylist()
+
+
+def records(root: Path, wanted: Iterable[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Whole run records, of these runs or of all."""
+    import pyarrow.dataset as ds
+
+    chosen = None if wanted is None else ds.field("run_id").isin(list(wanted))
+    for batch in dataset(root, "records").to_batches(columns=["record"], filter=chosen):
+        for text in batch.column("record").to_pylist():
+            yield json.loads(text)

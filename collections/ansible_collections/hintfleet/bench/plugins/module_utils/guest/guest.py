@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A guest: boots, runs programs through its agent, says what it is, ends."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import random
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import GuestError
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.channel import (
+    Channel,
+    ChannelError,
+    SilenceError,
+)
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import Machine, Qemu
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.memory import (
+    ProcessMemory,
+    read_placement,
+    read_process_memory,
+    remote_share,
+)
+
+ANSWER_SECONDS = 30.0  # for questions that take no time in the guest: it may be swapped out
+POLL_SECONDS = 0.05
+
+# Bits of virtio-balloon, VIRTIO 1.2 section 5.5.3; sysfs prints bit 0 first.
+FEATURES = (
+    "must_tell_host",
+    "stats_vq",
+    "deflate_on_oom",
+    "free_page_hint",
+    "page_poison",
+    "free_page_reporting",
+)
+BALLOON_DEVICE_ID = "0x0005"
+
+# One shell tells all facts and starts no other program: it costs time in the middle of a run.
+FACTS_SCRIPT = f"""
+tell() {{ read -r line <$1 && echo "$line"; }}
+tell /proc/sys/kernel/osrelease
+tell /proc/cmdline
+for device in /sys/bus/virtio/devices/*; do
+    read -r id <$device/device
+    if [ $id = {BALLOON_DEVICE_ID} ]; then tell $device/features; fi
+done
+tell /sys/kernel/mm/transparent_hugepage/enabled
+"""
+
+TROUBLE = re.compile(
+    r"WARNING:|BUG:|Oops|Call Trace|Kernel panic|Out of memory|soft lockup|rcu: INFO|oom-kill"
+)
+WARNINGS_KEPT = 20
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A program that has ended in a guest; `seconds` is wall time on the host."""
+
+    exit_code: int | None
+    signal: int | None
+    output: str
+    errors: str
+    seconds: float
+
+    @property
+    def failure(self) -> str | None:
+        """What to say about a program that did not exit with 0."""
+        if self.exit_code == 0:
+            return None
+        how = f"signal {self.signal}" if self.signal else f"exit code {self.exit_code}"
+        said = (self.errors or self.output).strip().splitlines()
+        return how + (f" ({said[-1][:200]})" if said else "")
+
+
+@dataclass(frozen=True)
+class GuestFacts:
+    kernel_release: str
+    kernel_command_line: str
+    features: dict[str, bool]
+    thp_enabled: str
+
+
+def parse_features(bits: str) -> dict[str, bool]:
+    """Negotiated features of the balloon by name, from its `features` in sysfs."""
+    return {name: bits[bit : bit + 1] == "1" for bit, name in enumerate(FEATURES)}
+
+
+def parse_facts(text: str) -> GuestFacts:
+    """From the output of FACTS_SCRIPT."""
+    lines = text.splitlines() + [""] * 4
+    thp = re.search(r"\[(\w+)\]", lines[3])
+    return GuestFacts(
+        kernel_release=lines[0],
+        kernel_command_line=lines[1],
+        features=parse_features(lines[2]),
+        thp_enabled=thp.group(1) if thp else "absent",
+    )
+
+
+def console_warnings(text: str) -> list[str]:
+    """Lines of a guest's console that tell of trouble, without time stamps, each once."""
+    found: dict[str, None] = {}
+    for line in text.splitlines():
+        if TROUBLE.search(line):
+            found[re.sub(r"^\[[^\]]*\]\s*", "", line.strip())] = None
+    return list(found)[:WARNINGS_KEPT]
+
+
+class Guest:
+    """One guest of a run. `boot` first; `close` always."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        user: str,
+        cgroup_procs: list[Path],
+        node: int,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.machine = machine
+        self.name = machine.name
+        self.facts: GuestFacts | None = None
+        self.boot_seconds: float | None = None
+        self._node = node
+        self._loop = loop
+        self._agent: Channel | None = None
+        self._end = "stopped"
+        self._placement: dict[int, float] = {}
+        self._started = time.monotonic()
+        self.qemu = Qemu(machine, user, cgroup_procs)
+
+    def boot(self, seconds: float) -> None:
+        """Wait for the agent's first answer and ask for the guest's facts; raises GuestError."""
+        give_up = self._started + seconds
+        while self._agent is None:
+            self._open_agent(give_up, seconds)
+        token = random.getrandbits(31)
+        left = max(give_up - time.monotonic(), 0.1)
+        # A question sent before the agent is up waits in the channel: no polling is needed.
+        if self._ask("guest-sync", {"id": token}, left) != token:
+            raise self._failure("never_up", "its agent answers questions nobody asked")
+        self.boot_seconds = time.monotonic() - self._started
+        left = max(give_up - time.monotonic(), 1.0)
+        self.facts = parse_facts(self.run(["/bin/sh", "-c", FACTS_SCRIPT], seconds=left).output)
+
+    def _open_agent(self, give_up: float, seconds: float) -> None:
+        channel = Channel(self._loop, self.machine.agent_socket, greets=False)
+        try:
+            channel.open(1.0)
+        except ChannelError:  # QEMU has not made its socket yet
+            if not self.qemu.is_alive():
+                raise self._failure("never_up", self._why_ended()) from None
+            if time.monotonic() > give_up:
+                raise self._failure(
+                    "never_up", f"its QEMU made no socket within {seconds:g} s"
+                ) from None
+            time.sleep(0.01)
+        else:
+            self._agent = channel
+
+    def _ask(self, command: str, arguments: dict[str, Any], seconds: float) -> Any:
+        if self._agent is None:
+            raise self._failure("never_up", "it has not been booted")
+        try:
+            return self._agent.call(command, arguments, seconds=seconds)
+        except SilenceError:
+            end = "deadline" if self.boot_seconds else "never_up"
+            raise self._failure(
+                end, f"its agent did not answer {command} within {seconds:.0f} s"
+            ) from None
+        except ChannelError as error:
+            give_up = time.monotonic() + 1
+            while self.qemu.is_alive() and time.monotonic() < give_up:
+                time.sleep(0.01)  # a QEMU that ends closes its channels a moment earlier
+            why = f"its agent fails ({error})" if self.qemu.is_alive() else self._why_ended()
+            raise self._failure("died" if self.boot_seconds else "never_up", why) from error
+
+    def _why_ended(self) -> str:
+        status = self.qemu.exit_status
+        how = f"was killed by signal {-status}" if status and status < 0 else "ended by itself"
+        said = self.qemu.last_words()
+        return f"its QEMU {how}" + (f" saying {said!r}" if said else "")
+
+    def _failure(self, end: str, cause: str) -> GuestError:
+        self._end = end
+        shown = [line.strip() for line in self.console_text().splitlines() if line.strip()][-3:]
+        last = " / ".join(shown)[-300:] or "nothing"
+        remedy = "see its console log"
+        if self.qemu.is_alive():
+            remedy += ", and give it more time (a deadline) or more memory"
+        return GuestError(
+            end,
+            f"Guest {self.name} failed: {cause}; the last on its console is: {last}; {remedy}.",
+            cause,
+        )
+
+    def start(self, command: list[str]) -> int:
+        """Start a program and return its process id in the guest; raises GuestError."""
+        answer = self._ask(
+            "guest-exec",
+            {"path": command[0], "arg": command[1:], "capture-output": True},
+            ANSWER_SECONDS,
+        )
+        return int(answer["pid"])
+
+    def wait(
+        self, process_id: int, seconds: float, *, started: float | None = None,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> Completed:  # fmt: skip
+        """Wait for a started program to end; raises GuestError, its `end` being 'deadline'."""
+        since = time.monotonic() if started is None else started
+        give_up = time.monotonic() + seconds
+        while True:
+            status = self._ask("guest-exec-status", {"pid": process_id}, ANSWER_SECONDS)
+            now = time.monotonic()
+            if status["exited"]:
+                return Completed(
+                    exit_code=status.get("exitcode"),
+                    signal=status.get("signal"),
+                    output=_decode(status.get("out-data")),
+                    errors=_decode(status.get("err-data")),
+                    seconds=now - since,
+                )
+            if now > give_up:
+                raise self._failure("deadline", f"its program did not end within {seconds:g} s")
+            time.sleep(poll_seconds)
+
+    def run(
+        self, command: list[str], seconds: float, *, poll_seconds: float = POLL_SECONDS
+    ) -> Completed:
+        """Run a program to its end; raises GuestError."""
+        started = time.monotonic()
+        process_id = self.start(command)
+        return self.wait(process_id, seconds, started=started, poll_seconds=poll_seconds)
+
+    def memory(self) -> ProcessMemory:
+        return read_process_memory(self.qemu.process_id)
+
+    def console_text(self) -> str:
+        path = self.machine.console
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def note_placement(self) -> None:
+        """Where its memory lies now; kept if it dies before it is asked again."""
+        self._placement = read_placement(self.qemu.process_id) or self._placement
+
+    def quit(self) -> None:
+        """Note where its memory lies and ask QEMU to end; `close` waits for that."""
+        if not self.qemu.is_alive():
+            if self._end == "stopped":
+                self._end = "died"
+            return
+        self.note_placement()
+        channel = Channel(self._loop, self.machine.qmp_socket, greets=True)
+        try:
+            channel.open(2.0)
+            channel.call("quit", seconds=2.0)
+        except ChannelError:
+            self.qemu.kill()
+
+    def close(self) -> None:
+        """End the guest, whatever state it is in."""
+        self.qemu.stop()
+        if self._agent is not None:
+            self._agent.close()
+
+    def kill(self) -> None:
+        """End the guest without a word: somebody is waiting for the host to be free."""
+        self.qemu.kill()
+        self.qemu.stop()
+
+    def record(self) -> dict[str, Any]:
+        """Its entry under `guests` in the run record."""
+        facts = self.facts
+        return {
+            "name": self.name,
+            "memory_mib": self.machine.memory_mib,
+            "vcpus": self.machine.vcpus,
+            "boot_seconds": _rounded(self.boot_seconds),
+            "command_line": self.qemu.command_line,
+            "kernel_release": facts.kernel_release if facts else None,
+            "kernel_command_line": (
+                facts.kernel_command_line if facts else self.machine.kernel_command_line
+            ),
+            "features": facts.features if facts else {},
+            "placement_mib": {
+                str(node): round(mib, 3) for node, mib in sorted(self._placement.items())
+            },
+            "remote_share": _rounded(remote_share(self._placement, self._node), 6),
+            "end": self._end,
+            "warnings": console_warnings(self.console_text()),
+        }
+
+
+def wrong_kernel(guest: str, runs: str, wanted: str) -> str:
+    """What to say about a guest that does not run the kernel that was built for it."""
+    return (
+        f"Guest {guest} runs kernel {runs or 'unknown'} and not {wanted} as its manifest says; "
+        "build and deliver the kernel again (role guest_kernel)."
+    )
+
+
+def quit_all(guests: list[Guest], step: Callable[[Guest], None] = Guest.quit) -> None:
+    """End guests side by side: all are asked before the first is waited for."""
+    for guest in guests:
+        step(guest)
+    for guest in guests:
+        guest.close()
+
+
+def _decode(text: str | None) -> str:
+    return base64.b64decode(text).decode(errors="replace") if text else ""
+
+
+def _rounded(value: float | None, digits: int = 3) -> float | None:
+    return None if value is None else round(value, digits)

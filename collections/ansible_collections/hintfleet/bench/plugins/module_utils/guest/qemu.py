@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One guest's QEMU: its command line, its start inside the cell, its end."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.mechanisms import MECHANISMS
+
+BINARY = "qemu-system-x86_64"
+OLDEST = (5, 1)  # the first with free-page-reporting
+STOP_SECONDS = 5.0
+SWAP_DESCRIPTOR = 100
+
+# Puts itself into the cgroups named before `--`, so that not one page is charged elsewhere, then
+# becomes the command after it.
+ENTER_CELL = 'while [ "$1" != -- ]; do echo $$ >"$1" || exit; shift; done; shift; exec "$@"'
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a guest is. `bind_node` None: its memory is not bound to a node by QEMU.
+
+    `sockets` is a folder that belongs to the unprivileged user; `logs` one that does not.
+    """
+
+    name: str
+    sockets: Path
+    logs: Path
+    memory_mib: int
+    vcpus: int
+    accelerator: str
+    mechanism: str
+    kernel: Path
+    initramfs: Path
+    kernel_arguments: str = ""
+    tb_size_mib: int = 12
+    swap_mib: int = 0
+    bind_node: int | None = None
+
+    @property
+    def qmp_socket(self) -> Path:
+        return self.sockets / f"{self.name}.qmp"
+
+    @property
+    def agent_socket(self) -> Path:
+        return self.sockets / f"{self.name}.agent"
+
+    @property
+    def console(self) -> Path:
+        return self.logs / f"console-{self.name}.log"
+
+    @property
+    def errors(self) -> Path:
+        return self.logs / f"qemu-{self.name}.log"
+
+    @property
+    def kernel_command_line(self) -> str:
+        # loglevel=5 prints warnings and worse: what a call trace is made of, and little else.
+        # An emulated guest that gets no CPU for a moment would take its timer for broken and panic;
+        # under KVM the kernel leaves that check out by itself.
+        words = ["console=ttyS0", "panic=-1", "loglevel=5", "no_timer_check"]
+        words.append(MECHANISMS[self.mechanism].kernel_argument)
+        if self.kernel_arguments:
+            words.append(self.kernel_arguments)
+        return " ".join(words)
+
+
+def command_line(machine: Machine, swap: int | None = None) -> list[str]:
+    """No default devices and a small translation buffer: an idle guest's own footprint is small.
+
+    `swap` is the descriptor of the guest's swap disk, if it has one.
+    """
+    memory = f"memory-backend-ram,id=ram,size={machine.memory_mib}M"
+    if machine.bind_node is not None:
+        memory += f",host-nodes={machine.bind_node},policy=bind"
+    if machine.accelerator == "kvm":
+        processor = ["-accel", "kvm", "-cpu", "host"]
+    else:
+        # A newer model has the guest use instructions that cost more to emulate than they save.
+        processor = ["-accel", f"tcg,tb-size={machine.tb_size_mib}", "-cpu", "qemu64"]
+    swap_disk = []
+    if swap is not None:
+        swap_disk += ["-add-fd", f"fd={swap},set=1"]
+        swap_disk += ["-blockdev", "file,node-name=swap,filename=/dev/fdset/1"]
+        swap_disk += ["-device", "virtio-blk-pci,drive=swap"]
+    return [
+        BINARY,
+        "-name", machine.name,
+        "-nodefaults", "-no-user-config", "-no-reboot",
+        "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+        "-M", "pc,usb=off,vmport=off,memory-backend=ram",
+        *processor,
+        "-smp", str(machine.vcpus),
+        "-m", f"{machine.memory_mib}M",
+        "-object", memory,
+        "-display", "none", "-vga", "none",
+        "-kernel", str(machine.kernel),
+        "-initrd", str(machine.initramfs),
+        "-append", machine.kernel_command_line,
+        # Standard output is the console log: a file that the unprivileged user cannot open itself.
+        "-chardev", "stdio,id=console,signal=off",
+        "-serial", "chardev:console",
+        "-chardev", f"socket,id=qmp,path={machine.qmp_socket},server=on,wait=off",
+        "-mon", "chardev=qmp,mode=control",
+        "-chardev", f"socket,id=agent,path={machine.agent_socket},server=on,wait=off",
+        "-device", "virtio-serial-pci",
+        "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0",
+        "-device", "virtio-balloon-pci," + MECHANISMS[machine.mechanism].balloon_properties,
+        *swap_disk,
+    ]  # fmt: skip
+
+
+def parse_version(text: str) -> tuple[int, ...]:
+    """From the output of `qemu-system-x86_64 --version`; raises BenchError."""
+    match = re.search(r"version (\d+(?:\.\d+)+)", text)
+    if match is None:
+        raise BenchError(f"{BINARY} --version says {text[:80]!r}, which is no QEMU version.")
+    return tuple(int(part) for part in match.group(1).split("."))
+
+
+def check_version() -> str:
+    """The version of QEMU on this host; raises BenchError if there is none or it is too old."""
+    try:
+        done = subprocess.run([BINARY, "--version"], capture_output=True, text=True, check=True)
+    except FileNotFoundError:
+        raise BenchError(
+            f"This host has no {BINARY}; install qemu-system-x86 (role numa_host does)."
+        ) from None
+    version = parse_version(done.stdout)
+    text = ".".join(str(part) for part in version)
+    if version < OLDEST:
+        raise BenchError(
+            f"QEMU on this host is {text}, free page reporting came with 5.1; install a newer one."
+        )
+    return text
+
+
+@contextlib.contextmanager
+def sockets_folder(folder: Path, user: str) -> Iterator[Path]:
+    """A folder, and the one above it, that only `user` and root can look into; removed at the end.
+
+    What somebody else left in it, having been killed, goes first.
+    """
+    owner = pwd.getpwnam(user)
+    shutil.rmtree(folder, ignore_errors=True)
+    for path in (folder.parent, folder):
+        if not path.exists():
+            path.mkdir(mode=0o700)
+            os.chown(path, owner.pw_uid, owner.pw_gid)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def swap_disk(folder: Path, mib: int) -> Iterator[int | None]:
+    """Descriptor of a new swap area for a guest, None if it is to have none.
+
+    The file has no name, so nobody else finds it, and it ends with the guest.
+    """
+    if not mib:
+        yield None
+        return
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.truncate(mib * 2**20)
+        # Far from the numbers in use, so that the same command line comes out each time.
+        descriptor = fcntl.fcntl(file.fileno(), fcntl.F_DUPFD_CLOEXEC, SWAP_DESCRIPTOR)
+    try:
+        subprocess.run(
+            ["mkswap", f"/dev/fd/{descriptor}"],
+            check=True,
+            capture_output=True,
+            pass_fds=[descriptor],
+        )
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+class Qemu:
+    """A running QEMU. It dies with the thread that started it."""
+
+    def __init__(self, machine: Machine, user: str, cgroup_procs: list[Path]) -> None:
+        self.machine = machine
+        self.cpu_user_seconds = 0.0
+        self.cpu_system_seconds = 0.0
+        self.exit_status: int | None = None
+        enter = ["/bin/sh", "-c", ENTER_CELL, "sh", *(str(path) for path in cgroup_procs), "--"]
+        drop = ["setpriv", "--reuid", user, "--regid", user, "--init-groups"]
+        drop += ["--no-new-privs", "--pdeathsig", "KILL", "--"]
+        with (
+            machine.console.open("wb") as console,
+            machine.errors.open("wb") as errors,
+            swap_disk(machine.logs, machine.swap_mib) as swap,
+        ):
+            self.command_line = command_line(machine, swap)
+            self._process = subprocess.Popen(
+                enter + drop + self.command_line,
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=errors,
+                pass_fds=[] if swap is None else [swap],
+            )
+        self.process_id = self._process.pid
+
+    def is_alive(self) -> bool:
+        """Reaps it if it has ended, and keeps its CPU time."""
+        if self.exit_status is None:
+            process_id, status, usage = os.wait4(self.process_id, os.WNOHANG)
+            if process_id:
+                self.exit_status = os.waitstatus_to_exitcode(status)
+                self._process.returncode = self.exit_status  # subprocess need not wait for it
+                self.cpu_user_seconds = usage.ru_utime
+                self.cpu_system_seconds = usage.ru_stime
+        return self.exit_status is None
+
+    def cpu_seconds(self) -> float:
+        """CPU time so far, user and system."""
+        if not self.is_alive():
+            return self.cpu_user_seconds + self.cpu_system_seconds
+        fields = Path(f"/proc/{self.process_id}/stat").read_text().rpartition(")")[2].split()
+        # proc(5): utime and stime are fields 14 and 15; the text after ")" starts with field 3.
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def last_words(self) -> str:
+        """The last line QEMU itself printed, if any."""
+        lines = self.machine.errors.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
+    def stop(self) -> None:
+        """Wait for its end (QMP may have asked for it), then end it: first kindly, then not."""
+        for wanted in (None, signal.SIGTERM, signal.SIGKILL):
+            if wanted is not None and self.is_alive():
+                os.kill(self.process_id, wanted)
+            give_up = time.monotonic() + STOP_SECONDS
+            while self.is_alive() and time.monotonic() < give_up:
+                time.sleep(0.01)
+
+    def kill(self) -> None:
+        if self.is_alive():
+            os.kill(self.process_id, signal.SIGKILL)

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The cell's cgroup: memory, swap and NUMA node of a run, on cgroup v1 and v2.
+
+A cell is `hintfleet/<cell>`. It is made for a run and removed after it. Everything in it is charged
+to the cell: the guests' memory and the file pages that their QEMUs are first to read. File pages
+are clean and can be dropped at any time, so a cell is not full because of them: what decides a run
+is the cell's swap. To start every run alike, `remove` drops them before it removes the cgroup.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils.host import hierarchy as _hierarchy
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.hierarchy import (
+    Hierarchy,
+    HierarchyError,
+)
+
+PARENT = "hintfleet"
+MIB = 2**20
+REMOVE_SECONDS = 20.0
+
+
+def find_hierarchy() -> Hierarchy:
+    """Raises BenchError if the host has no memory controller."""
+    found = _hierarchy.find()
+    if "memory" not in found.roots:
+        raise BenchError(
+            "This host has no memory cgroup controller, so a cell's memory cannot be limited; "
+            "boot it without cgroup_disable=memory."
+        )
+    return found
+
+
+def parse_flat_keys(text: str) -> dict[str, int]:
+    """Parse `name value` lines as in memory.stat."""
+    return {name: int(value) for name, value in (line.split() for line in text.splitlines())}
+
+
+def format_cpus(cpus: list[int]) -> str:
+    """Kernel list format: [0, 1, 4] is '0,1,4'."""
+    return ",".join(str(cpu) for cpu in cpus)
+
+
+class CellCgroup:
+    """The cgroup `hintfleet/<cell>`; `create` before use, `remove` after it."""
+
+    def __init__(self, cell: str, hierarchy: Hierarchy) -> None:
+        self.cell = cell
+        self.hierarchy = hierarchy
+        cpuset = hierarchy.roots.get("cpuset")
+        self.memory = hierarchy.roots["memory"] / PARENT / cell
+        self.cpuset = cpuset / PARENT / cell if cpuset else None
+
+    @property
+    def memory_binding(self) -> str:
+        return "cpuset" if self.cpuset else "none"
+
+    @property
+    def folders(self) -> list[Path]:
+        return [self.memory] if self.cpuset in (None, self.memory) else [self.memory, self.cpuset]
+
+    @property
+    def procs_files(self) -> list[Path]:
+        """A process that writes its id to each of these is in the cell."""
+        return [folder / "cgroup.procs" for folder in self.folders]
+
+    def create(self, memory_mib: float, swap_mib: float, cpus: list[int], node: int) -> None:
+        """Make the cgroup with its limits; raises BenchError if the host cannot limit swap."""
+        try:
+            _hierarchy.apply(_hierarchy.plan(self.hierarchy, PARENT))
+        except HierarchyError as error:
+            raise BenchError(str(error)) from error
+        for folder in self.folders:
+            folder.mkdir(exist_ok=True)
+        if self.cpuset:
+            (self.cpuset / "cpuset.mems").write_text(str(node))
+            (self.cpuset / "cpuset.cpus").write_text(format_cpus(cpus))
+        self._limit(int(memory_mib * MIB), int(swap_mib * MIB))
+
+    def _limit(self, memory_bytes: int, swap_bytes: int) -> None:
+        if self.hierarchy.version == 2:
+            limits = {"memory.max": memory_bytes, "memory.swap.max": swap_bytes}
+        else:
+            limits = {
+                "memory.limit_in_bytes": memory_bytes,
+                "memory.memsw.limit_in_bytes": memory_bytes + swap_bytes,
+            }
+        for name, value in limits.items():
+            if not (self.memory / name).exists():
+                raise BenchError(
+                    f"The kernel of this host offers no {name}, so the swap of cell {self.cell} "
+                    "can be neither limited nor measured; boot it with swapaccount=1."
+                )
+            (self.memory / name).write_text(str(value))
+
+    def exists(self) -> bool:
+        return any(folder.exists() for folder in self.folders)
+
+    def memory_mib(self) -> float:
+        """Memory charged to the cell, file pages included."""
+        name = "memory.current" if self.hierarchy.version == 2 else "memory.usage_in_bytes"
+        return int((self.memory / name).read_text()) / MIB
+
+    def swap_mib(self) -> float:
+        """Swap used by the cell."""
+        if self.hierarchy.version == 2:
+            return int((self.memory / "memory.swap.current").read_text()) / MIB
+        return parse_flat_keys((self.memory / "memory.stat").read_text())["total_swap"] / MIB
+
+    def swappiness(self) -> int | None:
+        """v1 has one for each cgroup; None where the host's own one counts."""
+        path = self.memory / "memory.swappiness"
+        return int(path.read_text()) if path.exists() else None
+
+    def process_ids(self) -> list[int]:
+        found: set[int] = set()
+        for path in self.procs_files:
+            if path.exists():
+                found.update(int(line) for line in path.read_text().split())
+        return sorted(found)
+
+    def remove(self) -> bool:
+        """Kill what is in the cell, drop its file pages, remove it. True if there was one.
+
+        Raises BenchError if a process does not go away within REMOVE_SECONDS.
+        """
+        if not self.exists():
+            return False
+        give_up = time.monotonic() + REMOVE_SECONDS
+        while True:
+            for process_id in self.process_ids():
+                _kill(process_id)
+            if not self.process_ids() and self._try_remove():
+                return True
+            if time.monotonic() > give_up:
+                raise BenchError(
+                    f"Cell {self.cell} cannot be removed, process {self.process_ids()} does not "
+                    "end even when killed; look at the kernel log of the host."
+                )
+            time.sleep(0.05)
+
+    def _try_remove(self) -> bool:
+        try:
+            self._drop_file_pages()
+            for folder in self.folders:
+                if folder.exists():
+                    folder.rmdir()
+        except OSError:  # busy: an exiting process is still being taken down
+            return False
+        return True
+
+    def _drop_file_pages(self) -> None:
+        # Best effort by nature: a page may be in use elsewhere, v2 answers EAGAIN then.
+        force_empty, reclaim = self.memory / "memory.force_empty", self.memory / "memory.reclaim"
+        if force_empty.exists():
+            force_empty.write_text("0")
+        elif reclaim.exists():
+            try:
+                reclaim.write_text(str(int(self.memory_mib() * MIB)))
+            except OSError:
+                return
+
+
+def _kill(process_id: int) -> None:
+    try:
+        os.kill(process_id, signal.SIGKILL)
+    except ProcessLookupError:
+        return

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The cgroup that holds all cells, on v1 and v2: made ready for them, and undone again.
+
+A step is (path, text): write the text to the file, or make the folder where the text is empty.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
+
+CONTROLLERS = ("cpuset", "memory")
+SUBTREE = "cgroup.subtree_control"
+
+
+class HierarchyError(BenchError):
+    """The kernel refuses a step."""
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """Where the controllers are mounted; `roots` lacks a controller that the host does not have."""
+
+    roots: dict[str, Path]
+    unified: Path | None
+
+    @property
+    def version(self) -> int:
+        """1 or 2: the version that holds the memory controller."""
+        return 2 if self.unified and self.roots.get("memory") == self.unified else 1
+
+    def counts_swap(self) -> bool:
+        """Whether the kernel accounts swap to cgroups; v2's root does not show it."""
+        if self.version == 2:
+            return "swapaccount=0" not in _text(Path("/proc/cmdline")).split()
+        memory = self.roots.get("memory")
+        return memory is not None and (memory / "memory.memsw.usage_in_bytes").exists()
+
+    def folders(self, name: str) -> list[Path]:
+        """Each place where the cgroup `name` lies or would lie."""
+        return [root / name for root in sorted(set(self.roots.values()))]
+
+
+def parse_mounts(mountinfo: str) -> tuple[dict[str, Path], Path | None]:
+    """From /proc/self/mountinfo: mount point of each v1 controller, and of cgroup v2 if mounted."""
+    legacy: dict[str, Path] = {}
+    unified: Path | None = None
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(" - ")
+        fields, source = before.split(), after.split()
+        if len(fields) < 5 or len(source) < 3:
+            continue
+        if source[0] == "cgroup2":
+            unified = unified or Path(fields[4])
+        elif source[0] == "cgroup":
+            for option in source[2].split(","):
+                legacy.setdefault(option, Path(fields[4]))
+    return legacy, unified
+
+
+def find(mountinfo: str | None = None) -> Hierarchy:
+    """The hierarchy of this host, or of the one whose mountinfo is given."""
+    text = Path("/proc/self/mountinfo").read_text() if mountinfo is None else mountinfo
+    legacy, unified = parse_mounts(text)
+    offered = _text(unified / "cgroup.controllers").split() if unified else []
+    roots: dict[str, Path] = {}
+    for name in CONTROLLERS:
+        if name in legacy:
+            roots[name] = legacy[name]
+        elif unified and name in offered:
+            roots[name] = unified
+    return Hierarchy(roots, unified)
+
+
+def plan(hierarchy: Hierarchy, name: str) -> list[tuple[Path, str]]:
+    """What is missing until cgroups below `name` can limit memory and bind to a node."""
+    steps = [(folder, "") for folder in hierarchy.folders(name) if not folder.is_dir()]
+    unified = hierarchy.unified
+    if unified:
+        # From the root down: a level cannot pass on a controller it has not been given.
+        for level in (unified, unified / name):
+            missing = [item for item in _offered_by_v2(hierarchy) if item not in _enabled(level)]
+            if missing:
+                steps.append((level / SUBTREE, " ".join(f"+{item}" for item in missing)))
+    cpuset = hierarchy.roots.get("cpuset")
+    if cpuset and cpuset != unified:
+        # A v1 cpuset starts empty, and no task can enter an empty one.
+        for key in ("cpuset.cpus", "cpuset.mems"):
+            if not _text(cpuset / name / key):
+                steps.append((cpuset / name / key, _text(cpuset / key)))
+    return steps
+
+
+def apply(steps: list[tuple[Path, str]]) -> None:
+    """Carry out a plan. Raises HierarchyError."""
+    for path, text in steps:
+        try:
+            if text:
+                path.write_text(text)
+            else:
+                path.mkdir(exist_ok=True)
+        except OSError as error:
+            raise HierarchyError(
+                f"cgroup {path} does not take {text or 'being made'!r} ({error.strerror}); "
+                "run hintfleet as root on the host itself, not in a container."
+            ) from error
+
+
+def subtree_control(hierarchy: Hierarchy) -> list[str]:
+    """Controllers that the root of cgroup v2 gives its children; empty without v2."""
+    return _enabled(hierarchy.unified) if hierarchy.unified else []
+
+
+def withdrawal(hierarchy: Hierarchy, found: list[str]) -> list[tuple[Path, str]]:
+    """What takes back from the root of cgroup v2 the controllers that were not `found` there."""
+    now = subtree_control(hierarchy)
+    ours = [item for item in _offered_by_v2(hierarchy) if item in now and item not in found]
+    if not ours or hierarchy.unified is None:
+        return []
+    return [(hierarchy.unified / SUBTREE, " ".join(f"-{item}" for item in ours))]
+
+
+def _offered_by_v2(hierarchy: Hierarchy) -> list[str]:
+    return [name for name in CONTROLLERS if hierarchy.roots.get(name) == hierarchy.unified]
+
+
+def _enabled(level: Path) -> list[str]:
+    return _text(level / SUBTREE).split()
+
+
+def _text(path: Path) -> str:
+    return path.read_text().strip() if path.exists() else ""

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Host-wide kernel settings that decide what a memory benchmark measures, and the way back."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.record import write_json
+
+SCHEMA = "hintfleet.found/1"
+
+# Relative to the root of the file system, so that a test can offer its own.
+KNOBS: dict[str, str] = {
+    "thp_enabled": "sys/kernel/mm/transparent_hugepage/enabled",
+    "thp_defrag": "sys/kernel/mm/transparent_hugepage/defrag",
+    "ksm_run": "sys/kernel/mm/ksm/run",
+    "swappiness": "proc/sys/vm/swappiness",
+    "numa_balancing": "proc/sys/kernel/numa_balancing",
+    "zswap_enabled": "sys/module/zswap/parameters/enabled",
+}
+
+
+def selected(text: str) -> str:
+    """The value in force: `always [madvise] never` is madvise, anything else is itself."""
+    match = re.search(r"\[([^\]]+)\]", text)
+    return match.group(1) if match else text.strip()
+
+
+def read_all(root: Path = Path("/")) -> dict[str, str | None]:
+    """Each known setting's value; None where this kernel does not have it."""
+    values: dict[str, str | None] = {}
+    for name, path in KNOBS.items():
+        file = root / path
+        values[name] = selected(file.read_text()) if file.exists() else None
+    return values
+
+
+def changes(current: Mapping[str, str | None], wanted: Mapping[str, str]) -> dict[str, str]:
+    """What to write to get from `current` to `wanted`; a setting this kernel lacks is left out.
+
+    Raises BenchError for a name nobody knows.
+    """
+    unknown = sorted(set(wanted) - set(KNOBS))
+    if unknown:
+        raise BenchError(
+            f"Host setting {unknown[0]!r} is not known: give one of {', '.join(KNOBS)}."
+        )
+    return {
+        name: value
+        for name, value in wanted.items()
+        if current.get(name) is not None and current[name] != value
+    }
+
+
+def write(values: Mapping[str, str], root: Path = Path("/")) -> None:
+    """Write settings and read each back. Raises BenchError."""
+    for name, value in values.items():
+        file = root / KNOBS[name]
+        try:
+            file.write_text(value)
+        except OSError as error:
+            raise BenchError(
+                f"Host setting {name} ({file}) does not take {value!r} ({error.strerror}): "
+                "give a value this kernel accepts, and run as root."
+            ) from error
+        if selected(file.read_text()) != value:
+            raise BenchError(
+                f"Host setting {name} ({file}) was given {value!r} and holds "
+                f"{selected(file.read_text())!r}: something else on this host sets it; stop that."
+            )
+
+
+def new_record(
+    settings: Mapping[str, str | None], subtree_control: list[str], notes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What was found on a host before hintfleet changed it.
+
+    `settings` maps names to values (None: not in this kernel), `changed` will list the settings
+    hintfleet has set, `subtree_control` the controllers cgroup v2's root passed on.
+    """
+    return {
+        "schema": SCHEMA,
+        "recorded": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "settings": dict(settings),
+        "changed": [],
+        "subtree_control": list(subtree_control),
+        "notes": dict(notes),
+    }
+
+
+def load(path: Path) -> dict[str, Any] | None:
+    """The record at `path`, or None if there is none. Raises BenchError."""
+    if not path.exists():
+        return None
+    try:
+        record = json.loads(path.read_text())
+    except ValueError as error:
+        raise BenchError(
+            f"Record {path} is damaged ({error}): it says how this host was before hintfleet; "
+            "repair it, or set the host's settings by hand and delete it."
+        ) from error
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+        raise BenchError(
+            f"Record {path} is not of schema {SCHEMA}: it was written by another version of "
+            "hintfleet; clean up with that version first."
+        )
+    return record
+
+
+def store(path: Path, record: Mapping[str, Any]) -> None:
+    """Write the record so that a crash leaves the old one or the new one, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, record)
+
+
+def to_restore(record: Mapping[str, Any], current: Mapping[str, str | None]) -> dict[str, str]:
+    """What to write so that every setting hintfleet changed is again as it was found."""
+    found = {name: record["settings"][name] for name in record["changed"]}
+    return changes(current, {name: value for name, value in found.items() if value is not None})

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What must agree between mechanisms, flat and comparable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import Guest
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.mechanisms import MECHANISMS
+
+MECHANISM = "<mechanism>"
+HOST_FACTS = (
+    "cpu_model",
+    "kernel_release",
+    "kernel_command_line",
+    "thp_enabled",
+    "thp_defrag",
+    "ksm_run",
+    "swappiness",
+    "numa_balancing",
+)
+
+
+def without_mechanism(text: str, mechanism: str) -> str:
+    """Replace what the mechanism itself sets."""
+    chosen = MECHANISMS[mechanism]
+    for setting in (chosen.balloon_properties, chosen.kernel_argument):
+        text = text.replace(setting, setting.partition("=")[0] + "=" + MECHANISM)
+    return text
+
+
+def parity(record: dict[str, Any], guest: Guest) -> dict[str, Any]:
+    """From a record whose provenance is complete, and a guest of the workload."""
+    provenance, mechanism = record["provenance"], record["mechanism"]
+    kernel = provenance["guest_kernel"]
+    arguments = " ".join(guest.qemu.command_line).replace(str(guest.machine.sockets), "<runtime>")
+    entries: dict[str, Any] = {
+        "accelerator": provenance["qemu"]["accelerator"],
+        "qemu_version": provenance["qemu"]["version"],
+        "qemu_arguments": without_mechanism(arguments, mechanism),
+        "guest_kernel_key": kernel["key"],
+        "guest_kernel_sha256": kernel["sha256"],
+        "guest_kernel_config_sha256": kernel.get("config_sha256"),
+        "guest_kernel_debug_options": " ".join(kernel["debug_options"]),
+        "guest_image_sha256": provenance["guest_image"]["sha256"],
+        "cell_memory_mib": record["cell"]["memory_mib"],
+        "cell_swap_mib": record["cell"]["swap_mib"],
+        "cell_cpus": " ".join(str(cpu) for cpu in record["cell"]["cpus"]),
+        "cell_side_by_side": record["cell"]["side_by_side"],
+    }
+    for name in HOST_FACTS:
+        entries[f"host_{name}"] = provenance["host"][name]
+    devices = [f"{d['name']} {d['size_mib']:.0f} MiB" for d in provenance["host"]["swap_devices"]]
+    entries["host_swap_devices"] = ", ".join(devices)
+    if guest.facts:
+        facts = guest.facts
+        entries["guest_kernel_command_line"] = without_mechanism(
+            facts.kernel_command_line, mechanism
+        )
+        entries["guest_thp_enabled"] = facts.thp_enabled
+        for name, negotiated in facts.features.items():
+            chosen_by_mechanism = name == "free_page_reporting"
+            entries[f"feature_{name}"] = MECHANISM if chosen_by_mechanism else negotiated
+    return entries

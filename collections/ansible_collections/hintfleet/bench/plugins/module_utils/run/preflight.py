@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What can be known to be wrong before a run changes anything."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import check_version
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.facts import (
+    node_cpus,
+    node_ids,
+    node_memory_mib,
+    swap_mib,
+)
+from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.proof import (
+    BALLAST_MIB,
+    SPARE_MIB,
+)
+from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.registry import WORKLOADS
+
+MANIFEST_KEYS = {
+    "guest_kernel": ("key", "release", "sha256", "debug_options"),
+    "guest_image": ("key", "sha256"),
+}
+ARTIFACT = {
+    "path": {"type": "path", "required": True},
+    "manifest": {"type": "dict", "required": True},
+}
+CELL = {
+    "name": {"type": "str", "required": True},
+    "host": {"type": "str", "required": True},
+    "node": {"type": "int", "required": True},
+    "memory_mib": {"type": "float", "required": True},
+    "swap_mib": {"type": "float", "required": True},
+    "cpus": {"type": "list", "elements": "int", "default": []},
+    "side_by_side": {"type": "bool", "default": False},
+}
+SLOWEST_HZ = 10
+DISK_MIB = 64  # what a run's samples and logs may take
+MIB = 2**20
+
+
+def relevant_parameters(parameters: dict[str, Any], workload: str) -> dict[str, Any]:
+    """Those that the workload looks at; raises BenchError if one that it needs was not given."""
+    needs = WORKLOADS[workload].NEEDS
+    missing = [name for name in needs if parameters.get(name) is None]
+    if missing:
+        raise BenchError(
+            f"Workload {workload} lacks the parameter {', '.join(missing)}; add it to parameters."
+        )
+    foreign = {name for other in WORKLOADS.values() for name in other.NEEDS} - set(needs)
+    return {name: value for name, value in parameters.items() if name not in foreign}
+
+
+def check_request(request: dict[str, Any]) -> None:
+    """Raises BenchError with the first thing that stands in the way of a run on this host."""
+    if os.geteuid() != 0:
+        raise BenchError("A run makes cgroups and starts QEMU as another user; become root.")
+    check_version()
+    check_user(request["user"])
+    _check_cell(request["cell"])
+    _check_sizes(request)
+    for name in MANIFEST_KEYS:
+        check_artifact(name, request[name])
+    state_dir = Path(request["state_dir"])
+    if not state_dir.is_dir():
+        raise BenchError(f"Host has no {state_dir}; prepare it first (role numa_host).")
+    free_mib = shutil.disk_usage(state_dir).free / MIB
+    if free_mib < DISK_MIB:
+        raise BenchError(
+            f"{state_dir} has {free_mib:.0f} MiB free and a run may need {DISK_MIB} MiB; free some."
+        )
+
+
+def check_user(user: str) -> None:
+    """QEMU must not run as root; raises BenchError."""
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        raise BenchError(
+            f"Host has no user {user} for QEMU to run as; prepare the host (role numa_host)."
+        ) from None
+
+
+def _check_cell(cell: dict[str, Any]) -> None:
+    name, node = cell["name"], cell["node"]
+    if node not in node_ids():
+        raise BenchError(
+            f"Cell {name} is to be on node {node}, but this host has memory on "
+            f"{', '.join(map(str, node_ids()))} only; correct the cell's node."
+        )
+    strangers = set(cell["cpus"]) - set(node_cpus(node))
+    if strangers or not cell["cpus"]:
+        raise BenchError(
+            f"Cell {name} cannot have CPUs {sorted(strangers) or 'none'}: node {node} has "
+            f"{node_cpus(node)}; correct the cell's cpus."
+        )
+    if cell["memory_mib"] > node_memory_mib(node):
+        raise BenchError(
+            f"Cell {name} is to have {cell['memory_mib']:g} MiB and node {node} has "
+            f"{node_memory_mib(node):.0f} MiB; lower the cell's memory."
+        )
+    # What is free now says nothing: another run may be under way, for whose end this one waits.
+    total, _ = swap_mib()
+    if cell["swap_mib"] > total:
+        raise BenchError(
+            f"Cell {name} is to have {cell['swap_mib']:g} MiB of swap and this host has "
+            f"{total:.0f} MiB; give it a larger swap area (role numa_host)."
+        )
+
+
+def check_free_swap(cell: dict[str, Any]) -> None:
+    """Called when the cell is empty; raises BenchError if others use the swap that it needs."""
+    total, free = swap_mib()
+    if cell["swap_mib"] > free:
+        raise BenchError(
+            f"Cell {cell['name']} is to have {cell['swap_mib']:g} MiB of swap, and of this host's "
+            f"{total:.0f} MiB only {free:.0f} MiB are free; end what uses it, or give the host a "
+            "larger swap area (role numa_host)."
+        )
+
+
+def _check_sizes(request: dict[str, Any]) -> None:
+    parameters, cell = request["parameters"], request["cell"]
+    if parameters["guest_memory_mib"] > cell["memory_mib"]:
+        raise BenchError(
+            f"A guest of {parameters['guest_memory_mib']} MiB is larger than cell {cell['name']} "
+            f"with {cell['memory_mib']:g} MiB; lower guest_memory_mib or raise the cell's memory."
+        )
+    if parameters["proof_mib"] + BALLAST_MIB + SPARE_MIB > parameters["guest_memory_mib"]:
+        raise BenchError(
+            f"proof_mib is {parameters['proof_mib']}, with {BALLAST_MIB} MiB of ballast and "
+            f"{SPARE_MIB} MiB to live, and guest_memory_mib only "
+            f"{parameters['guest_memory_mib']}; lower proof_mib."
+        )
+    if parameters["sample_hz"] < SLOWEST_HZ:
+        raise BenchError(
+            f"sample_hz is {parameters['sample_hz']:g}: below {SLOWEST_HZ} samples a second swap "
+            "and return times are missed; raise it."
+        )
+    sentence = WORKLOADS[request["workload"]].check(parameters, cell)
+    if sentence:
+        raise BenchError(sentence)
+
+
+def check_artifact(name: str, artifact: dict[str, Any]) -> None:
+    """A kernel or image must be the one its manifest speaks of; raises BenchError."""
+    words, path, manifest = name.replace("_", " "), Path(artifact["path"]), artifact["manifest"]
+    missing = [key for key in MANIFEST_KEYS[name] if key not in manifest]
+    if missing:
+        raise BenchError(
+            f"The manifest of the {words} lacks {', '.join(missing)}; build it again (role {name})."
+        )
+    if not path.is_file():
+        raise BenchError(f"Host has no {words} at {path}; deliver it (role {name}).")
+    if hashlib.sha256(path.read_bytes()).hexdigest() != manifest["sha256"]:
+        raise BenchError(
+            f"The {words} at {path} is not the one its manifest speaks of (SHA-256 differs); "
+            f"deliver it again (role {name})."
+        )

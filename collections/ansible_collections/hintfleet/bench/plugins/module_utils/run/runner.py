@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Carries out one run on this host, from an empty cell to a record."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import (
+    BenchError,
+    StopRequest,
+)
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import (
+    Machine,
+    check_version,
+    sockets_folder,
+)
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.cgroup import (
+    CellCgroup,
+    find_hierarchy,
+)
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.facts import (
+    host_facts,
+    node_ids,
+    own_versions,
+)
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.swap import empty_own
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.record import new_record, utc
+from ansible_collections.hintfleet.bench.plugins.module_utils.run.detached import turn
+from ansible_collections.hintfleet.bench.plugins.module_utils.run.parity import parity
+from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight import check_free_swap
+from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.bench import Bench
+from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.proof import prove
+from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.registry import WORKLOADS
+from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.sampler import Sampler
+
+SAMPLES, PROOF_SAMPLES, HOST_LOG = "samples.csv", "proof.csv", "host.log"
+
+
+@contextlib.contextmanager
+def host_log(path: Path) -> Iterator[bool]:
+    """Keep the host's kernel messages of the meantime; False where the host shows none."""
+    try:
+        descriptor = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:  # as in a container
+        yield False
+        return
+    os.lseek(descriptor, 0, os.SEEK_END)
+    try:
+        yield True
+    finally:
+        with path.open("wb") as file:
+            for message in _messages(descriptor):
+                file.write(message)
+        os.close(descriptor)
+
+
+def _messages(descriptor: int) -> Iterator[bytes]:
+    while True:
+        try:
+            yield os.read(descriptor, 8192)
+        except BlockingIOError:
+            return
+        except BrokenPipeError:  # the ring went round: go on with what is left
+            continue
+
+
+def perform(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Wait for the host and the cell to be free, carry out the run, return its record.
+
+    Whatever happens, nothing that it started is left, and the record says what it was.
+    """
+    record = new_record(request)
+    locks = folder.parent.parent
+    try:
+        with (
+            turn(locks / "host.lock", shared=request["cell"]["side_by_side"]),
+            turn(locks / f"cell-{request['cell']['name']}.lock", shared=False),
+        ):
+            _Run(request, folder, record).carry_out()
+    except StopRequest:
+        outcome = "aborted"
+        reason = f"Run {request['run_id']} was asked to stop; start the study again to repeat it."
+    except BenchError as error:
+        outcome, reason = "failed", str(error)
+    except Exception as error:
+        traceback.print_exc()
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        outcome = "failed"
+        reason = (
+            f"Run {request['run_id']} met an error of hintfleet itself ({type(error).__name__}: "
+            f"{error}, in {last.name}); see runner.log in {folder} on the host, and report it."
+        )
+    else:
+        outcome, reason = "finished", None
+    record["outcome"] = {"status": outcome, "reason": reason}
+    if outcome != "finished":
+        record["partial"], record["result"] = record["result"], None
+    return record
+
+
+class _Run:
+    """The run itself; fills in the record as it goes."""
+
+    def __init__(self, request: dict[str, Any], folder: Path, record: dict[str, Any]) -> None:
+        self.request = request
+        self.folder = folder
+        self.record = record
+        self.cell = request["cell"]
+        self.cgroup = CellCgroup(self.cell["name"], find_hierarchy())
+        self.sockets = Path(request["runtime_dir"]) / self.cell["name"]
+        self.started = time.monotonic()
+
+    def carry_out(self) -> None:
+        record = self.record
+        record["started"] = utc(time.time())
+        try:
+            with host_log(self.folder / HOST_LOG) as kept:
+                record["files"]["host_log"] = HOST_LOG if kept else None
+                self._carry_out(record)
+        finally:
+            record["finished"] = utc(time.time())
+            record["duration_seconds"] = round(time.monotonic() - self.started, 3)
+
+    def _carry_out(self, record: dict[str, Any]) -> None:
+        try:
+            self.cgroup.remove()  # what a runner that was killed has left in this cell
+            if not self.cell["side_by_side"]:
+                empty_own()
+            check_free_swap(self.cell)
+            record["provenance"]["host"] = host_facts()
+            record["provenance"]["qemu"]["version"] = check_version()
+            record["provenance"]["hintfleet"] = {**self.request["versions"], **own_versions()}
+            with sockets_folder(self.sockets, self.request["user"]):
+                self._phase(PROOF_SAMPLES, "proof_samples", self._prove)
+                self._phase(SAMPLES, "samples", self._measure)
+        finally:
+            self.cgroup.remove()
+
+    def _phase(self, samples: str, entry: str, work: Callable[[Bench], None]) -> None:
+        """Work in a cell that nobody has used before, and leave none of its guests."""
+        cell, record = self.cell, self.record
+        self.cgroup.create(cell["memory_mib"], cell["swap_mib"], cell["cpus"], cell["node"])
+        hertz = self.request["parameters"]["sample_hz"]
+        sampler = Sampler(self.cgroup, self.folder / samples, self.started, hertz)
+        bench = self._bench(sampler)
+        record["files"][entry] = samples
+        kindly = True
+        try:
+            with sampler:
+                work(bench)
+        except StopRequest:
+            kindly = False
+            raise
+        finally:
+            bench.end_guests(kindly=kindly)
+            record["guests"] += [guest.record() for guest in bench.guests]
+            record["files"]["consoles"] += bench.logs()
+            record["host_cpu_seconds"] = bench.cpu_seconds()
+        self.cgroup.remove()
+
+    def _bench(self, sampler: Sampler) -> Bench:
+        request, parameters = self.request, self.request["parameters"]
+        machine = Machine(
+            name="guest",
+            sockets=self.sockets,
+            logs=self.folder,
+            memory_mib=parameters["guest_memory_mib"],
+            vcpus=parameters["guest_vcpus"],
+            accelerator=request["accelerator"],
+            mechanism=request["mechanism"],
+            kernel=Path(request["guest_kernel"]["path"]),
+            initramfs=Path(request["guest_image"]["path"]),
+            kernel_arguments=parameters["kernel_arguments"],
+            tb_size_mib=request["tb_size_mib"],
+            swap_mib=parameters["guest_swap_mib"],
+            bind_node=self.cell["node"] if len(node_ids()) > 1 else None,
+        )
+        release = request["guest_kernel"]["manifest"]["release"]
+        return Bench(machine, self.cgroup, sampler, self.cell, parameters, request["user"], release)
+
+    def _prove(self, bench: Bench) -> None:
+        parameters = self.request["parameters"]
+        self.record["proof"] = prove(
+            bench, self.request["mechanism"], parameters["proof_mib"], parameters["proof_seconds"]
+        )
+
+    def _measure(self, bench: Bench) -> None:
+        self.record["result"] = {}
+        WORKLOADS[self.request["workload"]].run(bench, self.record["result"])
+        self.record["parity"] = parity(self.record, bench.guests[0])

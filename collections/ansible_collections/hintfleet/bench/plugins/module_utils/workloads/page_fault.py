@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""page_fault: first touches a second for 1..n tasks as processes and as threads, and what a
+single first touch takes."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError, GuestError
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import Guest
+from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.bench import Bench
+
+NEEDS = ("tasks", "seconds", "task_mib", "latency_mib", "program")
+MODES = ("processes", "threads")
+POLL_SECONDS = 0.25  # questions to the agent are load in a guest whose idle time is measured
+FIRST_ROW = {
+    "tasks": 0, "processes": 0, "processes_idle": 100,
+    "threads": 0, "threads_idle": 100, "linear": 0,
+}  # fmt: skip
+
+
+def check(parameters: dict[str, Any], cell: dict[str, Any]) -> str | None:
+    """A sentence if these parameters cannot work, else None."""
+    touched = max(parameters["tasks"] * parameters["task_mib"], parameters["latency_mib"])
+    if touched >= parameters["guest_memory_mib"]:
+        return (
+            f"page_fault touches {touched} MiB at once and guest_memory_mib is only "
+            f"{parameters['guest_memory_mib']}; lower tasks, task_mib or latency_mib."
+        )
+    return None
+
+
+def run(bench: Bench, result: dict[str, Any]) -> None:
+    """Fill in `result` (page_fault in the schema) as it becomes known; raises BenchError."""
+    parameters = bench.parameters
+    rows: list[dict[str, Any]] = [dict(FIRST_ROW)]
+    result.update(program=parameters["program"], rows=rows)
+    guest = bench.launch()
+    thp = guest.facts.thp_enabled if guest.facts else "absent"
+    result["thp"] = {"guest": thp, "in_play": thp == "always"}
+    measure = PROGRAMS[parameters["program"]]
+    for tasks in range(1, parameters["tasks"] + 1):
+        row: dict[str, Any] = {"tasks": tasks}
+        for mode in MODES:
+            row[mode], row[f"{mode}_idle"] = measure(bench, guest, tasks, mode)
+        one = rows[1] if tasks > 1 else row
+        row["linear"] = round(tasks * max(one[mode] for mode in MODES), 3)
+        rows.append(row)
+    result["latency"] = latency(
+        _run(bench, guest, ["/bin/hf-fault-latency", "--mib", str(parameters["latency_mib"])])
+    )
+
+
+def _run(bench: Bench, guest: Guest, command: list[str]) -> str:
+    done = guest.run(command, bench.seconds_left(), poll_seconds=POLL_SECONDS)
+    if done.failure:
+        raise GuestError(
+            "stopped",
+            f"{command[0]} in guest {guest.name} failed with {done.failure}; lower task_mib or "
+            "latency_mib, or build the guest image again (role guest_image).",
+        )
+    return done.output
+
+
+def _own_program(bench: Bench, guest: Guest, tasks: int, mode: str) -> tuple[float, float]:
+    parameters = bench.parameters
+    seconds, task_mib = f"{parameters['seconds']:g}", str(parameters["task_mib"])
+    command = ["/bin/hf-page-fault", "--tasks", str(tasks), "--mode", mode]
+    command += ["--seconds", seconds, "--task-mib", task_mib]
+    answer = json.loads(_run(bench, guest, command))
+    return answer["touches_per_second"], answer["idle_percent"]
+
+
+def _will_it_scale(bench: Bench, guest: Guest, tasks: int, mode: str) -> tuple[float, float]:
+    """Upstream's program: it prints a rate; idle time is the guest's own, taken around it."""
+    program = f"/bin/page_fault1_{mode}"
+    if guest.run(["/bin/test", "-x", program], bench.seconds_left()).exit_code:
+        raise BenchError(
+            f"The guest image has no {program}; build it with will-it-scale (role guest_image), or "
+            "set program to hintfleet."
+        )
+    seconds = max(1, round(bench.parameters["seconds"]))
+    script = f"head -n1 /proc/stat; {program} -t {tasks} -s {seconds} || exit; head -n1 /proc/stat"
+    output = _run(bench, guest, ["/bin/sh", "-c", script])
+    return parse_will_it_scale(output)
+
+
+def parse_will_it_scale(output: str) -> tuple[float, float]:
+    """Rate and idle percent from two `cpu` lines of /proc/stat around the program's output.
+
+    Raises BenchError. Columns of /proc/stat: proc(5); the fourth is idle, the fifth iowait.
+    """
+    average = re.search(r"^average:(\d+(?:\.\d+)?)", output, re.MULTILINE)
+    ticks = [
+        [int(field) for field in line.split()[1:9]]
+        for line in output.splitlines()
+        if line.startswith("cpu ")
+    ]
+    if average is None or len(ticks) != 2:
+        raise BenchError(
+            f"will-it-scale printed no average ({output.strip()[-200:]!r}); use a commit of it "
+            "whose page_fault1 prints one, or set program to hintfleet."
+        )
+    spent = [after - before for before, after in zip(*ticks, strict=True)]
+    return float(average.group(1)), round(100 * (spent[3] + spent[4]) / max(sum(spent), 1), 2)
+
+
+PROGRAMS = {"hintfleet": _own_program, "will-it-scale": _will_it_scale}
+
+
+def latency(output: str) -> dict[str, Any]:
+    """Entry `latency` of the result from the output of hf-fault-latency."""
+    answer = json.loads(output)
+    entry = {name: answer[name] for name in ("count", "p50_ns", "p95_ns", "p99_ns", "p999_ns")}
+    entry["histogram"] = {"bounds_ns": answer["bounds_ns"], "counts": answer["counts"]}
+    return entry
+
+
+def summary(result: dict[str, Any]) -> str:
+    last, p50 = result["rows"][-1], result["latency"]["p50_ns"]
+    return f"{last['processes'] / 1000:.0f}k touches/s at {last['tasks']} tasks, p50 {p50:.0f} ns"

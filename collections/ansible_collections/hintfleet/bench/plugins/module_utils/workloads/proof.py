@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Proof that the mechanism acts: a guest frees a known amount, and the host's drop is watched."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import GuestError
+from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.bench import Bench
+
+ACTED_SHARE = 0.9  # of what was freed
+IDLE_SHARE = 0.1  # the most that may go back under `none`
+MARKS = (0.50, 0.90, 0.99)
+POLL_SECONDS = 0.02
+SETTLED_MIB = 0.25
+# Upstream's reporting waits 2 s from one round to the next: after this long without anything freed
+# it is idle, and nothing more will come of what was freed before.
+SETTLED_SECONDS = 2.2
+
+# A booted guest has some MiB of small free pieces that the host holds anyway and that no mechanism
+# reports. They are handed out first, so a ballast takes them: what is freed then was whole chunks.
+BALLAST_MIB = 32
+SPARE_MIB = 64  # for the guest's kernel and its agent
+RELEASE = "/tmp/release"  # noqa: S108 - in the guest, whose only user is root
+# Ends when all has been touched; the programs hold it in the background.
+HOLD_SCRIPT = """
+hold() {{
+    hf-allocate $1 --hold-file $2 >$3 2>&1 &
+    while ! [ -s $3 ] && kill -0 $!; do sleep 0.05; done
+}}
+hold {ballast_mib} /tmp/never /tmp/ballast
+hold {mib} {release} /tmp/touched
+cat /tmp/touched
+"""
+
+
+def prove(bench: Bench, mechanism: str, mib: int, seconds: float) -> dict[str, Any]:
+    """Entry `proof` of the run record; raises GuestError.
+
+    Times count from letting go. The watch ends at the last mark, when the mechanism has acted and
+    nothing more has come for a while, or after `seconds`.
+    """
+    guest = bench.launch("proof")
+    script = HOLD_SCRIPT.format(ballast_mib=BALLAST_MIB, mib=mib, release=RELEASE)
+    held = guest.run(["/bin/sh", "-c", script], bench.seconds_left())
+    touched_mib = _touched_mib(held.output)
+    if touched_mib < mib:
+        raise GuestError(
+            "stopped",
+            f"The proof's program touched {touched_mib:g} MiB of {mib} MiB ({held.output.strip()!r}"
+            "); the guest must have that much memory to spare: lower proof_mib.",
+        )
+    # An engine that still has a round to go from the boot would look quicker than it is.
+    time.sleep(SETTLED_SECONDS)
+    before = guest.memory().footprint_mib
+    let_go = time.monotonic()
+    guest.start(["/bin/touch", RELEASE])
+    reached: dict[float, float] = {}
+    most_mib, most_at = 0.0, 0.0
+    while True:
+        now = time.monotonic() - let_go
+        dropped = before - guest.memory().footprint_mib
+        for mark in MARKS:
+            if dropped >= mark * mib:
+                reached.setdefault(mark, now)
+        if dropped >= most_mib + SETTLED_MIB:
+            most_mib, most_at = dropped, now
+        settled = dropped >= ACTED_SHARE * mib and now - most_at >= SETTLED_SECONDS
+        if len(reached) == len(MARKS) or settled or now >= seconds:
+            break
+        time.sleep(POLL_SECONDS)
+    return verdict(mechanism, mib, dropped, now, reached)
+
+
+def verdict(
+    mechanism: str, mib: int, dropped_mib: float, watched: float, reached: dict[float, float]
+) -> dict[str, Any]:
+    """What the watch has shown; `reached` holds the seconds at which each mark was passed."""
+    acted = dropped_mib >= ACTED_SHARE * mib
+    idle = dropped_mib < IDLE_SHARE * mib and not reached
+    seconds = [round(reached[mark], 3) if mark in reached else None for mark in MARKS]
+    return {
+        "freed_mib": mib,
+        "dropped_mib": round(dropped_mib, 3),
+        "watched_seconds": round(watched, 3),
+        "acted": acted,
+        "as_expected": idle if mechanism == "none" else acted,
+        "seconds_to_50": seconds[0],
+        "seconds_to_90": seconds[1],
+        "seconds_to_99": seconds[2],
+    }
+
+
+def _touched_mib(output: str) -> float:
+    try:
+        return float(json.loads(output)["touched_mib"])
+    except (ValueError, KeyError, TypeError):
+        return 0.0

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""QEMU's command line, and that what it starts is as told and ends."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest import qemu as _qemu
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.mechanisms import MECHANISMS
+from ansible_collections.hintfleet.bench.plugins.module_utils.run.parity import without_mechanism
+
+MACHINE = _qemu.Machine(
+    name="guest1",
+    sockets=Path("/run/x"),
+    logs=Path("/var/x"),
+    memory_mib=320,
+    vcpus=2,
+    accelerator="tcg",
+    mechanism="none",
+    kernel=Path("/k/bzImage"),
+    initramfs=Path("/i/initramfs.img"),
+)
+
+
+def after(line: list[str], option: str) -> list[str]:
+    return [value for name, value in itertools.pairwise(line) if name == option]
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "property_", "argument"),
+    [
+        ("none", "free-page-reporting=off", "virtio_balloon.free_page_engine=off"),
+        ("free_page_reporting", "free-page-reporting=on", "virtio_balloon.free_page_engine=list"),
+        ("page_hinting", "free-page-reporting=on", "virtio_balloon.free_page_engine=bitmap"),
+    ],
+)
+def test_a_mechanism_is_a_device_property_and_a_kernel_parameter(
+    mechanism: str, property_: str, argument: str
+) -> None:
+    line = _qemu.command_line(replace(MACHINE, mechanism=mechanism))
+    assert f"virtio-balloon-pci,{property_}" in after(line, "-device")
+    assert argument in after(line, "-append")[0].split()
+
+
+def test_mechanisms_differ_in_nothing_else() -> None:
+    lines = {
+        without_mechanism(" ".join(_qemu.command_line(replace(MACHINE, mechanism=name))), name)
+        for name in MECHANISMS
+    }
+    assert len(lines) == 1
+
+
+def test_a_guest_has_no_network_and_no_default_devices() -> None:
+    line = _qemu.command_line(MACHINE)
+    assert "-nodefaults" in line
+    assert "-no-user-config" in line
+    assert not after(line, "-netdev") + after(line, "-nic") + after(line, "-drive")
+    assert "spawn=deny" in after(line, "-sandbox")[0]
+    assert "elevateprivileges=deny" in after(line, "-sandbox")[0]
+
+
+def test_emulation_bounds_its_translation_buffer() -> None:
+    assert after(_qemu.command_line(replace(MACHINE, tb_size_mib=16)), "-accel") == [
+        "tcg,tb-size=16"
+    ]
+    assert after(_qemu.command_line(replace(MACHINE, accelerator="kvm")), "-accel") == ["kvm"]
+
+
+def test_memory_is_bound_where_there_are_nodes_to_bind_to() -> None:
+    assert "bind" not in " ".join(_qemu.command_line(MACHINE))
+    bound = after(_qemu.command_line(replace(MACHINE, bind_node=1)), "-object")[0]
+    assert bound == "memory-backend-ram,id=ram,size=320M,host-nodes=1,policy=bind"
+
+
+def test_a_swap_disk_is_passed_as_a_descriptor() -> None:
+    line = _qemu.command_line(MACHINE, 100)
+    assert after(line, "-add-fd") == ["fd=100,set=1"]
+    assert "virtio-blk-pci,drive=swap" in after(line, "-device")
+
+
+def test_a_swap_disk_is_a_swap_area_that_nobody_finds(tmp_path: Path) -> None:
+    with _qemu.swap_disk(tmp_path, 8) as descriptor:
+        assert descriptor is not None
+        assert os.pread(descriptor, 10, 4086) == b"SWAPSPACE2"
+        assert os.fstat(descriptor).st_size == 8 * 2**20
+        assert list(tmp_path.iterdir()) == []
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+    with _qemu.swap_disk(tmp_path, 0) as none:
+        assert none is None
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        # Debian 12, 2026-11-22
+        ("QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)\n", (7, 2, 22)),
+        ("QEMU emulator version 5.0.0\n", (5, 0, 0)),
+    ],
+)
+def test_version(text: str, version: tuple[int, ...]) -> None:
+    assert _qemu.parse_version(text) == version
+
+
+def test_a_version_that_is_none() -> None:
+    with pytest.raises(BenchError, match="no QEMU version"):
+        _qemu.parse_version("segmentation fault")
+
+
+@pytest.fixture
+def qemu_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program that is found as QEMU's."""
+    program = tmp_path / "bin" / _qemu.BINARY
+    program.parent.mkdir()
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    return program
+
+
+def script(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def test_an_old_qemu_is_refused(qemu_program: Path) -> None:
+    script(qemu_program, "echo QEMU emulator version 5.0.1")
+    with pytest.raises(BenchError, match=r"5\.0\.1, free page reporting came with 5\.1"):
+        _qemu.check_version()
+
+
+def test_no_qemu_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BenchError, match="install qemu-system-x86"):
+        _qemu.check_version()

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""NUMA nodes as the kernel describes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.hintfleet.bench.plugins.module_utils.host import nodes as _nodes
+
+MEMINFO = "MemTotal:       24684096 kB\nMemFree:        22723328 kB\nMemAvailable:   23983736 kB\n"
+# Captured 2026-11-22 from apt 2.6.
+POLICY = """\
+qemu-system-x86:
+  Installed: (none)
+  Candidate: 1:7.2+dfsg-7+deb12u18+b3
+  Version table:
+     1:7.2+dfsg-7+deb12u18+b3 500
+"""
+
+
+def host(tmp_path: Path, nodes: dict[int, tuple[int, str]]) -> tuple[Path, Path]:
+    for number, (memory_kib, cpus) in nodes.items():
+        place = tmp_path / f"node{number}"
+        place.mkdir()
+        (place / "meminfo").write_text(
+            f"Node {number} MemTotal:       {memory_kib} kB\nNode {number} MemFree: 1024 kB\n"
+            f"Node {number} Active(anon):       4 kB\nNode {number} HugePages_Total:     0\n"
+        )
+        (place / "cpulist").write_text(cpus + "\n")
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text(MEMINFO)
+    return tmp_path, meminfo
+
+
+@pytest.mark.parametrize(("text", "numbers"), [("0-2,8\n", [0, 1, 2, 8]), ("3\n", [3]), ("\n", [])])
+def test_list_format(text: str, numbers: list[int]) -> None:
+    assert _nodes.parse_list(text) == numbers
+
+
+def test_two_nodes_in_order(tmp_path: Path) -> None:
+    nodes = _nodes.read_nodes(*host(tmp_path, {1: (4096 * 1024, "2-3"), 0: (2048 * 1024, "0-1")}))
+    assert nodes == [_nodes.Node(0, 2048, 1, [0, 1]), _nodes.Node(1, 4096, 1, [2, 3])]
+
+
+def test_a_node_without_cpus_or_memory_is_no_cell(tmp_path: Path) -> None:
+    described = {0: (2097152, "0-1"), 1: (2097152, ""), 2: (0, "2-3")}
+    assert [node.node for node in _nodes.read_nodes(*host(tmp_path, described))] == [0]
+
+
+def test_one_node_has_all_memory_of_the_host(tmp_path: Path) -> None:
+    (node,) = _nodes.read_nodes(*host(tmp_path, {0: (7432408, "0-1")}))
+    assert (node.memory_mib, node.cpus) == (24105, [0, 1])
+
+
+def test_free_space_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
+    assert _nodes.disk_free_mib(tmp_path / "a" / "b") > 0
+
+
+def test_version_that_apt_offers() -> None:
+    assert _nodes.parse_candidate(POLICY) == "7.2"
+    assert _nodes.parse_candidate(POLICY.replace("1:7.2+dfsg-7+deb12u18+b3", "(none)")) is None
+    assert _nodes.parse_candidate("") is None
+
+
+def test_only_what_is_wanted_and_installed_counts() -> None:
+    # Captured 2026-11-22 from dpkg 1.21; un: known and not installed, rc: removed.
+    text = "ii  numactl\nun  xen-utils\nrc  mawk\niHR locales\n"
+    assert _nodes.parse_installed(text) == {"numactl"}

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A plan is drawn once, kept, and extended without moving what was there."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils.study import plan as _plan
+
+MECHANISMS = ["none", "page_hinting", "free_page_reporting"]
+SCHEMAS = Path(__file__).parents[9] / "analysis/hintfleet/records/schemas"
+SCHEMA = json.loads((SCHEMAS / "study.schema.json").read_text())
+
+
+def cell(name: str, memory_mib: int = 960) -> dict[str, Any]:
+    return {"name": name, "host": f"host-{name}", "node": 0, "memory_mib": memory_mib}
+
+
+def asked(**changes: Any) -> dict[str, Any]:
+    plan = {
+        "schema": _plan.SCHEMA,
+        "study": "s",
+        "study_id": "1",
+        "cells": [cell("a")],
+        "blocks": 2,
+        "mechanisms": MECHANISMS,
+        "workloads": ["consolidation", "memhog"],
+        "parameters": {"consolidation": {"max_guests": 9}, "memhog": {"guests": 3}},
+        "seed": 0,
+    }
+    return {**plan, **changes}
+
+
+def test_every_mechanism_runs_once_a_block_and_cell() -> None:
+    plan = _plan.merge(None, asked(cells=[cell("a"), cell("b")]))
+    jsonschema.validate(plan, SCHEMA)
+    runs = plan["runs"]
+    assert len({run["run_id"] for run in runs}) == len(runs) == 2 * 2 * 3 * 2
+    counts = Counter((r["cell"], r["block"], r["mechanism"], r["workload"]) for r in runs)
+    assert set(counts.values()) == {1}
+    for name in "ab":
+        for block in (1, 2):
+            places = {
+                run["mechanism"]: run["order"]
+                for run in runs
+                if (run["cell"], run["block"]) == (name, block)
+            }
+            assert sorted(places.values()) == [1, 2, 3]
+
+
+def test_cells_side_by_side_start_their_runs_together() -> None:
+    beside = [{**cell(name), "host": "h", "side_by_side": True} for name in "ab"]
+    runs = _plan.merge(None, asked(cells=[*beside, cell("c")]))["runs"]
+    theirs = [run for run in runs if run["host"] == "h"]
+    for first, second in zip(theirs[::2], theirs[1::2], strict=True):
+        assert (first["cell"], second["cell"]) == ("a", "b")
+        for name in ("block", "order", "workload"):
+            assert first[name] == second[name]
+    assert [run["cell"] for run in runs if run["block"] == 1][-6:] == ["c"] * 6
+
+
+def test_orders_differ_and_depend_on_the_seed_alone() -> None:
+    orders = {tuple(_plan.mechanism_order(0, "a", block, MECHANISMS)) for block in range(1, 40)}
+    assert len(orders) == 6
+    assert _plan.mechanism_order(7, "a", 1, MECHANISMS) == _plan.mechanism_order(
+        7, "a", 1, MECHANISMS
+    )
+
+
+def test_blocks_and_cells_are_added_without_moving_what_was_there() -> None:
+    kept = _plan.merge(None, asked())
+    more = _plan.merge(kept, asked(blocks=3, cells=[cell("a"), cell("b")]))
+    assert more["study_id"] == kept["study_id"]
+    runs = {run["run_id"]: run for run in more["runs"]}
+    assert all(runs[run["run_id"]] == run for run in kept["runs"])
+    assert len(runs) == 3 * 3 * 2 * 2
+
+
+def test_fewer_blocks_and_cells_leave_the_plan_as_it_is() -> None:
+    kept = _plan.merge(None, asked(cells=[cell("a"), cell("b")]))
+    assert _plan.merge(kept, asked(blocks=1)) == kept
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"seed": 1}, "seed was 0 and is now 1"),
+        ({"mechanisms": ["none"]}, "mechanisms was"),
+        (
+            {"parameters": {"consolidation": {"max_guests": 9}, "memhog": {"guests": 4}}},
+            r"parameters\.memhog\.guests was 3 and is now 4",
+        ),
+        ({"cells": [cell("a", 512)]}, r"cell a\.memory_mib was 960 and is now 512"),
+    ],
+)
+def test_what_differs_is_named(changes: dict[str, Any], sentence: str) -> None:
+    kept = _plan.merge(None, asked())
+    with pytest.raises(BenchError, match=sentence):
+        _plan.merge(kept, asked(**changes))
+
+
+def test_cells_have_names_of_their_own() -> None:
+    with pytest.raises(BenchError, match="Two cells of study s are named a"):
+        _plan.merge(None, asked(cells=[cell("a"), cell("a")]))
+
+
+def test_a_plan_of_something_else_is_refused(tmp_path: Path) -> None:
+    assert _plan.read_plan(tmp_path) is None
+    for text in ("{", "[]", '{"schema": "hintfleet.study/9"}'):
+        (tmp_path / "study.json").write_text(text)
+        with pytest.raises(BenchError, match="study_name"):
+            _plan.read_plan(tmp_path)
+
+
+def test_a_run_is_done_when_its_record_says_so(tmp_path: Path) -> None:
+    runs = _plan.merge(None, asked())["runs"]
+    for run, status in zip(runs, ("finished", "failed"), strict=False):
+        folder = tmp_path / "runs" / run["run_id"]
+        folder.mkdir(parents=True)
+        (folder / "record.json").write_text(json.dumps({"outcome": {"status": status}}))
+    statuses = [run["status"] for run in _plan.with_status(tmp_path, runs)]
+    assert statuses[:3] == ["done", "pending", "pending"]
