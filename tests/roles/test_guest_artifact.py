@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.hintfleet_artifact import (
+from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact import (
     ArtifactError,
     file_sha256,
     input_key,

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils import hintfleet_initramfs as initramfs
-from ansible.module_utils.hintfleet_artifact import ArtifactError, input_key
+from ansible_collections.hintfleet.bench.plugins.module_utils.build import initramfs
+from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact import (
+    ArtifactError,
+    input_key,
+)
 
 # apt-cache show --no-all-versions numactl qemu-guest-agent, Debian 12, 2026-11-22, shortened
 APT_CACHE_SHOW = """\

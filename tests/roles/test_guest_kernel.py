@@ -7,8 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible.module_utils import hintfleet_kernel as kernel
-from ansible.module_utils.hintfleet_artifact import ArtifactError, input_key
+from ansible_collections.hintfleet.bench.plugins.module_utils.build import kernel
+from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact import (
+    ArtifactError,
+    input_key,
+)
 
 FILES = Path(__file__).resolve().parents[2] / "roles/guest_kernel/files"
 

@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible.module_utils import hintfleet_lab
-from ansible.module_utils.hintfleet_lab import LabError, LabHost
+from ansible_collections.hintfleet.bench.plugins.module_utils.lab import lab as hintfleet_lab
+from ansible_collections.hintfleet.bench.plugins.module_utils.lab.lab import LabError, LabHost
 
 
 def free_port() -> int:

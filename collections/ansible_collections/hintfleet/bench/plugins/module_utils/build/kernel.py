@@ -10,7 +10,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.hintfleet_artifact import ArtifactError, file_sha256, run, text_sha256
+from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact import (
+    ArtifactError,
+    file_sha256,
+    run,
+    text_sha256,
+)
 
 # All of it decides the kernel's bytes, so all of it is in the key.
 ENVIRONMENT = {

@@ -83,7 +83,7 @@ import shutil
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hintfleet_lab import (
+from ansible_collections.hintfleet.bench.plugins.module_utils.lab.lab import (
     LabError,
     LabHost,
     known_host,

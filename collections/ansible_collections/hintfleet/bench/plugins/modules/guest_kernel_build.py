@@ -50,7 +50,7 @@ author: hintfleet
 
 EXAMPLES = r"""
 - name: Build the guest kernel
-  guest_kernel_build:
+  hintfleet.bench.guest_kernel_build:
     source: /usr/src/linux-source-6.1.tar.xz
     version: "6.1"
     base_config: "{{ lookup('ansible.builtin.file', 'base.config') }}"
@@ -87,9 +87,9 @@ log:
 import os
 from pathlib import Path
 
-from ansible.module_utils import hintfleet_kernel as kernel
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hintfleet_artifact import (
+from ansible_collections.hintfleet.bench.plugins.module_utils.build import kernel
+from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact import (
     ArtifactError,
     file_sha256,
     input_key,

@@ -54,7 +54,7 @@ author: hintfleet
 
 EXAMPLES = r"""
 - name: Make the guest image
-  guest_image_build:
+  hintfleet.bench.guest_image_build:
     packages: [busybox]
     programs: {bin/busybox: bin/busybox}
     applets: [bin/sh]
@@ -82,9 +82,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils import hintfleet_initramfs as initramfs
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hintfleet_artifact import (
+from ansible_collections.hintfleet.bench.plugins.module_utils.build import initramfs
+from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact import (
     ArtifactError,
     file_sha256,
     input_key,

@@ -18,7 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.hintfleet_artifact import ArtifactError, file_sha256, run, text_sha256
+from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact import (
+    ArtifactError,
+    file_sha256,
+    run,
+    text_sha256,
+)
 
 COMPILE = ["musl-gcc", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror"]
 LINK = ["-static", "-s", "-lm"]

@@ -35,7 +35,7 @@ reason:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hintfleet_lab import boots_with_kvm
+from ansible_collections.hintfleet.bench.plugins.module_utils.lab.lab import boots_with_kvm
 
 
 def nested() -> bool:
