@@ -34,7 +34,7 @@ apt_install = { $(ROOT) apt-get update -qq && $(ROOT) env DEBIAN_FRONTEND=nonint
 
 .DEFAULT_GOAL := help
 .PHONY: help setup study report test check clean distclean lab lab-down test-host test-lab test-kernel \
-	test-browser compare-engines bench-report bench-plan bench-orchestration examples
+	test-browser pack collection sanity test-collection compare-engines bench-report bench-plan bench-orchestration examples
 
 help:
 	@sed -n '3,11s/^# \{0,1\}//p' Makefile
@@ -92,6 +92,31 @@ lab-down: $(RUNTIME)
 
 distclean:
 	rm -rf $(VENV) .ansible .pytest_cache .mypy_cache .ruff_cache
+
+# --- a collection and a wheel, for people who take them so ---------------------------
+
+BENCH := collections/ansible_collections/hintfleet/bench
+PACKED := build/ansible_collections/hintfleet/bench
+packed_from = git -C $(1) ls-files -z $(2) | tar -C $(1) --null -T - -c | tar -C $(PACKED) -x
+
+# The top-level folders are the source: roles and playbooks are packed beside the plugins.
+pack: $(RUNTIME)
+	@rm -rf build && mkdir -p $(PACKED)
+	@$(call packed_from,$(BENCH),CHANGELOG.md README.md changelogs galaxy.yml meta plugins)
+	@$(call packed_from,.,LICENSE playbooks pyproject.toml roles)
+
+collection: pack
+	@mkdir -p dist
+	@ansible-galaxy collection build $(PACKED) --output-path dist --force
+	@$(BIN)/pip wheel -q --no-deps --no-build-isolation --wheel-dir dist .
+
+# What Ansible asks of a collection; it installs its own tools, and takes some minutes.
+sanity: pack $(TOOLS)
+	@tests/collection/sanity.sh $(PACKED)
+
+# A collection and a wheel in an empty folder, and a small study from there (root).
+test-collection: $(TOOLS) collection
+	pytest -m guest tests/collection
 
 # --- what proves it -----------------------------------------------------------------
 
