@@ -34,7 +34,7 @@ apt_install = { $(ROOT) apt-get update -qq && $(ROOT) env DEBIAN_FRONTEND=nonint
 
 .DEFAULT_GOAL := help
 .PHONY: help setup study report test check clean distclean lab lab-down test-host test-lab test-kernel \
-	test-browser pack collection sanity test-collection compare-engines bench-report bench-plan bench-orchestration examples
+	test-browser readmes site pack collection sanity test-collection compare-engines bench-report bench-plan bench-orchestration examples
 
 help:
 	@sed -n '3,11s/^# \{0,1\}//p' Makefile
@@ -118,6 +118,16 @@ sanity: pack $(TOOLS)
 test-collection: $(TOOLS) collection
 	pytest -m guest tests/collection
 
+# --- documentation ------------------------------------------------------------------
+
+readmes: $(RUNTIME)
+	@python docs/reference.py readmes
+
+# build/site/index.html: the pages of docs/, and roles and plugins from what they say of themselves.
+site: $(TOOLS)
+	@python docs/reference.py site build/site-source
+	@mkdocs build --quiet --strict
+
 # --- what proves it -----------------------------------------------------------------
 
 check: $(TOOLS)
@@ -134,7 +144,7 @@ test: check test-browser
 # What a reader sees of the HTML report; about a minute, and Chromium's 100 MB if it is missing.
 test-browser: $(TOOLS)
 	@command -v chromium >/dev/null || $(call apt_install,chromium fonts-dejavu-core)
-	pytest -m browser tests/analysis
+	pytest -m browser tests/analysis tests/site
 
 # Not part of `make test` yet. test-host compares a host before it was prepared and after it was cleaned;
 # nothing else may run on it meanwhile.

@@ -12,7 +12,7 @@ description:
     need, compiles our programs statically, and writes an initramfs.
   - The result lies under C(images/<key>/) of O(cache); the key is a hash of all inputs (packages,
     sources, scripts, compiler, recipe), and the same key means the same bytes.
-  - In check mode, RV(changed) says whether a new image is due.
+  - In check mode, C(changed) says whether a new image is due.
 options:
   packages:
     description: Debian packages that O(programs) come from; library packages follow by themselves.
@@ -49,7 +49,7 @@ options:
     description: The builder's cache folder.
     type: path
     default: /var/cache/hintfleet
-author: hintfleet
+author: hintfleet contributors (@hintfleet)
 """
 
 EXAMPLES = r"""

@@ -11,7 +11,7 @@ description:
   - Applies patches without fuzz, configures, verifies every symbol asked for, and compiles.
   - The result lies under C(kernels/<key>/) of O(cache); the key is a hash of all inputs
     (source, patches, configuration, toolchain, recipe), and the same key means the same bytes.
-  - In check mode, RV(changed) says whether a build is due.
+  - In check mode, C(changed) says whether a build is due.
 options:
   source:
     description: Tarball or tree of the kernel's source, on the builder.
@@ -45,7 +45,7 @@ options:
     description: Also make Debian packages (bindeb-pkg), under C(packages/<key>/) of O(cache).
     type: bool
     default: false
-author: hintfleet
+author: hintfleet contributors (@hintfleet)
 """
 
 EXAMPLES = r"""

@@ -21,6 +21,12 @@ author:
   - hintfleet contributors (@hintfleet)
 """
 
+EXAMPLES = r"""
+- name: Find out whether the lab can run on KVM
+  hintfleet.bench.numa_lab_accelerator:
+    image: /var/cache/hintfleet/lab/image
+"""
+
 RETURN = r"""
 accelerator:
   description: V(kvm) or V(tcg).

@@ -68,6 +68,14 @@ author:
   - hintfleet contributors (@hintfleet)
 """
 
+EXAMPLES = r"""
+- name: See whether a host of the lab is up
+  hintfleet.bench.numa_lab_host:
+    name: lab1
+    folder: /var/lib/hintfleet-lab/lab1
+    state: asked
+"""
+
 RETURN = r"""
 running:
   description: Whether the host is up now.

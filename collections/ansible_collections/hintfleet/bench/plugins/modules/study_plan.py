@@ -115,7 +115,7 @@ study_id:
   type: str
   sample: 3f2a5c1e9b7d4860
 runs:
-  description: Every run in the order to do them, with RV(runs[].status) V(done) or V(pending).
+  description: Every run in the order to do them, with its C(status) V(done) or V(pending).
   returned: success
   type: list
   elements: dict
