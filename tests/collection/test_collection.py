@@ -86,8 +86,8 @@ def test_the_collection_holds_roles_playbooks_and_plugins_and_no_tests() -> None
 @pytest.mark.guest
 def test_a_study_runs_from_an_empty_folder(home: Home) -> None:
     (home.folder / "hosts.ini").write_text(
-        "localhost ansible_connection=local ansible_python_interpreter=/usr/bin/python3\n"
-        "[localhost:vars]\nnuma_host_nodes=[0]\n"
+        "localhost ansible_connection=local ansible_python_interpreter=/usr/bin/python3"
+        " numa_host_nodes=[0]\n"
     )
     sizes = json.dumps(SMALL)
     try:
