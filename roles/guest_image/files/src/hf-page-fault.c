@@ -87,14 +87,21 @@ static void start_threads(long tasks)
 
 static void start_processes(pid_t *children, long tasks)
 {
+	const pid_t parent = getpid();
+
 	for (long i = 0; i < tasks; i++) {
 		children[i] = fork();
 		if (children[i] < 0)
 			fail(EXIT_REFUSED, "cannot start process %ld of %ld: %s; ask for fewer tasks.",
 			     i + 1, tasks, strerror(errno));
 		if (children[i] == 0) {
-			/* However the parent ends, its tasks end with it. */
+			/*
+			 * However the parent ends, its tasks end with it; one that ended
+			 * before the request was made sends no signal any more.
+			 */
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			if (getppid() != parent)
+				_exit(EXIT_FAILURE);
 			fault_forever(&counters[i]);
 		}
 	}
