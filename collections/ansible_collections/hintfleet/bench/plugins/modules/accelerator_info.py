@@ -124,8 +124,8 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.guest.channel impo
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import Guest, wrong_kernel
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import (
     Machine,
-    check_version,
     sockets_folder,
+    usable_qemu,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.accelerator import Booted, decide
 from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight import (
@@ -139,10 +139,11 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight impo
 class _Prober:
     """Boots guests that are of no further use."""
 
-    def __init__(self, params: dict[str, Any], logs: Path, sockets: Path) -> None:
+    def __init__(self, params: dict[str, Any], logs: Path, sockets: Path, binary: str) -> None:
         self._params = params
         self._logs = logs
         self._sockets = sockets
+        self._binary = binary
         self._guests: list[Guest] = []
 
     def boot(self, accelerator: str, deadline: float) -> Booted:
@@ -158,6 +159,7 @@ class _Prober:
             kernel=Path(params["guest_kernel"]["path"]),
             initramfs=Path(params["guest_image"]["path"]),
             tb_size_mib=params["tb_size_mib"],
+            binary=self._binary,
         )
         loop = new_loop()
         guest = Guest(machine, params["user"], [], 0, loop)
@@ -177,14 +179,14 @@ class _Prober:
 
 
 def _probe(params: dict[str, Any]) -> dict[str, Any]:
-    version = check_version()
+    qemu = usable_qemu()
     check_user(params["user"])
     for name in MANIFEST_KEYS:
         check_artifact(name, params[name])
     logs = Path(params["state_dir"]) / "probe"
     logs.mkdir(parents=True, exist_ok=True)
     with sockets_folder(Path(params["runtime_dir"]) / "probe", params["user"]) as sockets:
-        prober = _Prober(params, logs, sockets)
+        prober = _Prober(params, logs, sockets, qemu.path)
         found = decide(params["accelerator"], params["deadline_seconds"], prober.boot, prober.stop)
     release = params["guest_kernel"]["manifest"]["release"]
     if found.guest.kernel_release != release:
@@ -194,7 +196,7 @@ def _probe(params: dict[str, Any]) -> dict[str, Any]:
         "reason": found.reason,
         "boot_seconds": round(found.guest.seconds, 3),
         "kernel_release": found.guest.kernel_release,
-        "qemu_version": version,
+        "qemu_version": qemu.text,
     }
 
 
