@@ -120,7 +120,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.guest.channel impo
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import Guest, wrong_kernel
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import (
     Machine,
-    check_version,
+    usable_qemu,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.accelerator import Booted, decide
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.cgroup import (
@@ -142,9 +142,10 @@ QEMU_MIB = 128
 class _Prober:
     """Boots guests that are of no further use."""
 
-    def __init__(self, params: dict[str, Any], logs: Path) -> None:
+    def __init__(self, params: dict[str, Any], logs: Path, binary: str) -> None:
         self._params = params
         self._logs = logs
+        self._binary = binary
         self._guests: list[Guest] = []
 
     def boot(self, accelerator: str, deadline: float) -> Booted:
@@ -159,6 +160,7 @@ class _Prober:
             kernel=Path(params["guest_kernel"]["path"]),
             initramfs=Path(params["guest_image"]["path"]),
             tb_size_mib=params["tb_size_mib"],
+            binary=self._binary,
         )
         loop = new_loop()
         guest = Guest(machine, params["user"], [], 0, loop)
@@ -178,7 +180,7 @@ class _Prober:
 
 
 def _probe(params: dict[str, Any]) -> dict[str, Any]:
-    version = check_version()
+    qemu = usable_qemu()
     check_user(params["user"])
     for name in MANIFEST_KEYS:
         check_artifact(name, params[name])
@@ -188,7 +190,7 @@ def _probe(params: dict[str, Any]) -> dict[str, Any]:
     # No cell is made for these guests: two of them, and what a QEMU takes beside its guest.
     room_mib = RUNNER_MIB + 2 * (params["guest_memory_mib"] + QEMU_MIB)
     with turn(logs / "lock", shared=False), apart("probe", find_hierarchy(), room_mib):
-        prober = _Prober(params, logs)
+        prober = _Prober(params, logs, qemu.path)
         found = decide(params["accelerator"], params["deadline_seconds"], prober.boot, prober.stop)
     release = params["guest_kernel"]["manifest"]["release"]
     if found.guest.kernel_release != release:
@@ -198,7 +200,7 @@ def _probe(params: dict[str, Any]) -> dict[str, Any]:
         "reason": found.reason,
         "boot_seconds": round(found.guest.seconds, 3),
         "kernel_release": found.guest.kernel_release,
-        "qemu_version": version,
+        "qemu_version": qemu.text,
     }
 
 

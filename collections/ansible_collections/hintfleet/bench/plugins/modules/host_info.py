@@ -22,6 +22,10 @@ options:
     description: User to look for.
     type: str
     default: hintfleet
+  cgroup:
+    description: cgroup that holds the cells.
+    type: str
+    default: hintfleet
   packages:
     description: Debian packages to look for.
     type: list
@@ -50,11 +54,13 @@ user_id:
   returned: always
   type: int
 nodes:
-  description: NUMA nodes that have memory and CPUs.
+  description:
+    - NUMA nodes that have memory and CPUs of use to a cell; CPUs that the scheduler leaves alone
+      are not among them.
   returned: always
   type: list
   elements: dict
-  sample: [{node: 0, memory_mib: 15360, free_mib: 14000, cpus: [0, 1, 2, 3]}]
+  sample: [{node: 0, memory_mib: 15360, available_mib: 14000, cpus: [0, 1, 2, 3]}]
 memory_mib:
   description: Memory of the host.
   returned: always
@@ -75,10 +81,10 @@ cgroup:
   type: dict
   sample: {version: 2, controllers: [cpuset, memory], counts_swap: true}
 qemu:
-  description: Version of QEMU installed, and the one apt would install; null for none.
+  description: Version and place of the QEMU that runs guests; null for none.
   returned: always
   type: dict
-  sample: {installed: "7.2.19", offered: "7.2"}
+  sample: {installed: "7.2.19", path: /usr/bin/qemu-system-x86_64}
 swap_there:
   description: Whether something lies at O(swap_path).
   returned: always
@@ -92,30 +98,66 @@ packages_missing:
   returned: always
   type: list
   elements: str
+packages_offered:
+  description: Upstream version of each of RV(packages_missing) that apt would install.
+  returned: always
+  type: dict
+  sample: {qemu-system-x86: "7.2"}
+apt:
+  description: Whether packages can be installed with apt here.
+  returned: always
+  type: bool
+programs_missing:
+  description: Programs that preparing takes and that are not there.
+  returned: always
+  type: list
+  elements: str
+held_mib:
+  description: Memory that cells hold just now, those of a run under way.
+  returned: always
+  type: int
+closed_folder:
+  description: The first folder on the way to O(state_dir) that other users cannot enter; null if
+    there is none.
+  returned: always
+  type: str
+overcommit_memory:
+  description: The kernel's C(vm.overcommit_memory).
+  returned: always
+  type: int
+daemons:
+  description: Programs at work that kill for want of memory, or set what a study sets.
+  returned: always
+  type: list
+  elements: str
 settings:
   description: Kernel settings in force by name; null where this kernel lacks the setting.
   returned: always
   type: dict
 """
 
+import shutil
 from dataclasses import asdict
-from os import geteuid
+from os import defpath, environ, geteuid
 from pathlib import Path
 from pwd import getpwnam
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest import qemu as _qemu
+from ansible_collections.hintfleet.bench.plugins.module_utils.host import daemons as _daemons
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import hierarchy as _hierarchy
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import nodes as _nodes
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import settings as _settings
 
+# Of util-linux and passwd, which a very small system may lack.
+PROGRAMS = ("mkswap", "swapon", "swapoff", "setpriv", "useradd")
+SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 
-def qemu_installed(module: AnsibleModule) -> str | None:
-    """Version of the QEMU that runs guests, None if it is not there."""
-    if module.get_bin_path(_qemu.BINARY) is None:
-        return None
-    _, out, _ = module.run_command([_qemu.BINARY, "--version"])
-    return ".".join(str(part) for part in _qemu.parse_version(out))
+
+def programs_missing() -> list[str]:
+    """Programs that preparing takes and that are not there."""
+    path = f"{environ.get('PATH', defpath)}:{SYSTEM_FOLDERS}"
+    return [name for name in PROGRAMS if shutil.which(name, path=path) is None]
 
 
 def user_exists(name: str) -> bool:
@@ -134,31 +176,45 @@ def main() -> None:
             "state_dir": {"type": "path", "default": "/var/lib/hintfleet"},
             "swap_path": {"type": "path", "default": "/var/lib/hintfleet/swap"},
             "user": {"type": "str", "default": "hintfleet"},
+            "cgroup": {"type": "str", "default": "hintfleet"},
             "packages": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
     hierarchy = _hierarchy.find()
-    installed = qemu_installed(module)
+    state_dir = Path(module.params["state_dir"])
+    qemu = _qemu.find()
+    usable = qemu is not None and qemu.version >= _qemu.OLDEST
+    # Whatever brought a usable QEMU: nothing is missing for want of the package of that name.
+    wanted = [n for n in module.params["packages"] if not (usable and n == _qemu.PACKAGE)]
+    missing = _nodes.packages_missing(wanted)
+    closed = _nodes.closed_folder(state_dir)
     module.exit_json(
         changed=False,
         user_id=geteuid(),
         nodes=[asdict(node) for node in _nodes.read_nodes()],
         memory_mib=_nodes.memory_mib("MemTotal"),
         available_mib=_nodes.memory_mib("MemAvailable"),
-        disk_free_mib=_nodes.disk_free_mib(Path(module.params["state_dir"])),
+        disk_free_mib=_nodes.disk_free_mib(state_dir),
         cgroup={
             "version": hierarchy.version,
             "controllers": sorted(hierarchy.roots),
             "counts_swap": hierarchy.counts_swap(),
         },
         qemu={
-            "installed": installed,
-            "offered": None if installed else _nodes.qemu_offered(),
+            "installed": qemu.text if qemu else None,
+            "path": qemu.path if qemu else None,
         },
         swap_there=Path(module.params["swap_path"]).exists(),
         user_exists=user_exists(module.params["user"]),
-        packages_missing=_nodes.packages_missing(module.params["packages"]),
+        packages_missing=missing,
+        packages_offered=_nodes.offered(missing),
+        apt=_nodes.has_apt(),
+        programs_missing=programs_missing(),
+        held_mib=hierarchy.held_mib(module.params["cgroup"]),
+        closed_folder=str(closed) if closed else None,
+        overcommit_memory=int(Path("/proc/sys/vm/overcommit_memory").read_text()),
+        daemons=_daemons.at_work(),
         settings=_settings.read_all(),
     )
 

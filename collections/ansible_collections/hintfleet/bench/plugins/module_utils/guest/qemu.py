@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +22,14 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.guest.mechanisms i
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.output import Output
 
 BINARY = "qemu-system-x86_64"
+PACKAGE = "qemu-system-x86"  # of Debian
+# Where else one may lie: built from source, Enterprise Linux.
+PLACES = (
+    "/usr/local/bin/qemu-system-x86_64",
+    "/usr/bin/qemu-system-x86_64",
+    "/usr/libexec/qemu-kvm",
+    "/usr/bin/qemu-kvm",
+)
 OLDEST = (5, 1)  # the first with free-page-reporting
 STOP_SECONDS = 5.0
 # QEMU's descriptors. They are far from the numbers in use, and what the runner keeps for each guest
@@ -51,6 +60,7 @@ class Machine:
     tb_size_mib: int = 12
     swap_mib: int = 0
     bind_node: int | None = None
+    binary: str = BINARY
 
     @property
     def console(self) -> Path:
@@ -96,7 +106,7 @@ def command_line(
         swap_disk += ["-blockdev", "file,node-name=swap,filename=/dev/fdset/1"]
         swap_disk += ["-device", "virtio-blk-pci,drive=swap"]
     return [
-        BINARY,
+        machine.binary,
         "-name", machine.name,
         "-nodefaults", "-no-user-config", "-no-reboot",
         "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
@@ -130,21 +140,52 @@ def parse_version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in match.group(1).split("."))
 
 
-def check_version() -> str:
-    """The version of QEMU on this host; raises BenchError if there is none or it is too old."""
+@dataclass(frozen=True)
+class Installed:
+    """A QEMU on this host that answers."""
+
+    path: str
+    version: tuple[int, ...]
+
+    @property
+    def text(self) -> str:
+        return ".".join(str(part) for part in self.version)
+
+
+def find(places: tuple[str, ...] = (BINARY, *PLACES)) -> Installed | None:
+    """The first QEMU that is new enough; else the newest of those that are not; None for none.
+
+    What it says of itself decides, not the package that it came with.
+    """
+    answers = [found for place in places if (found := _ask(place))]
+    usable = [found for found in answers if found.version >= OLDEST]
+    return next(iter(usable), max(answers, key=lambda found: found.version, default=None))
+
+
+def _ask(place: str) -> Installed | None:
+    path = shutil.which(place)
+    if path is None:
+        return None
     try:
-        done = subprocess.run([BINARY, "--version"], capture_output=True, text=True, check=True)
-    except FileNotFoundError:
+        done = subprocess.run([path, "--version"], capture_output=True, text=True, check=True)
+        return Installed(path, parse_version(done.stdout))
+    except (OSError, subprocess.CalledProcessError, BenchError):
+        return None  # it is there and of no use, as one for another processor
+
+
+def usable_qemu() -> Installed:
+    """The QEMU to run guests with; raises BenchError if there is none or it is too old."""
+    found = find()
+    if found is None:
         raise BenchError(
             f"This host has no {BINARY}; install qemu-system-x86 (role numa_host does)."
-        ) from None
-    version = parse_version(done.stdout)
-    text = ".".join(str(part) for part in version)
-    if version < OLDEST:
-        raise BenchError(
-            f"QEMU on this host is {text}, free page reporting came with 5.1; install a newer one."
         )
-    return text
+    if found.version < OLDEST:
+        raise BenchError(
+            f"QEMU on this host is {found.text}, free page reporting came with 5.1; install a "
+            "newer one."
+        )
+    return found
 
 
 def connection(number: int) -> tuple[socket.socket, int]:

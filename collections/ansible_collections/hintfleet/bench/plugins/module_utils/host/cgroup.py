@@ -83,9 +83,19 @@ class CellCgroup:
         for folder in self.folders:
             folder.mkdir(exist_ok=True)
         if self.cpuset:
-            (self.cpuset / "cpuset.mems").write_text(str(node))
-            (self.cpuset / "cpuset.cpus").write_text(format_cpus(cpus))
+            self._bind(self.cpuset / "cpuset.mems", str(node))
+            self._bind(self.cpuset / "cpuset.cpus", format_cpus(cpus))
         self._limit(int(memory_mib * MIB), int(swap_mib * MIB))
+
+    def _bind(self, file: Path, value: str) -> None:
+        try:
+            file.write_text(value)
+        except OSError as error:
+            raise BenchError(
+                f"Cell {self.cell} cannot have {file.name} {value} ({error.strerror}): not all of "
+                "it is online; bring it back, see /sys/devices/system/cpu/online and "
+                f"{file.parent.parent / file.name}."
+            ) from error
 
     def _limit(self, memory_bytes: int, swap_bytes: int) -> None:
         if self.hierarchy.version == 2:

@@ -10,7 +10,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.daemons import at_work
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.nodes import (
+    isolated_cpus,
     memory_mib,
     parse_list,
     parse_meminfo,
@@ -18,6 +20,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.host.nodes import 
 from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import without_secrets
 
 KIB_PER_MIB = 1024
+CPUFREQ = Path("/sys/devices/system/cpu/cpufreq")
 DAMON_ACTIONS = "contexts/*/schemes/*/action"
 
 
@@ -65,8 +68,11 @@ def swap_mib() -> tuple[float, float]:
 
 
 def node_cpus(node: int) -> list[int]:
+    """CPUs of a node that are of use to a cell."""
     text = _text(f"/sys/devices/system/node/node{node}/cpulist")
-    return parse_list(text) if text is not None else sorted(os.sched_getaffinity(0))
+    cpus = parse_list(text) if text is not None else sorted(os.sched_getaffinity(0))
+    apart = isolated_cpus()
+    return [cpu for cpu in cpus if cpu not in apart]
 
 
 def _number(path: str) -> int | None:
@@ -83,6 +89,12 @@ def proactive_reclaim() -> bool:
         and any(path.read_text().strip() == "pageout" for path in kdamond.glob(DAMON_ACTIONS))
         for kdamond in Path("/sys/kernel/mm/damon/admin/kdamonds").glob("[0-9]*")
     )
+
+
+def cpu_governors(folder: Path = CPUFREQ) -> str | None:
+    """What chooses the CPUs' frequency; several names if they differ, None if nothing does."""
+    names = {path.read_text().strip() for path in folder.glob("policy[0-9]*/scaling_governor")}
+    return " ".join(sorted(names)) or None
 
 
 def own_versions() -> dict[str, str]:
@@ -112,6 +124,10 @@ def host_facts() -> dict[str, Any]:
         "swappiness": _number("/proc/sys/vm/swappiness"),
         "proactive_reclaim": proactive_reclaim(),
         "numa_balancing": _number("/proc/sys/kernel/numa_balancing"),
+        "overcommit_memory": _number("/proc/sys/vm/overcommit_memory"),
+        "cpu_governors": cpu_governors(),
+        "isolated_cpus": isolated_cpus(),
+        "daemons": at_work(),
         "swap_devices": parse_swaps(_text("/proc/swaps") or ""),
         "load_1min_before": os.getloadavg()[0],
         "os": system.group(1) if system else platform.system(),

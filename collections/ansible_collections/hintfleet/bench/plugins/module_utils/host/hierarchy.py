@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.nodes import parse_list
 
 CONTROLLERS = ("cpuset", "memory")
 SUBTREE = "cgroup.subtree_control"
@@ -32,11 +33,24 @@ class Hierarchy:
         return 2 if self.unified and self.roots.get("memory") == self.unified else 1
 
     def counts_swap(self) -> bool:
-        """Whether the kernel accounts swap to cgroups; v2's root does not show it."""
-        if self.version == 2:
+        """Whether the kernel accounts swap to cgroups.
+
+        v2's root does not show it, and its children do as soon as one of them has the controller;
+        a word on the kernel's command line counts only where none has, for newer kernels ignore it.
+        """
+        if self.version == 2 and self.unified:
+            children = [path.parent for path in self.unified.glob("*/memory.max")]
+            if children:
+                return any((child / "memory.swap.max").exists() for child in children)
             return "swapaccount=0" not in _text(Path("/proc/cmdline")).split()
         memory = self.roots.get("memory")
         return memory is not None and (memory / "memory.memsw.usage_in_bytes").exists()
+
+    def held_mib(self, name: str) -> int:
+        """Memory that is charged to the cgroup `name` and all below it just now."""
+        memory = self.roots.get("memory")
+        key = "memory.current" if self.version == 2 else "memory.usage_in_bytes"
+        return int(_text(memory / name / key) or 0) // 2**20 if memory else 0
 
     def folders(self, name: str) -> list[Path]:
         """Each place where the cgroup `name` lies or would lie."""
@@ -86,9 +100,10 @@ def plan(hierarchy: Hierarchy, name: str) -> list[tuple[Path, str]]:
                 steps.append((level / SUBTREE, " ".join(f"+{item}" for item in missing)))
     cpuset = hierarchy.roots.get("cpuset")
     if cpuset and cpuset != unified:
-        # A v1 cpuset starts empty, and no task can enter an empty one.
+        # A v1 cpuset starts empty, and no task can enter an empty one. A CPU that goes offline
+        # leaves it, and does not come back by itself as it does in the root.
         for key in ("cpuset.cpus", "cpuset.mems"):
-            if not _text(cpuset / name / key):
+            if parse_list(_text(cpuset / name / key)) != parse_list(_text(cpuset / key)):
                 steps.append((cpuset / name / key, _text(cpuset / key)))
     return steps
 

@@ -6,21 +6,31 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 NODES = Path("/sys/devices/system/node")
+CPUS = Path("/sys/devices/system/cpu")
+CGROUP = Path("/sys/fs/cgroup")
 MIB_KIB = 1024
+
+
+# What the kernel gives back to programs before it swaps.
+RECLAIMABLE = ("MemFree", "Active(file)", "Inactive(file)", "SReclaimable")
 
 
 @dataclass(frozen=True)
 class Node:
-    """A NUMA node with its memory and CPUs; one without either cannot be a cell."""
+    """A NUMA node with its memory and CPUs; one without either cannot be a cell.
+
+    `available_mib` is what programs could still have there without swapping.
+    """
 
     node: int
     memory_mib: int
-    free_mib: int
+    available_mib: int
     cpus: list[int]
 
 
@@ -40,12 +50,24 @@ def parse_meminfo(text: str) -> dict[str, int]:
     return {name: int(value) for name, value in found}
 
 
-def read_nodes(folder: Path = NODES, meminfo: Path = Path("/proc/meminfo")) -> list[Node]:
-    """Nodes that have memory and CPUs, in order.
+def isolated_cpus(folder: Path = CPUS, cgroup: Path = CGROUP) -> list[int]:
+    """CPUs that the scheduler leaves alone: booted with isolcpus, or isolated by a cpuset.
+
+    Tasks that may run on several of these all stay on one, so none is of use to a cell.
+    """
+    files = (folder / "isolated", cgroup / "cpuset.cpus.isolated")
+    return sorted({cpu for file in files if file.exists() for cpu in parse_list(file.read_text())})
+
+
+def read_nodes(
+    folder: Path = NODES, meminfo: Path = Path("/proc/meminfo"), isolated: list[int] | None = None
+) -> list[Node]:
+    """Nodes that have memory and CPUs of use to a cell, in order; `isolated` None: ask the kernel.
 
     A host with one node has all of the host's memory there. Its node's own count is not used: it
     falls behind where a hypervisor hands out memory bit by bit.
     """
+    apart = set(isolated_cpus() if isolated is None else isolated)
     nodes = []
     for place in folder.glob("node[0-9]*"):
         amounts = parse_meminfo((place / "meminfo").read_text())
@@ -53,15 +75,15 @@ def read_nodes(folder: Path = NODES, meminfo: Path = Path("/proc/meminfo")) -> l
             Node(
                 node=int(place.name[4:]),
                 memory_mib=amounts["MemTotal"] // MIB_KIB,
-                free_mib=amounts["MemFree"] // MIB_KIB,
-                cpus=parse_list((place / "cpulist").read_text()),
+                available_mib=sum(amounts.get(name, 0) for name in RECLAIMABLE) // MIB_KIB,
+                cpus=[n for n in parse_list((place / "cpulist").read_text()) if n not in apart],
             )
         )
     if len(nodes) < 2:
         amounts = parse_meminfo(meminfo.read_text())
-        cpus = nodes[0].cpus if nodes else sorted(os.sched_getaffinity(0))
-        total, free = amounts["MemTotal"] // MIB_KIB, amounts["MemFree"] // MIB_KIB
-        nodes = [Node(nodes[0].node if nodes else 0, total, free, cpus)]
+        cpus = nodes[0].cpus if nodes else sorted(os.sched_getaffinity(0) - apart)
+        total, left = amounts["MemTotal"] // MIB_KIB, amounts["MemAvailable"] // MIB_KIB
+        nodes = [Node(nodes[0].node if nodes else 0, total, left, cpus)]
     return sorted((n for n in nodes if n.memory_mib and n.cpus), key=lambda node: node.node)
 
 
@@ -75,6 +97,18 @@ def disk_free_mib(path: Path) -> int:
     while not path.exists():
         path = path.parent
     return shutil.disk_usage(path).free // 2**20
+
+
+def closed_folder(path: Path) -> Path | None:
+    """The first folder on the way to `path`, or itself, that other users cannot enter, if any.
+
+    What is not there yet will be made open to all.
+    """
+    real = path.resolve()
+    for folder in (*reversed(real.parents), real):
+        if folder.exists() and not folder.stat().st_mode & stat.S_IXOTH:
+            return folder
+    return None
 
 
 def packages_missing(names: list[str]) -> list[str]:
@@ -92,26 +126,34 @@ def packages_missing(names: list[str]) -> list[str]:
 
 
 def parse_installed(text: str) -> set[str]:
-    """Packages whose state is `ii`, wanted and installed, from lines of state and name."""
+    """Packages that are installed, held or not, from lines of state and name.
+
+    The first letter says what is wanted (`h` to hold it), the second what is there.
+    """
     lines = (line.split() for line in text.splitlines())
-    return {fields[-1] for fields in lines if len(fields) == 2 and fields[0] == "ii"}
+    return {fields[-1] for fields in lines if len(fields) == 2 and fields[0][1:] == "i"}
 
 
-def qemu_offered() -> str | None:
-    """Version of QEMU that apt would install, as in `7.2`; None if it knows none."""
-    if shutil.which("apt-cache") is None:
-        return None
+def has_apt() -> bool:
+    """Whether packages can be installed here at all."""
+    return shutil.which("apt-get") is not None and shutil.which("apt-cache") is not None
+
+
+def offered(names: list[str]) -> dict[str, str]:
+    """Upstream version, as in `7.2`, of those packages that apt would install."""
+    if not names or not has_apt():
+        return {}
     done = subprocess.run(
-        ["apt-cache", "policy", "qemu-system-x86"],
+        ["apt-cache", "policy", *names],
         capture_output=True,
         text=True,
         check=False,  # apt-cache fails for want of lists, which is no offer either
         env={**os.environ, "LC_ALL": "C"},
     )
-    return parse_candidate(done.stdout)
+    return parse_candidates(done.stdout)
 
 
-def parse_candidate(policy: str) -> str | None:
-    """Upstream version from the candidate line of `apt-cache policy`."""
-    match = re.search(r"^\s+Candidate:\s+(?:\d+:)?(\d[\d.]*)", policy, re.MULTILINE)
-    return match.group(1) if match else None
+def parse_candidates(policy: str) -> dict[str, str]:
+    """Upstream versions by package, from the candidate lines of `apt-cache policy`."""
+    pattern = r"^(\S+):\n\s+Installed: .*\n\s+Candidate: (?:\d+:)?(\d[\d.]*)"
+    return dict(re.findall(pattern, policy, re.MULTILINE))

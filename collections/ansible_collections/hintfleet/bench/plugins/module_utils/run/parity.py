@@ -18,6 +18,8 @@ HOST_FACTS = (
     "ksm_run",
     "swappiness",
     "numa_balancing",
+    "overcommit_memory",
+    "cpu_governors",
 )
 
 
@@ -49,6 +51,7 @@ def parity(record: dict[str, Any], guest: Guest) -> dict[str, Any]:
     }
     for name in HOST_FACTS:
         entries[f"host_{name}"] = provenance["host"][name]
+    entries["host_daemons"] = " ".join(provenance["host"]["daemons"])
     devices = [f"{d['name']} {d['size_mib']:.0f} MiB" for d in provenance["host"]["swap_devices"]]
     entries["host_swap_devices"] = ", ".join(devices)
     if guest.facts:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
-from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import check_version
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import usable_qemu
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.facts import (
     node_cpus,
     node_ids,
@@ -62,7 +62,7 @@ def check_request(request: dict[str, Any]) -> None:
     """Raises BenchError with the first thing that stands in the way of a run on this host."""
     if os.geteuid() != 0:
         raise BenchError("A run makes cgroups and starts QEMU as another user; become root.")
-    check_version()
+    usable_qemu()
     check_user(request["user"])
     _check_cell(request["cell"])
     _check_sizes(request)

@@ -17,7 +17,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.errors import (
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import (
     Machine,
-    check_version,
+    usable_qemu,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.cgroup import (
     CellCgroup,
@@ -118,11 +118,13 @@ class _Run:
         self.cell = request["cell"]
         self.hierarchy = find_hierarchy()
         self.cgroup = CellCgroup(self.cell["name"], self.hierarchy)
+        self.qemu = usable_qemu()
         self.started = time.monotonic()
 
     def carry_out(self) -> None:
         record = self.record
-        record["started"] = utc(time.time())
+        began = time.time()
+        record["started"] = utc(began)
         try:
             with (
                 apart(self.cell["name"], self.hierarchy),
@@ -131,8 +133,10 @@ class _Run:
                 record["files"]["host_log"] = HOST_LOG if kept else None
                 self._carry_out(record)
         finally:
-            record["finished"] = utc(time.time())
-            record["duration_seconds"] = round(time.monotonic() - self.started, 3)
+            # The wall clock may be set in the meantime, even back: it only says when the run began.
+            seconds = time.monotonic() - self.started
+            record["finished"] = utc(began + seconds)
+            record["duration_seconds"] = round(seconds, 3)
 
     def _carry_out(self, record: dict[str, Any]) -> None:
         try:
@@ -141,7 +145,7 @@ class _Run:
                 empty_own()
             check_free_swap(self.cell)
             record["provenance"]["host"] = host_facts()
-            record["provenance"]["qemu"]["version"] = check_version()
+            record["provenance"]["qemu"]["version"] = self.qemu.text
             record["provenance"]["hintfleet"] = {**self.request["versions"], **own_versions()}
             self._phase(PROOF_SAMPLES, "proof_samples", self._prove)
             self._phase(SAMPLES, "samples", self._measure)
@@ -187,6 +191,7 @@ class _Run:
             tb_size_mib=request["tb_size_mib"],
             swap_mib=parameters["guest_swap_mib"],
             bind_node=self.cell["node"] if len(node_ids()) > 1 else None,
+            binary=self.qemu.path,
         )
         release = request["guest_kernel"]["manifest"]["release"]
         return Bench(machine, self.cgroup, sampler, self.cell, parameters, request["user"], release)

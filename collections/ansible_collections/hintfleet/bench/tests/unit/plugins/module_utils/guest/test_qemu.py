@@ -117,6 +117,7 @@ def qemu_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program = tmp_path / "bin" / _qemu.BINARY
     program.parent.mkdir()
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(_qemu.find, "__defaults__", ((_qemu.BINARY,),))
     return program
 
 
@@ -128,10 +129,25 @@ def script(path: Path, text: str) -> None:
 def test_an_old_qemu_is_refused(qemu_program: Path) -> None:
     script(qemu_program, "echo QEMU emulator version 5.0.1")
     with pytest.raises(BenchError, match=r"5\.0\.1, free page reporting came with 5\.1"):
-        _qemu.check_version()
+        _qemu.usable_qemu()
 
 
 def test_no_qemu_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(_qemu.find, "__defaults__", ((_qemu.BINARY,),))
     with pytest.raises(BenchError, match="install qemu-system-x86"):
-        _qemu.check_version()
+        _qemu.usable_qemu()
+
+
+def test_any_qemu_that_is_new_enough_is_found_wherever_it_lies(tmp_path: Path) -> None:
+    old, broken, other = tmp_path / "old", tmp_path / "broken", tmp_path / "libexec" / "qemu-kvm"
+    other.parent.mkdir()
+    script(old, "echo QEMU emulator version 4.2.1")
+    script(broken, "exit 127")
+    script(other, "echo 'QEMU emulator version 9.1.0 (qemu-kvm-9.1.0-29.el10)'")
+    places = (str(tmp_path / "none"), str(broken), str(old), str(other))
+    assert _qemu.find(places) == _qemu.Installed(str(other), (9, 1, 0))
+    found = _qemu.find(places[:3])
+    assert found is not None
+    assert found.text == "4.2.1"
+    assert _qemu.find(places[:2]) is None

@@ -96,3 +96,31 @@ def test_nothing_is_taken_back_on_v1(tmp_path: Path) -> None:
 def test_a_refused_step_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(_hierarchy.HierarchyError, match="run hintfleet as root"):
         _hierarchy.apply([(tmp_path / "no" / "cgroup.subtree_control", "+memory")])
+
+
+def test_a_cpu_that_was_off_comes_back_to_the_v1_cgroup(tmp_path: Path) -> None:
+    hierarchy = v1(tmp_path)
+    _hierarchy.apply(_hierarchy.plan(hierarchy, "hintfleet"))
+    file = tmp_path / "cpuset/hintfleet/cpuset.cpus"
+    file.write_text("0,2-3\n")  # what is left after CPU 1 went off and on again
+    assert _hierarchy.plan(hierarchy, "hintfleet") == [(file, "0-3")]
+    file.write_text("0,1,2,3\n")
+    assert _hierarchy.plan(hierarchy, "hintfleet") == []
+
+
+def test_files_say_whether_v2_counts_swap_not_words(tmp_path: Path) -> None:
+    hierarchy = v2(tmp_path, "cpuset memory")
+    child = tmp_path / "system.slice"
+    child.mkdir()
+    (child / "memory.max").write_text("max\n")
+    assert not hierarchy.counts_swap()
+    (child / "memory.swap.max").write_text("max\n")
+    assert hierarchy.counts_swap()
+
+
+def test_memory_that_cells_hold(tmp_path: Path) -> None:
+    hierarchy = v2(tmp_path, "cpuset memory")
+    assert hierarchy.held_mib("hintfleet") == 0
+    (tmp_path / "hintfleet").mkdir()
+    (tmp_path / "hintfleet" / "memory.current").write_text(f"{300 * 2**20}\n")
+    assert hierarchy.held_mib("hintfleet") == 300

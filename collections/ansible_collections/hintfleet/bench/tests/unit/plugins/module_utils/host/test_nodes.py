@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ def host(tmp_path: Path, nodes: dict[int, tuple[int, str]]) -> tuple[Path, Path]
         place.mkdir()
         (place / "meminfo").write_text(
             f"Node {number} MemTotal:       {memory_kib} kB\nNode {number} MemFree: 1024 kB\n"
+            f"Node {number} Inactive(file): 2048 kB\nNode {number} SReclaimable: 1024 kB\n"
             f"Node {number} Active(anon):       4 kB\nNode {number} HugePages_Total:     0\n"
         )
         (place / "cpulist").write_text(cpus + "\n")
@@ -40,7 +42,7 @@ def test_list_format(text: str, numbers: list[int]) -> None:
 
 def test_two_nodes_in_order(tmp_path: Path) -> None:
     nodes = _nodes.read_nodes(*host(tmp_path, {1: (4096 * 1024, "2-3"), 0: (2048 * 1024, "0-1")}))
-    assert nodes == [_nodes.Node(0, 2048, 1, [0, 1]), _nodes.Node(1, 4096, 1, [2, 3])]
+    assert nodes == [_nodes.Node(0, 2048, 4, [0, 1]), _nodes.Node(1, 4096, 4, [2, 3])]
 
 
 def test_a_node_without_cpus_or_memory_is_no_cell(tmp_path: Path) -> None:
@@ -49,7 +51,8 @@ def test_a_node_without_cpus_or_memory_is_no_cell(tmp_path: Path) -> None:
 
 
 def test_one_node_has_all_memory_of_the_host(tmp_path: Path) -> None:
-    (node,) = _nodes.read_nodes(*host(tmp_path, {0: (7432408, "0-1")}))
+    (node,) = _nodes.read_nodes(*host(tmp_path, {0: (7432408, "0-1")}), [])
+    assert node.available_mib == 23983736 // 1024
     assert (node.memory_mib, node.cpus) == (24105, [0, 1])
 
 
@@ -58,12 +61,43 @@ def test_free_space_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
 
 
 def test_version_that_apt_offers() -> None:
-    assert _nodes.parse_candidate(POLICY) == "7.2"
-    assert _nodes.parse_candidate(POLICY.replace("1:7.2+dfsg-7+deb12u18+b3", "(none)")) is None
-    assert _nodes.parse_candidate("") is None
+    assert _nodes.parse_candidates(POLICY) == {"qemu-system-x86": "7.2"}
+    none = POLICY.replace("1:7.2+dfsg-7+deb12u18+b3", "(none)")
+    assert _nodes.parse_candidates(none + POLICY.replace("-x86", "-arm")) == {
+        "qemu-system-arm": "7.2"
+    }
+    assert _nodes.parse_candidates("") == {}
 
 
-def test_only_what_is_wanted_and_installed_counts() -> None:
+def test_only_what_is_installed_counts_held_or_not() -> None:
     # Captured 2026-11-22 from dpkg 1.21; un: known and not installed, rc: removed.
-    text = "ii  numactl\nun  xen-utils\nrc  mawk\niHR locales\n"
-    assert _nodes.parse_installed(text) == {"numactl"}
+    text = "ii  numactl\nun  xen-utils\nrc  mawk\niHR locales\nhi  qemu-system-x86\n"
+    assert _nodes.parse_installed(text) == {"numactl", "qemu-system-x86"}
+
+
+def test_isolated_cpus_are_left_out_of_cells(tmp_path: Path) -> None:
+    cpus, cgroup = tmp_path / "cpu", tmp_path / "cgroup"
+    cpus.mkdir()
+    cgroup.mkdir()
+    assert _nodes.isolated_cpus(cpus, cgroup) == []
+    (cpus / "isolated").write_text("1-3\n")
+    (cgroup / "cpuset.cpus.isolated").write_text("3,5\n")
+    isolated = _nodes.isolated_cpus(cpus, cgroup)
+    assert isolated == [1, 2, 3, 5]
+    described = host(tmp_path, {0: (2097152, "0-3"), 1: (2097152, "4-5"), 4: (2097152, "1-2")})
+    assert [(n.node, n.cpus) for n in _nodes.read_nodes(*described, isolated)] == [
+        (0, [0]),
+        (1, [4]),
+    ]
+
+
+def test_the_first_folder_that_others_cannot_enter_is_named(tmp_path: Path) -> None:
+    for folder in [tmp_path, *tmp_path.parents]:
+        if folder.stat().st_uid == os.getuid() and not folder.stat().st_mode & 1:
+            folder.chmod(folder.stat().st_mode | 0o111)
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    assert _nodes.closed_folder(tmp_path / "open" / "state") is None
+    assert _nodes.closed_folder(home / "state") == home.resolve()
+    (tmp_path / "link").symlink_to(home)
+    assert _nodes.closed_folder(tmp_path / "link" / "state") == home.resolve()

@@ -16,7 +16,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.run import preflig
 def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A request that can be carried out on a host with one node of 2 GiB and two CPUs."""
     monkeypatch.setattr(_preflight.os, "geteuid", lambda: 0)
-    monkeypatch.setattr(_preflight, "check_version", lambda: "7.2.22")
+    monkeypatch.setattr(_preflight, "usable_qemu", lambda: None)
     monkeypatch.setattr(_preflight, "node_ids", lambda: [0])
     monkeypatch.setattr(_preflight, "node_cpus", lambda _: [0, 1])
     monkeypatch.setattr(_preflight, "node_memory_mib", lambda _: 2048.0)

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Run the roles on hosts that are made up: each answers what a test says, all in one play."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[3]
+COLLECTION = "ansible_collections/hintfleet/bench"
+# A module in place of host_info: it returns what lies in the host's state folder.
+ANSWERS = """\
+#!/usr/bin/python
+import json
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+names = ("user", "cgroup", "packages", "swap_path")
+module = AnsibleModule(
+    argument_spec={"state_dir": {"type": "path"}, **{name: {"type": "raw"} for name in names}},
+    supports_check_mode=True,
+)
+module.exit_json(**json.loads(Path(module.params["state_dir"], "answer.json").read_text()))
+"""
+# What a host answers that has all it takes.
+FIT: dict[str, Any] = {
+    "user_id": 0,
+    "nodes": [
+        {"node": 0, "memory_mib": 16384, "available_mib": 16000, "cpus": [0, 1]},
+        {"node": 1, "memory_mib": 16384, "available_mib": 16000, "cpus": [2, 3]},
+    ],
+    "memory_mib": 32768,
+    "available_mib": 32000,
+    "held_mib": 0,
+    "disk_free_mib": 50000,
+    "cgroup": {"version": 2, "controllers": ["cpuset", "memory"], "counts_swap": True},
+    "qemu": {"installed": "7.2.22", "path": "/usr/bin/qemu-system-x86_64"},
+    "swap_there": False,
+    "user_exists": False,
+    "packages_missing": [],
+    "packages_offered": {},
+    "apt": True,
+    "programs_missing": [],
+    "closed_folder": None,
+    "overcommit_memory": 0,
+    "daemons": [],
+    "settings": {},
+}
+
+
+class Fleet:
+    """Made-up hosts of one play."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.hosts: dict[str, dict[str, Any]] = {}
+        self.output = ""
+
+    def add(self, name: str, variables: dict[str, Any] | None = None, **answer: Any) -> None:
+        state = self.folder / "hosts" / name
+        state.mkdir(parents=True)
+        (state / "answer.json").write_text(json.dumps({**FIT, **answer}))
+        self.hosts[name] = {"numa_host_state_dir": str(state), **(variables or {})}
+
+    def play(self, tasks: str, *arguments: str, environment: dict[str, str] | None = None) -> int:
+        """Play tasks on all hosts; returns the exit code."""
+        collections = self.folder / "collections"
+        copy = collections / COLLECTION
+        if not copy.exists():
+            shutil.copytree(
+                ROOT / "collections" / COLLECTION, copy, ignore=shutil.ignore_patterns("tests")
+            )
+            (copy / "plugins/modules/host_info.py").write_text(ANSWERS)
+        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        inventory = {"all": {"vars": local, "hosts": self.hosts}}
+        (self.folder / "inventory.json").write_text(json.dumps(inventory))
+        playbooks = self.folder / "playbooks"
+        playbooks.mkdir(exist_ok=True)
+        (playbooks / "play.yml").write_text(tasks)
+        done = subprocess.run(
+            [
+                str(Path(sys.executable).parent / "ansible-playbook"),
+                "-i",
+                str(self.folder / "inventory.json"),
+                str(playbooks / "play.yml"),
+                *arguments,
+            ],
+            env={
+                **os.environ,
+                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+                "ANSIBLE_COLLECTIONS_PATH": str(collections),
+                "ANSIBLE_ROLES_PATH": str(ROOT / "roles"),
+                "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
+                "ANSIBLE_NOCOLOR": "true",
+                "ANSIBLE_LOCALHOST_WARNING": "false",
+                **(environment or {}),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.output = done.stdout + done.stderr
+        return done.returncode
+
+    def sentences(self, host: str) -> str:
+        """All that failed on a host, in one line."""
+        assert self.has_ended(host), self.output[-3000:]
+        pattern = rf"^(?:failed|fatal): \[{re.escape(host)}(?: -> [^\]]*)?\].*? => (.*)$"
+        results = map(json.loads, re.findall(pattern, self.output, re.MULTILINE))
+        said = " ".join(str(result.get("msg")) for result in results)
+        return re.sub(r"\s+", " ", said)
+
+    def has_ended(self, host: str) -> bool:
+        """Whether the play counted the host at its end."""
+        return re.search(rf"^{re.escape(host)} +: ok=", self.output, re.MULTILINE) is not None
+
+    def changed(self, host: str) -> int:
+        found = re.search(rf"^{re.escape(host)} +: .*changed=(\d+)", self.output, re.MULTILINE)
+        assert found, self.output[-3000:]
+        return int(found[1])

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a host has is looked at, and what it lacks is a sentence before anything changes on it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from plays import FIT, Fleet
+
+PREFLIGHT = """\
+- hosts: all
+  gather_facts: true
+  tasks:
+    - ansible.builtin.include_role: {name: numa_host, tasks_from: preflight}
+"""
+NODE = FIT["nodes"][0]
+APT_HAS_NONE = {"packages_missing": ["qemu-system-x86"], "packages_offered": {}}
+NO_QEMU = {"installed": None, "path": None}
+
+# Host: what it answers, what is asked of it, and what the refusal says; None if it is taken.
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str | None]] = {
+    "fit": ({}, {}, None),
+    "apt-would-bring-qemu": (
+        {
+            "qemu": NO_QEMU,
+            "packages_missing": ["qemu-system-x86"],
+            "packages_offered": {"qemu-system-x86": "10.0.2"},
+        },
+        {},
+        None,
+    ),
+    "other-linux-with-qemu": (
+        {"apt": False, "qemu": {"installed": "9.1.0", "path": "/usr/libexec/qemu-kvm"}},
+        {},
+        None,
+    ),
+    "other-linux": ({"apt": False, "qemu": NO_QEMU, **APT_HAS_NONE}, {}, "there is no apt"),
+    "apt-without-qemu": ({"qemu": NO_QEMU, **APT_HAS_NONE}, {}, "apt has no qemu-system-x86: run"),
+    "no-qemu-wanted": (
+        {"qemu": NO_QEMU},
+        {"numa_host_packages": []},
+        "numa_host_packages names none",
+    ),
+    "old-qemu": ({"qemu": {"installed": "4.2.1", "path": "/q"}}, {}, "QEMU is 4.2.1"),
+    "no-programs": ({"programs_missing": ["setpriv"]}, {}, "setpriv cannot be found"),
+    "no-node": ({"nodes": []}, {}, "no NUMA node has both memory and CPUs"),
+    "missing-node": ({}, {"numa_host_nodes": [7]}, "asks for node 7, and the nodes .* are 0, 1"),
+    "small-node": ({}, {"numa_host_memory_mib": 20000}, "node 0, 1 has only 16384, 16384 MiB"),
+    "taken-node": (
+        {"nodes": [{**NODE, "available_mib": 300}, FIT["nodes"][1]]},
+        {},
+        "on node 0 only 300 MiB are available",
+    ),
+    "taken-by-a-run": (
+        {"nodes": [{**NODE, "available_mib": 300}], "available_mib": 300, "held_mib": 900},
+        {},
+        None,
+    ),
+    "no-promises": ({"overcommit_memory": 2}, {}, "vm.overcommit_memory is 2"),
+    "overcommit-always": ({"overcommit_memory": 1}, {}, None),
+    "ksmtuned": ({"daemons": ["ksmtuned"]}, {}, "systemctl stop ksmtuned"),
+    "earlyoom": ({"daemons": ["earlyoom", "irqbalance"]}, {}, None),
+    "closed-folder": ({"closed_folder": "/home/op"}, {}, "who cannot enter /home/op"),
+    "no-swap-accounting": (
+        {"cgroup": {**FIT["cgroup"], "counts_swap": False}},
+        {},
+        "does not account swap",
+    ),
+    "not-root": ({"user_id": 1000}, {}, "needs root"),
+    "several-reasons": (
+        {"user_id": 1000, "overcommit_memory": 2, "apt": False, "qemu": NO_QEMU, **APT_HAS_NONE},
+        {},
+        "needs root.*overcommit_memory is 2.*there is no apt",
+    ),
+    "numa1." + "a" * 60 + ".example.org": ({}, {}, None),
+}
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Fleet:
+    """All cases as the hosts of one play."""
+    hosts = Fleet(tmp_path_factory.mktemp("fleet"))
+    for name, (answer, variables, _) in CASES.items():
+        hosts.add(name, variables, **answer)
+    hosts.play(PREFLIGHT)
+    return hosts
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_host_is_taken_or_refused_with_all_reasons(fleet: Fleet, name: str) -> None:
+    said, words = fleet.sentences(name), CASES[name][2]
+    assert fleet.changed(name) == 0
+    if words is None:
+        assert said == ""
+    else:
+        assert re.search(words, said), said or fleet.output[-2000:]
