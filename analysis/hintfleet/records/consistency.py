@@ -17,8 +17,6 @@ RESULT_TYPE = {"consolidation": "steps", "memhog": "guests", "page_fault": "rows
 
 def contradictions(record: RunRecord) -> Iterator[tuple[str, str, str]]:
     """What the schema cannot say, as (field, expected, found): clocks, units, kinds."""
-    if record["outcome"]["status"] != "finished":
-        return
     started, finished = _time(record["started"]), _time(record["finished"])
     if started is None or finished is None:
         name, text = (
@@ -28,6 +26,8 @@ def contradictions(record: RunRecord) -> Iterator[tuple[str, str, str]]:
         return
     if finished < started:
         yield "finished", f"a time after started ({record['started']})", record["finished"]
+    if record["outcome"]["status"] != "finished":
+        return
     result, workload = record["result"], record["workload"]
     key = RESULT_TYPE[workload]
     if result is None or key not in result or (workload == "memhog") != ("swap_peak_mib" in result):
@@ -88,6 +88,12 @@ def _page_fault_contradictions(result: PageFault) -> Iterator[tuple[str, str, st
             "result.latency.histogram",
             "one bound more than counts",
             f"{len(bounds)} bounds and {len(counts)} counts",
+        )
+    if sum(counts) != result["latency"]["count"]:
+        yield (
+            "result.latency.histogram.counts",
+            f"counts that add up to the {result['latency']['count']} of result.latency.count",
+            str(sum(counts)),
         )
     if any(high <= low for low, high in pairwise(bounds)):
         yield "result.latency.histogram.bounds_ns", "rising bounds", "a bound below the one before"

@@ -8,16 +8,20 @@ expected and what was found, and the study is read without it.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable, Iterator
+import os
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from jsonschema import Draft202012Validator, ValidationError
+from jsonschema import Draft202012Validator, ValidationError, validators
 
 from hintfleet.records.consistency import contradictions
+from hintfleet.records.damage import Damage, DamagedError, UnusableError
+from hintfleet.records.document import checked
+from hintfleet.records.files import names_in, read_regular
 from hintfleet.records.types import (
     Consolidation,
     Memhog,
@@ -27,33 +31,14 @@ from hintfleet.records.types import (
     StudyPlan,
 )
 
+__all__ = [
+    "SCHEMAS", "Damage", "DamagedError", "Run", "Study", "UnusableError", "is_earlier_attempt",
+    "load_run", "load_study", "read_json",
+]  # fmt: skip
+
 SCHEMAS = Path(__file__).parent / "schemas"
 LARGEST_RECORD_BYTES = 64 << 20
-
-
-@dataclass(frozen=True)
-class Damage:
-    """One file that could not be used, and why."""
-
-    file: Path
-    field: str
-    expected: str
-    found: str
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.field}: expected {self.expected}, found {self.found}"
-
-
-class UnusableError(Exception):
-    """What was asked for cannot be read; the message names object, cause and remedy."""
-
-
-class DamagedError(Exception):
-    """A file cannot be used; carries the Damage."""
-
-    def __init__(self, damage: Damage) -> None:
-        super().__init__(str(damage))
-        self.damage = damage
+NAMED_STUDIES = 20
 
 
 @dataclass(frozen=True)
@@ -127,16 +112,12 @@ class Study:
 
 def load_study(folder: Path) -> Study:
     """Everything readable of results/<study>/; UnusableError if there is nothing."""
-    if not folder.is_dir():
-        raise UnusableError(
-            f"{folder} is not a folder of results; name one that holds runs/, "
-            "such as results/<study>"
-        )
     runs: dict[str, Run] = {}
     damages: list[Damage] = []
     earlier: list[Run] = []
+    files = _record_files(folder, damages)
     plan = _load_plan(folder, damages)
-    for file in sorted((folder / "runs").glob("*/record.json")):
+    for file in files:
         try:
             run = load_run(file)
             if is_earlier_attempt(run):
@@ -170,7 +151,7 @@ def load_study(folder: Path) -> Study:
                 )
                 del runs[run.run_id]
     if not runs and not damages and not plan:
-        studies = sorted(one.parent.name for one in folder.glob("*/runs"))
+        studies = sorted(one.parent.name for one in folder.glob("*/runs"))[:NAMED_STUDIES]
         remedy = f"the folder of one study: {', '.join(studies)}" if studies else "another folder"
         raise UnusableError(
             f"{folder} holds no run record (runs/<run>/record.json); run the study first, or "
@@ -181,10 +162,43 @@ def load_study(folder: Path) -> Study:
     return Study(name, folder, tuple(ordered), tuple(damages), planned, tuple(earlier))
 
 
+def _record_files(folder: Path, damages: list[Damage]) -> list[Path]:
+    """The record.json of every run, in order; what is no folder of a run is a damage.
+
+    Names that begin with a dot are of runs that are being written. A run without a record is
+    missing, not damaged.
+    """
+    names = _listed(folder / "runs") if "runs" in _listed(folder) else []
+    files = []
+    for run in (folder / "runs" / name for name in names if not name.startswith(".")):
+        try:
+            if run.is_symlink():
+                raise _damaged(run, "folder", "a folder of this study", "a symbolic link")
+            if run.is_dir() and "record.json" in names_in(run):
+                files.append(run / "record.json")
+        except DamagedError as error:
+            damages.append(error.damage)
+        except OSError as error:
+            damages.append(Damage(run, "folder", "a readable folder", error.strerror or str(error)))
+    return files
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        return names_in(folder)
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        raise _no_results(folder, "is not a folder of results") from error
+    except OSError as error:
+        raise _no_results(folder, f"cannot be read: {error.strerror}") from error
+
+
+def _no_results(folder: Path, cause: str) -> UnusableError:
+    return UnusableError(f"{folder} {cause}; name one that holds runs/, such as results/<study>")
+
+
 def is_earlier_attempt(run: Run) -> bool:
     """Whether a run lies in the folder of an attempt that was replaced by a later one."""
-    name, _, number = run.folder.name.rpartition(".")
-    return name == run.run_id and number.isdigit()
+    return re.fullmatch(re.escape(run.run_id) + r"\.[0-9]+", run.folder.name) is not None
 
 
 def load_run(file: Path) -> Run:
@@ -200,30 +214,25 @@ def load_run(file: Path) -> Run:
 
 
 def read_json(file: Path) -> Any:
-    """Parsed JSON; DamagedError for a file that is unreadable, too large, truncated or has NaN."""
+    """Parsed JSON, its text clean (text.py) and its numbers such as one can compute with
+    (document.py); DamagedError for a file that is unreadable, no regular one, too large, or no
+    such JSON."""
+    content = read_regular(file, LARGEST_RECORD_BYTES)
     try:
-        size = file.stat().st_size
-        if size > LARGEST_RECORD_BYTES:
-            raise _damaged(file, "size", f"at most {LARGEST_RECORD_BYTES} bytes", f"{size} bytes")
-        document = json.loads(file.read_text(encoding="utf-8"))
+        document = json.loads(content.decode("utf-8"))
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
         cause = error.msg[0].lower() + error.msg[1:].removesuffix(" at")
-        found = "an empty file" if size == 0 else f"{cause} ({where} of {size} bytes)"
+        found = f"{cause} ({where} of {len(content)} bytes)" if content else "an empty file"
         raise _damaged(file, "JSON", "a complete JSON document", found) from error
-    except (UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise _damaged(file, "JSON", "a JSON document in UTF-8", _short(str(error))) from error
-    except OSError as error:
-        raise _damaged(file, "file", "a readable file", error.strerror or str(error)) from error
-    for field, number in _numbers(document):
-        if not math.isfinite(number):
-            raise _damaged(file, field, "a finite number", str(number))
-    return document
+    except (RecursionError, ValueError) as error:
+        raise _damaged(file, "JSON", "a JSON document in UTF-8", str(error)) from error
+    return checked(file, document)
 
 
 def _load_plan(folder: Path, damages: list[Damage]) -> StudyPlan | None:
     file = folder / "study.json"
-    if not file.exists():
+    if not os.path.lexists(file):
         return None
     try:
         document = read_json(file)
@@ -244,8 +253,8 @@ def _check_schema_name(file: Path, document: object, wanted: str) -> None:
         return
     kind, _, version = wanted.partition("/")
     if isinstance(found, str) and found.startswith(kind + "/"):
-        newer = found.partition("/")[2]
-        if newer.isdigit() and int(newer) > int(version):
+        newer = re.fullmatch(r"[0-9]{1,9}", found.partition("/")[2])
+        if newer and int(newer[0]) > int(version):
             raise _damaged(
                 file,
                 "schema",
@@ -272,7 +281,7 @@ def _schema_damage(file: Path, error: ValidationError) -> Damage:
         "pattern": f"text like {limit}",
     }
     expected = wording.get(str(error.validator), f"{error.validator} {limit}")
-    found = "no such key" if error.validator == "required" else _short(repr(error.instance))
+    found = "no such key" if error.validator == "required" else repr(error.instance)
     return Damage(file, field, expected, found)
 
 
@@ -283,27 +292,16 @@ def _missing_key(error: ValidationError) -> str:
     return next((key for key in keys if key not in error.instance), "")
 
 
-def _numbers(document: object, path: str = "") -> Iterator[tuple[str, float]]:
-    """Every float of a parsed document with its path; 1e999 is JSON and parses to infinity."""
-    stack: list[tuple[str, object]] = [(path, document)]
-    while stack:
-        where, value = stack.pop()
-        if isinstance(value, float):
-            yield where, value
-        elif isinstance(value, dict):
-            stack.extend((f"{where}.{key}".lstrip("."), item) for key, item in value.items())
-        elif isinstance(value, list):
-            stack.extend((f"{where}.{index}".lstrip("."), x) for index, x in enumerate(value))
-
-
 @cache
 def _validator(name: str) -> Draft202012Validator:
-    return Draft202012Validator(json.loads((SCHEMAS / name).read_text(encoding="utf-8")))
+    """JSON Schema takes 3.0 for an integer; what is counted here is written without a point."""
+    types = Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    )
+    strict = validators.extend(Draft202012Validator, type_checker=types)  # type: ignore[no-untyped-call]
+    schema = json.loads((SCHEMAS / name).read_text(encoding="utf-8"))
+    return cast(Draft202012Validator, strict(schema))
 
 
 def _damaged(file: Path, field: str, expected: str, found: str) -> DamagedError:
     return DamagedError(Damage(file, field, expected, found))
-
-
-def _short(text: str, most: int = 80) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"

@@ -3,18 +3,20 @@
 
 from __future__ import annotations
 
-import csv
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hintfleet.records.read import Damage, DamagedError
+from hintfleet.records.damage import Damage, DamagedError
+from hintfleet.records.document import LARGEST, countable
+from hintfleet.records.files import read_regular
 from hintfleet.statistics.intervals import Floats
 
 COLUMNS = ["seconds", "guest", "resident_mib", "swap_mib"]
+LARGEST_BYTES = 256 << 20
+MOST_GUESTS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -41,43 +43,47 @@ class Samples:
 def load_samples(file: Path) -> Samples:
     """All samples of a file; DamagedError names the first line that cannot be used.
 
-    A last line without its newline was cut off when the run was killed: it is left out.
+    A last line without its newline was cut off when the run was killed: it is left out. Nothing of
+    the file is quoted: it may be another than it is said to be.
     """
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        cause = getattr(error, "strerror", None) or "bytes that are not UTF-8"
-        raise _damaged(file, "file", "a readable CSV", cause) from error
+        text = read_regular(file, LARGEST_BYTES).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _damaged(file, "file", "a CSV in UTF-8", f"other bytes at {error.start}") from error
     lines = text.split("\n")[:-1]
     if not lines or lines[0].rstrip("\r").split(",") != COLUMNS:
-        raise _damaged(file, "line 1", ",".join(COLUMNS), repr(text[:60]))
-    rows = [_row(file, number, row) for number, row in enumerate(csv.reader(lines[1:]), 2)]
+        raise _damaged(file, "line 1", ",".join(COLUMNS), "another line" if text else "nothing")
+    rows = [_row(file, number, line.split(",")) for number, line in enumerate(lines[1:], 2)]
     table = np.array(rows, dtype=np.float64).reshape(-1, len(COLUMNS))
     samples = Samples(table[:, 0], table[:, 1].astype(np.int64), table[:, 2], table[:, 3])
-    for guest in np.unique(samples.guest):
-        steps = np.diff(samples.seconds[samples.guest == guest])
-        if np.any(steps < 0.0):
-            raise _damaged(
-                file,
-                f"seconds of guest {guest}",
-                "times that never fall",
-                f"a clock that went back by {-steps.min():g} s",
-            )
+    order = np.argsort(samples.guest, kind="stable")
+    steps, same = np.diff(samples.seconds[order]), np.diff(samples.guest[order]) == 0
+    if np.any(fell := same & (steps < 0.0)):
+        first = int(np.flatnonzero(fell)[0])
+        raise _damaged(
+            file,
+            f"seconds of guest {samples.guest[order][first]}",
+            "times that never fall",
+            f"a clock that went back by {-steps[first]:g} s",
+        )
     return samples
 
 
 def _row(file: Path, number: int, row: list[str]) -> list[float]:
+    """Seconds, guest, resident and swapped MiB of one line."""
     try:
         values = [float(text) for text in row]
     except ValueError:
         values = []
     good = (
         len(values) == len(COLUMNS)
-        and all(math.isfinite(value) and value >= 0.0 for value in values)
-        and values[1] == int(values[1]) < 1 << 31
+        and all(countable(value) and value >= 0.0 for value in values)
+        and values[1] == int(values[1]) < MOST_GUESTS
     )
     if not good:
-        raise _damaged(file, f"line {number}", "four numbers of at least 0", ",".join(row)[:60])
+        expected = f"four numbers from 0 to {LARGEST}, the second a guest's"
+        found = f"{len(row)} fields" if len(row) != len(COLUMNS) else "something else"
+        raise _damaged(file, f"line {number}", expected, found)
     return values
 
 

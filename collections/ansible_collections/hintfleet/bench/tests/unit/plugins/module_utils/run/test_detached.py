@@ -51,9 +51,9 @@ REQUEST: dict[str, Any] = {
     "accelerator": "tcg",
     "guest_kernel": {
         "path": "/k",
-        "manifest": {"key": "k", "release": "6.1", "sha256": "0", "debug_options": []},
+        "manifest": {"key": "6b" * 32, "release": "6.1", "sha256": "00" * 32, "debug_options": []},
     },
-    "guest_image": {"path": "/i", "manifest": {"key": "i", "sha256": "0"}},
+    "guest_image": {"path": "/i", "manifest": {"key": "69" * 32, "sha256": "00" * 32}},
     "versions": {"version": "0.1.0"},
 }
 Ask = Callable[..., BaseProcess]

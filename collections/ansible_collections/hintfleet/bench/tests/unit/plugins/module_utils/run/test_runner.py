@@ -48,7 +48,7 @@ class FakeCgroup:
 
 
 def request(tmp_path: Path) -> dict[str, Any]:
-    artifact = {"key": "k", "release": "6.1", "sha256": "0", "debug_options": []}
+    artifact = {"key": "6b" * 32, "release": "6.1", "sha256": "00" * 32, "debug_options": []}
     return {
         "study": "s",
         "run_id": "c.b1.none.memhog",
