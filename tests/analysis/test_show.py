@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest import qemu
 from hintfleet.cli import main
 from synthetic import Builder
 
@@ -63,16 +64,111 @@ def test_a_failed_run_says_why_first(builder: Builder, capsys: pytest.CaptureFix
     assert "kept no samples" in out
 
 
-def test_the_script_is_a_script(
-    builder: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    command = ["printf", "%s|", "-append", "a b  'c'", "-m", "320", "-S", "-x"]
+def command_of(mechanism: str, accelerator: str = "tcg", **more: Any) -> list[str]:
+    """What a host writes into the record of a guest."""
+    machine = qemu.Machine(
+        name="guest1",
+        sockets=Path("/run/hintfleet/numa1-node0"),
+        logs=Path("/var/lib/hintfleet/runs/numa1-node0.b1.none.memhog"),
+        memory_mib=320,
+        vcpus=1,
+        accelerator=accelerator,
+        mechanism=mechanism,
+        kernel=Path("/var/lib/hintfleet/kernels/ab/bzImage"),
+        initramfs=Path("/var/lib/hintfleet/images/cd/initramfs.img"),
+        kernel_arguments='it\'s="quoted" $(date)',
+        **more,
+    )
+    return qemu.command_line(machine, swap=100 if machine.swap_mib else None)
+
+
+def reproduced(builder: Builder, capsys: pytest.CaptureFixture[str], command: object) -> str:
     folder = run_folder(builder, "memhog", lambda r: r["guests"][0].update(command_line=command))
     assert main(["show", str(folder), "--reproduce"]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("mechanism", ["none", "page_hinting", "free_page_reporting"])
+@pytest.mark.parametrize("accelerator", ["kvm", "tcg"])
+@pytest.mark.parametrize("more", [{}, {"swap_mib": 64, "bind_node": 1}])
+def test_the_script_starts_what_a_host_started(
+    builder: Builder,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    mechanism: str,
+    accelerator: str,
+    more: dict[str, Any],
+) -> None:
+    command = command_of(mechanism, accelerator, **more)
     script = tmp_path / "reproduce.sh"
-    script.write_text(capsys.readouterr().out)
-    ran = subprocess.run(["sh", str(script)], capture_output=True, text=True, check=True)
-    assert ran.stdout == "".join(f"{word}|" for word in command[2:])
+    script.write_text(reproduced(builder, capsys, command))
+    fake = tmp_path / "qemu-system-x86_64"
+    fake.write_text("#!/bin/sh\nprintf '%s|' \"$@\"\n")
+    fake.chmod(0o755)
+    path = f"{tmp_path}:/usr/bin:/bin"
+    ran = subprocess.run(
+        ["sh", str(script)], capture_output=True, text=True, check=True, env={"PATH": path}
+    )
+    assert ran.stdout == "".join(f"{word}|" for word in command[1:])
+
+
+EVIL_COMMANDS: dict[str, list[str]] = {
+    "another program": ["sh", "-c", "touch PWNED"],
+    "another program of that name": ["./qemu-system-x86_64"],
+    "nothing": [],
+    "a word for the shell": ["qemu-system-x86_64\ntouch PWNED"],
+    "a hook of the network": ["qemu-system-x86_64", "-netdev", "tap,id=n,script=./PWNED"],
+    "a command to migrate from": ["qemu-system-x86_64", "-incoming", "exec:touch PWNED"],
+    "a file to write": ["qemu-system-x86_64", "-serial", "file:/root/.profile"],
+    "a file that a socket replaces": [
+        "qemu-system-x86_64",
+        "-chardev",
+        "socket,id=qmp,path=/etc/passwd,server=on,wait=off",
+    ],
+    "more of an option that is ours": ["qemu-system-x86_64", "-display", "none,sh=PWNED"],
+    "an option without its value": ["qemu-system-x86_64", "-kernel"],
+    "a disk of the reader's": ["qemu-system-x86_64", "-drive", "file=/dev/sda"],
+    "a path that climbs": ["qemu-system-x86_64", "-initrd", "/../etc/shadow"],
+}
+
+
+@pytest.mark.parametrize("name", EVIL_COMMANDS)
+def test_a_script_of_anything_else_is_not_written(
+    builder: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    script = reproduced(builder, capsys, EVIL_COMMANDS[name])
+    ran = subprocess.run(["sh"], input=script, capture_output=True, text=True, cwd=tmp_path)
+    assert ran.returncode == 1
+    assert "holds no command of a guest of hintfleet" in ran.stderr
+    assert not (tmp_path / "PWNED").exists()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("provenance", "guest_kernel", "release"),
+        ("provenance", "guest_kernel", "sha256"),
+        ("provenance", "guest_image", "sha256"),
+        ("provenance", "qemu", "version"),
+        ("cell", "name"),
+        ("study",),
+        ("run_id",),
+        ("started",),
+    ],
+)
+def test_no_comment_ends_before_its_line(
+    builder: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str], path: tuple[str, ...]
+) -> None:
+    def change(record: dict[str, Any]) -> None:
+        node = record
+        for key in path[:-1]:
+            node = node[key]
+        node[path[-1]] = f"{node[path[-1]]}\ntouch {tmp_path}/PWNED\n#"
+
+    folder = run_folder(builder, "memhog", change)
+    main(["show", str(folder), "--reproduce"])
+    subprocess.run(["sh"], input=capsys.readouterr().out, text=True, cwd=tmp_path)
+    assert not (tmp_path / "PWNED").exists()
 
 
 def test_a_folder_without_a_record_is_an_error(

@@ -1,46 +1,102 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A shell script that starts a run's first guest again, from nothing but its record."""
+"""A shell script that starts a run's first guest again, from nothing but its record.
+
+The record may be somebody else's, and people pipe the script into sh. So it is written only if the
+command can be nothing but what hintfleet itself starts a guest with: QEMU, found by its name, with
+these options and nothing else. QEMU's other options write files, run programs and open networks.
+"""
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from hintfleet.records.read import Run
 
+LONGEST_WORD = 80
+BINARY = re.compile(r"qemu-system-[a-z0-9_]+")
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_PATH = r"(?:/[A-Za-z0-9_][A-Za-z0-9._+-]*)+"
+ALONE = frozenset({"-nodefaults", "-no-user-config", "-no-reboot"})
+OPTIONS = {
+    option: re.compile(value)
+    for option, value in {
+        "-name": _NAME,
+        "-sandbox": r"on(?:,[a-z]+=deny)*",
+        "-M": r"pc(?:,(?:usb|vmport|dump-guest-core)=off|,memory-backend=ram)*",
+        "-accel": r"kvm|tcg(?:,tb-size=[0-9]+)?",
+        "-cpu": r"host|qemu64|max",
+        "-smp": r"[0-9]+",
+        "-m": r"[0-9]+M?",
+        "-object": r"memory-backend-ram,id=ram,size=[0-9]+M(?:,host-nodes=[0-9]+,policy=bind)?",
+        "-display": "none",
+        "-vga": "none",
+        "-kernel": _PATH,
+        "-initrd": _PATH,
+        "-append": r"[ -~]*",
+        "-chardev": r"stdio,id=console,signal=off"
+        # QEMU removes what lies where its socket shall be: only what is called like one may.
+        rf"|socket,id=(?:qmp|agent),(?:path={_PATH}\.(?:qmp|agent)|fd=[0-9]+),server=on,wait=off",
+        "-serial": "chardev:console",
+        "-mon": "chardev=qmp,mode=control",
+        "-device": r"virtio-serial-pci|virtserialport,chardev=agent,name=org\.qemu\.guest_agent\.0"
+        r"|virtio-balloon-pci,free-page-reporting=(?:on|off)|virtio-blk-pci,drive=swap",
+        "-add-fd": r"fd=[0-9]+,set=[0-9]+",
+        "-blockdev": r"file,node-name=swap,filename=/dev/fdset/[0-9]+",
+    }.items()
+}
+"""What each option of a guest's command may say; a test holds it to the command that runs make."""
+
 
 def as_text(run: Run) -> str:
-    """The script; comments say what it cannot do by itself."""
+    """The script; comments say whose it is and what it cannot do by itself. What a record can say
+    in them is one line each, for its texts are clean."""
     record = run.record
     cell, kernel = record["cell"], record["provenance"]["guest_kernel"]
     lines = [
         "#!/bin/sh",
         f"# {run.run_id} of study {record['study']}, {record['started']}",
+        "# Made from a record: its options are those of a guest of hintfleet, its paths and kernel",
+        "# parameters are the record's. Read it before you run it, above all if it is not yours.",
         f"# guest kernel {kernel['release']} (sha256 {kernel['sha256']})",
         f"# guest image sha256 {record['provenance']['guest_image']['sha256']}",
         f"# QEMU {record['provenance']['qemu']['version']}; cell {cell['name']}: "
         f"{cell['memory_mib']:g} MiB memory, {cell['swap_mib']:g} MiB swap, node {cell['node']}",
         "# The cell itself (cgroup, swap) is made by the playbooks; to repeat the whole run, take",
-        f"# away {run.folder.name}/record.json and start the study again. Paths of sockets and",
+        f"# away {run.run_id}/record.json and start the study again. Paths of sockets and",
         "# logs may have to be changed.",
         "set -eu",
     ]
     if not record["guests"]:
         return "\n".join([*lines, "# The run ended before its first guest was started."])
     command = record["guests"][0]["command_line"]
+    foreign = foreign_word(command)
+    if foreign is not None:
+        said = f"the record holds no command of a guest of hintfleet: {foreign[:LONGEST_WORD]}"
+        return "\n".join([*lines, f"echo {shlex.quote(f'hintfleet: {said}')} >&2", "exit 1"])
     return "\n".join([*lines, _wrapped(command)])
+
+
+def foreign_word(command: list[str]) -> str | None:
+    """The first word that hintfleet would not have written; None if all are its own."""
+    if not command or not BINARY.fullmatch(command[0]):
+        return command[0] if command else "no command"
+    words = iter(command[1:])
+    for option in words:
+        if option in ALONE:
+            continue
+        value = next(words, "")
+        if option not in OPTIONS:
+            return option
+        if not OPTIONS[option].fullmatch(value):
+            return f"{option} {value}"
+    return None
 
 
 def _wrapped(command: list[str]) -> str:
     """One option with its value a line, as people write it."""
-    lines: list[str] = []
-    for word in map(shlex.quote, command):
-        if (
-            lines
-            and not word.startswith("-")
-            and lines[-1].startswith("-")
-            and " " not in (lines[-1])
-        ):
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
+    lines = [shlex.quote(command[0])]
+    words = iter(command[1:])
+    for option in words:
+        lines.append(option if option in ALONE else f"{option} {shlex.quote(next(words))}")
     return " \\\n    ".join(lines)
