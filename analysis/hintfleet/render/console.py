@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from dataclasses import dataclass
 
 from rich import box
@@ -30,6 +31,7 @@ THEME = Theme(
         "chart.curve": "magenta",
     }
 )
+WIDEST = 1000
 BETWEEN_COLUMNS = 3
 """Blank, rule or blank, blank: what rich puts between two columns."""
 
@@ -53,9 +55,12 @@ def make_console(
     width: int | None = None, file: io.TextIOBase | None = None, colour: bool | None = None
 ) -> Console:
     """The one Console; colour None leaves it to the terminal and NO_COLOR."""
+    # rich would take COLUMNS=0 at its word and print nothing
+    size = shutil.get_terminal_size()
     return _Console(
         theme=THEME,
-        width=width,
+        width=width or min(size.columns, WIDEST),
+        height=size.lines,
         file=file,  # type: ignore[arg-type]  # rich asks for IO[str], which StringIO is
         no_color=None if colour is None else not colour,
         color_system=None if colour is False else "auto",

@@ -102,7 +102,7 @@ def doubt_document(doubt: Doubt) -> Json:
 
 def damage_document(damage: Damage) -> Json:
     """What could not be used, and why."""
-    return {**asdict(damage), "file": str(damage.file)}
+    return {**asdict(damage), "file": damage.place}
 
 
 def figure_document(figure: Figure) -> Json:

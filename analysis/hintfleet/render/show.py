@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -11,9 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from hintfleet.figures.memory import timeline_of
+from hintfleet.records.files import read_end
 from hintfleet.records.read import DamagedError, Run
 from hintfleet.records.reproduce import as_text
 from hintfleet.records.samples import Samples, load_samples
+from hintfleet.records.text import clean
 from hintfleet.records.types import Guest
 from hintfleet.render.charts import columns, stretch
 from hintfleet.render.console import chart_line, heading_line, table
@@ -22,6 +23,8 @@ from hintfleet.report.build import fact_text
 from hintfleet.statistics.units import UNKNOWN, number, quantity
 
 CONSOLE_LINES = 15
+CONSOLE_BYTES = 1 << 18
+LONGEST_LINE = 1000
 CURVE_HEIGHT = 6
 MARGIN = 9
 LONGEST_FACT = 400
@@ -157,7 +160,7 @@ def result_table(run: Run) -> ReportTable | None:
 
 
 def console_tails(run: Run, most: int = CONSOLE_LINES) -> dict[str, list[str]]:
-    """The last lines of each guest's console and of the host's log that can be read."""
+    """The last lines of each guest's console and of the host's log, or why they cannot be read."""
     files = run.record["files"]
     names = [*files.get("consoles", []), *([log] if (log := files.get("host_log")) else [])]
     return {name: lines for name in names if (lines := _tail(run.folder / name, most))}
@@ -165,15 +168,10 @@ def console_tails(run: Run, most: int = CONSOLE_LINES) -> dict[str, list[str]]:
 
 def _tail(file: Path, most: int) -> list[str]:
     try:
-        with file.open(encoding="utf-8", errors="replace") as text:
-            lines = deque((line.rstrip() for line in text), maxlen=most)
-    except OSError:
-        return []
-    # a guest can print anything: nothing but text may reach the reader's terminal
-    return [
-        "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
-        for line in lines
-    ]
+        text = read_end(file, CONSOLE_BYTES).decode("utf-8", errors="replace")
+    except DamagedError as error:
+        return [f"not shown: {error}"]
+    return [clean(line.rstrip())[:LONGEST_LINE] for line in text.splitlines()[-most:]]
 
 
 def _timeline(run: Run, width: int, ascii_only: bool) -> RenderableType:

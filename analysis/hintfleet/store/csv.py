@@ -11,6 +11,8 @@ from hintfleet.records.read import Damage, DamagedError, Study, UnusableError
 from hintfleet.records.samples import load_samples
 from hintfleet.store.columns import COLUMNS, LIST_COLUMNS, SAMPLE_COLUMNS, flat
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
 
 def write_csv(study: Study, folder: Path, with_samples: bool, damages: list[Damage]) -> list[Path]:
     """runs.csv, a file for each list of a run, samples.csv; returns what was written.
@@ -58,5 +60,10 @@ def _write(file: Path, fields: list[str], rows: Iterable[Mapping[str, object]]) 
     with file.open("w", newline="", encoding="utf-8") as target:
         writer = csv.DictWriter(target, fields)
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
     return file
+
+
+def _cell(value: object) -> object:
+    """A spreadsheet takes text that begins so for a formula, and runs it; an apostrophe says no."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
