@@ -6,11 +6,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from hintfleet import __version__
 from hintfleet.commands import compare, export, plan, report, show
 from hintfleet.commands.output import drop_stdout
 from hintfleet.records.read import DamagedError, UnusableError
+from hintfleet.records.text import clean
 
 OK, ERROR = 0, 1
 
@@ -35,11 +37,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # the reader (head, less) has what it wanted
         drop_stdout()
         return OK
+    except OSError as error:
+        # a folder that changed while it was read, a disk that failed
+        place = f"{error.filename}: " if error.filename else ""
+        print(clean(f"hintfleet: {place}{error.strerror or error}"), file=sys.stderr)
+        return ERROR
     return code
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """argparse would exit with 2, which means here that a study is not to be trusted."""
+        self.print_usage(sys.stderr)
+        self.exit(ERROR, f"{self.prog}: {clean(message)}\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="hintfleet",
         description="How many more guests fit when they hand free memory back, and what it costs.",
         epilog="Exit codes: 0 sound or unsettled, 1 error, 2 not to be trusted.",

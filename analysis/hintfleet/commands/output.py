@@ -37,6 +37,7 @@ def write_terminal(
     render: Callable[[int], RenderableType], options: argparse.Namespace, output: Path | None = None
 ) -> None:
     """Renders for the width asked for, the terminal's, or that of files, and writes it."""
+    _require(output)
     console = make_console(options.width or (WIDTH_OF_FILES if output else None))
     options.ascii = options.ascii or (output is None and not _can_draw(console.encoding))
     renderable = render(console.width)
@@ -49,12 +50,18 @@ def write_terminal(
 
 def write(text: str, output: Path | None) -> None:
     """To the file asked for, else to stdout; UnusableError if it cannot be written."""
+    _require(output)
     with _said_if_not_written(output):
         if output is None:
             sys.stdout.write(text)
             sys.stdout.flush()
         else:
             output.write_text(text, encoding="utf-8")
+
+
+def _require(output: Path | None) -> None:
+    if output is None and sys.stdout is None:
+        raise UnusableError("stdout is closed; name a file with --output, or leave it open")
 
 
 @contextmanager
