@@ -7,9 +7,11 @@ import argparse
 import sys
 from pathlib import Path
 
+from hintfleet.commands.output import add_share_option
 from hintfleet.records.read import Damage, DamagedError, Study, UnusableError, load_study
+from hintfleet.records.share import Sharing, is_shared
 from hintfleet.store.csv import write_csv
-from hintfleet.store.parquet import StoreWriter, is_store
+from hintfleet.store.parquet import StoreWriter, is_store, run_ids
 
 DESCRIPTION = (
     "The runs of a study as tables: Parquet for DuckDB, Polars, Dask or Spark and for reports on "
@@ -28,11 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--without-samples", action="store_true", help="runs only, not memory over time"
     )
+    add_share_option(parser)
 
 
 def main(options: argparse.Namespace) -> int:
     """Exports; damaged records and samples are named, the rest is written."""
     study = load_study(options.results)
+    sharing = Sharing(study) if options.share else None
+    if sharing is not None:
+        study = sharing.study
     damages = list(study.damages)
     if options.format == "parquet":
         added = _to_parquet(study, options, damages)
@@ -43,12 +49,19 @@ def main(options: argparse.Namespace) -> int:
             raise UnusableError(f"{options.output} is a Parquet store; name another folder for CSV")
         files = write_csv(study, options.output, not options.without_samples, damages)
         print(f"{len(study.runs)} runs written to {', '.join(str(file) for file in files)}")
+    if sharing is not None:
+        damages = list(map(sharing.damage, damages))
     for damage in damages:
         print(f"hintfleet: left out: {damage}", file=sys.stderr)
     return 0
 
 
 def _to_parquet(study: Study, options: argparse.Namespace, damages: list[Damage]) -> int:
+    if {is_shared(name) for name in run_ids(options.output, study.name)} - {options.share}:
+        raise UnusableError(
+            f"{options.output} holds study {study.name} {'without' if options.share else 'with'} "
+            "--share: every run would count twice; name another folder"
+        )
     with StoreWriter(options.output, study.name) as writer:
         for run in study.runs:
             try:

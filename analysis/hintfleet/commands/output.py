@@ -33,6 +33,16 @@ def add_terminal_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--ascii", action="store_true", help="no character beyond ASCII")
 
 
+def add_share_option(command: argparse.ArgumentParser) -> None:
+    """For what is to be published."""
+    command.add_argument(
+        "--share",
+        action="store_true",
+        help="to publish it: hosts and cells are numbered; kernel command lines, logs, reasons, "
+        "swap devices and paths are left out",
+    )
+
+
 def write_terminal(
     render: Callable[[int], RenderableType], options: argparse.Namespace, output: Path | None = None
 ) -> None:

@@ -4,10 +4,18 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
-from hintfleet.commands.output import add_output_options, exit_code, write, write_terminal
+from hintfleet.commands.output import (
+    add_output_options,
+    add_share_option,
+    exit_code,
+    write,
+    write_terminal,
+)
 from hintfleet.records.read import UnusableError, load_study
+from hintfleet.records.share import Sharing
 from hintfleet.render import json_report, markdown, terminal
 from hintfleet.report.build import Report, build_report
 from hintfleet.store.parquet import is_store
@@ -25,13 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_output_options(parser)
     parser.add_argument("--detail", action="store_true", help="every block, curve and figure")
+    add_share_option(parser)
 
 
 def main(options: argparse.Namespace) -> int:
     """Writes the report and returns the exit code of its verdict."""
     if is_store(options.results):
         return _fleet(options)
-    report = build_report(load_study(options.results))
+    report = _report(options)
     if options.format == "terminal":
         write_terminal(
             lambda width: terminal.render(report, width, options.ascii, options.detail),
@@ -43,6 +52,15 @@ def main(options: argparse.Namespace) -> int:
     return exit_code(report.verdict)
 
 
+def _report(options: argparse.Namespace) -> Report:
+    study = load_study(options.results)
+    if not options.share:
+        return build_report(study)
+    sharing = Sharing(study)
+    report = build_report(sharing.study)
+    return replace(report, damages=tuple(map(sharing.damage, report.damages)))
+
+
 def _fleet(options: argparse.Namespace) -> int:
     """The report on a Parquet store: its figures come from columns, not from records."""
     from hintfleet.render import fleet
@@ -52,6 +70,11 @@ def _fleet(options: argparse.Namespace) -> int:
         raise UnusableError(
             f"the report on a Parquet store has no format {options.format}; choose terminal or "
             "json, or report on results/<study>"
+        )
+    if options.share:
+        raise UnusableError(
+            "a store has the names that it was written with: write one with hintfleet export "
+            "--share, and report on that"
         )
     report = fleet_report(options.results)
     if options.format == "json":
