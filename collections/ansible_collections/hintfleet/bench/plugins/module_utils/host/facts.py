@@ -15,6 +15,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.host.nodes import 
     parse_list,
     parse_meminfo,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import without_secrets
 
 KIB_PER_MIB = 1024
 DAMON_ACTIONS = "contexts/*/schemes/*/action"
@@ -104,7 +105,7 @@ def host_facts() -> dict[str, Any]:
             for n in node_ids()
         ],
         "kernel_release": platform.release(),
-        "kernel_command_line": _text("/proc/cmdline"),
+        "kernel_command_line": without_secrets(_text("/proc/cmdline") or ""),
         "thp_enabled": chosen(_text("/sys/kernel/mm/transparent_hugepage/enabled")),
         "thp_defrag": chosen(_text("/sys/kernel/mm/transparent_hugepage/defrag")),
         "ksm_run": _number("/sys/kernel/mm/ksm/run"),

@@ -12,6 +12,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.errors import Benc
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 LONGEST_NAME = 200  # a file system takes 255, and names get endings
 SHOWN = 80
+SECRET = re.compile(r"""(\S*(?:pass|key|cred|secret|token)[^\s=]*=)("[^"]*"|\S+)""", re.IGNORECASE)
 
 
 def checked_name(name: object, what: str) -> str:
@@ -40,6 +41,11 @@ def cleaned(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [cleaned(inner) for inner in value]
     return value
+
+
+def without_secrets(text: str) -> str:
+    """A command line with `***` for each value whose name says that it may be a secret."""
+    return SECRET.sub(r"\1***", text)
 
 
 def _shows(character: str) -> bool:

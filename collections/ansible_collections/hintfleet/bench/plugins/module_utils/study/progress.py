@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 import time
 from collections.abc import Callable
 from typing import Any
+
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import cleaned
 
 Kind = tuple[str, str]  # runs of the same workload and mechanism take about the same time
 
@@ -62,7 +65,7 @@ class Progress:
         self._together[host] = max(self._together.get(host, 1), len(under_way))
         left = self.seconds_left()
         rest = "" if left is None else f"  (about {duration(left)} left)"
-        return f"{self._place(run_id)}  {describe(self._runs[run_id])} ...{rest}"
+        return _line(f"{self._place(run_id)}  {describe(self._runs[run_id])} ...{rest}")
 
     def ended(self, host: str, result: dict[str, Any]) -> str:
         """The line that says what came of a run; `result` is that of M(hintfleet.bench.run)."""
@@ -74,10 +77,10 @@ class Progress:
         run = self._runs.get(run_id)
         self.forget(host, run_id)
         if run is None:
-            return f"{run_id}: {result['summary']}, {duration(seconds)}"
+            return _line(f"{run_id}: {result['summary']}, {duration(seconds)}")
         self._took.setdefault(_kind(run), []).append(seconds)
         said = result["summary"] if status == "finished" else f"{status}: {result['summary']}"
-        return f"{self._place(run_id)}  {describe(run)}: {said}, {duration(seconds)}"
+        return _line(f"{self._place(run_id)}  {describe(run)}: {said}, {duration(seconds)}")
 
     def forget(self, host: str, run_id: str | None) -> None:
         """Do not wait for this run any more."""
@@ -105,10 +108,7 @@ class Progress:
             more = len(rows) - height + 1
             rows = [*rows[: height - 1], (f"and {more} more hosts", "", "", "")]
         widths = [max(len(row[column]) for row in rows) for column in range(4)] if rows else []
-        return [
-            "  ".join(text.ljust(size) for text, size in zip(row, widths, strict=True))[:width]
-            for row in rows
-        ]
+        return [_line("  ".join(map(str.ljust, row, widths)))[:width] for row in rows]
 
     def _row(self, host: str) -> tuple[str, str, str, str]:
         """Host, how far it is, what it does, when it will be done."""
@@ -142,6 +142,11 @@ class Progress:
 
     def _place(self, run_id: str) -> str:
         return f"run {list(self._runs).index(run_id) + 1} of {len(self._runs)}"
+
+
+def _line(text: str) -> str:
+    """One line for a terminal: what hosts and guests say of a run is in it."""
+    return str(cleaned(re.sub(r"[\n\t]", " ", text)))
 
 
 def _kind(run: dict[str, Any]) -> Kind:

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils.host import facts
 from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import (
     checked_name,
     cleaned,
+    without_secrets,
 )
 
 
@@ -32,3 +34,21 @@ def test_what_acts_on_a_terminal_is_replaced() -> None:
     assert cleaned({"\x1b": ["\x1b", ("\x1b",), 1, None]}) == {
         "\ufffd": ["\ufffd", ["\ufffd"], 1, None]
     }
+
+
+@pytest.mark.parametrize("key", ["rd.iscsi.password", "luks.KEY", "a_token", "my-secret", "creds"])
+def test_a_value_that_may_be_a_secret_is_masked(key: str) -> None:
+    line = f'root=/dev/sda {key}=hunter2 quiet {key}="two words" ro'
+    assert without_secrets(line) == f"root=/dev/sda {key}=*** quiet {key}=*** ro"
+
+
+def test_the_record_of_a_host_holds_no_secret_of_its_command_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read = facts._text
+
+    def text(path: str) -> str | None:
+        return "ro rd.iscsi.password=hunter2" if path == "/proc/cmdline" else read(path)
+
+    monkeypatch.setattr(facts, "_text", text)
+    assert facts.host_facts()["kernel_command_line"] == "ro rd.iscsi.password=***"

@@ -137,3 +137,13 @@ def test_a_run_without_a_plan_is_shown_all_the_same() -> None:
 )
 def test_durations_are_for_people(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_what_a_host_says_never_steers_the_terminal() -> None:
+    progress = Progress(Clock())
+    run = {**planned("h", 1, "none"), "cell": "h\x1b[2J-node0\u202e"}
+    progress.plan([run, planned("h", 2, "none")])
+    said = {**result(run, "failed"), "summary": "broke \x1b]0;owned\x07\n\x9b2J \u202e"}
+    lines = [progress.started("h"), *progress.fleet(200, 5), progress.ended("h", said)]
+    lines.append(progress.ended("h", {**said, "run_id": "nobody's\x1b"}))
+    assert all(line and line.isprintable() for line in lines)
