@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 import numpy as np
@@ -213,3 +214,21 @@ def test_an_integral_is_the_sum_of_its_parts(
     if len(set(times.tolist())) == len(times):
         assert integral(times, values, cut) + rest == pytest.approx(whole, rel=1e-6, abs=1e-6)
     assert resample(times, values, end, 10).size == 10
+
+
+def test_damaged_studies_through_all_commands() -> None:
+    """A few cases of tests/fuzz/records.py, which goes on for as long as it is told."""
+    fuzz = run_path(str(Path(__file__).parents[1] / "fuzz" / "records.py"))
+    assert list(fuzz["failures"](20191118, iter(range(6)))) == []
+
+
+def test_the_fuzzer_sees_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that lets through what it should clean, and one that fails, are both found."""
+    fuzz = run_path(str(Path(__file__).parents[1] / "fuzz" / "records.py"))
+    monkeypatch.setattr("hintfleet.commands.report.load_study", lambda folder: 1 // 0)
+    (failure,) = fuzz["failures"](1, iter([0]))
+    assert "ZeroDivisionError" in failure[1]
+    monkeypatch.undo()
+    monkeypatch.setattr("hintfleet.render.words.plural", lambda count, noun: f"\x1b{noun}")
+    (failure,) = fuzz["failures"](1, iter([0]))
+    assert "WrongError" in failure[1]

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hintfleet import cli
+from hintfleet.cli import main
 from hintfleet.plan.input import measured
 from hintfleet.records.read import UnusableError, load_study
 from hintfleet.records.samples import load_samples
@@ -260,7 +262,10 @@ def test_a_part_with_other_columns_is_named(
 
     target = tmp_path / "store"
     export(results, target)
-    pq.write_table(pa.table({"a": [1], "b": [2]}), part_of(target, "none").with_name("x.parquet"))
+    pq.write_table(
+        pa.table({"a": [1], "b": [2]}),
+        part_of(target, "none").with_name(f"part-{'0' * 16}.parquet"),
+    )
     capsys.readouterr()
     assert cli.main(["report", str(target)]) == 0
     said = " ".join(capsys.readouterr().out.split())
@@ -282,3 +287,26 @@ def test_damaged_pages_are_named_with_a_remedy(
     assert cli.main([command, *(["--from"] if command == "plan" else []), str(target)]) == 1
     said = capsys.readouterr().err
     assert str(part) in said and "delete it and export its study again" in said
+
+
+@pytest.mark.parametrize("place", ["loose", "copy", "another mechanism", "another study"])
+def test_a_part_that_export_did_not_put_there_is_named(
+    laptop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    target = tmp_path / "store"
+    main(["export", str(laptop), "--output", str(target)])
+    main(["report", str(target), "--format", "json"])
+    alone = json.loads(capsys.readouterr().out.partition("\n")[2])
+    part = part_of(target, "none")
+    other = {
+        "loose": target / "runs" / part.name,
+        "copy": part.with_name("part-copy.parquet"),
+        "another mechanism": part.parents[1] / "mechanism=page_hinting" / part.name,
+        "another study": target / "runs" / "study=other" / part.name,
+    }[place]
+    other.parent.mkdir(exist_ok=True)
+    shutil.copy(part, other)
+    main(["report", str(target), "--format", "json"])
+    report = json.loads(capsys.readouterr().out)
+    assert [one["file"] for one in report["unusable"]] == [str(other)]
+    assert report["figures"] == alone["figures"] and report["runs"] == alone["runs"]

@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -42,6 +43,7 @@ from hintfleet.store.columns import (
 BUCKETS = 16
 """Fixed for good: a store must put the same host into the same bucket every time."""
 
+PART_NAME = r"part-[0-9a-f]{16}\.parquet"
 PART_ROWS = 50_000
 RECORD_PART_BYTES = 64 << 20
 
@@ -249,10 +251,25 @@ def parts(root: Path, name: str = "runs") -> tuple[list[Path], list[Damage]]:
         raise UnusableError(
             f"{root} holds no {name}/ as Parquet; write it with hintfleet export --format parquet"
         )
-    good, damages = [], []
+    good: list[Path] = []
+    damages: list[Damage] = []
+    seen: set[tuple[str, str]] = set()
     for file in sorted((root / name).rglob("*.parquet")):
         if file.name.startswith("."):
             continue
+        folders = file.parent.relative_to(root / name).parts
+        levels = [folder.partition("=")[0] for folder in folders]
+        if levels != list(PARTITION_COLUMNS[: 1 if name == "records" else None]):
+            found = "/".join(folders) or "no folder"
+            damages.append(Damage(file, "folder", "study=, host_bucket= and mechanism=", found))
+            continue
+        # A part is named after the runs that it holds: in one study no other has its name.
+        key = folders[0], file.name
+        if not re.fullmatch(PART_NAME, file.name) or key in seen:
+            expected = "a part as export names it, once in a study"
+            damages.append(Damage(file, "name", expected, "a copy, or a file of another program"))
+            continue
+        seen.add(key)
         try:
             columns = read.read_schema(file).names
         except (pa.ArrowException, OSError) as error:
