@@ -73,6 +73,21 @@ def test_nothing_is_read_from_nothing() -> None:
     assert initramfs.parse_packages("") == {}
 
 
+@pytest.mark.parametrize("place", ["bin/busybox", "usr/bin/busybox"])
+@pytest.mark.parametrize("asked", ["bin/busybox", "usr/bin/busybox"])
+def test_a_file_is_found_before_and_after_its_move_to_usr(
+    asked: str, place: str, tmp_path: Path
+) -> None:
+    file = tmp_path / place
+    file.parent.mkdir(parents=True)
+    file.touch()
+    assert initramfs.find_in(tmp_path, asked) == file
+
+
+def test_a_file_that_is_nowhere_is_named_as_it_was_asked_for(tmp_path: Path) -> None:
+    assert initramfs.find_in(tmp_path, "bin/gone") == tmp_path / "bin/gone"
+
+
 def test_needed_libraries_and_interpreter_are_read() -> None:
     assert initramfs.parse_dynamic(READELF_MEMHOG) == (
         "/lib64/ld-linux-x86-64.so.2",

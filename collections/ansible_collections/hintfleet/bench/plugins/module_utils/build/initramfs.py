@@ -167,12 +167,22 @@ def parse_dynamic(text: str) -> tuple[str | None, list[str]]:
     return (interpreter[1] if interpreter else None), needed
 
 
+def find_in(root: Path, place: str) -> Path:
+    """Return where a file lies among the unpacked packages; one that is not there lies at place.
+
+    Debian moved files from / to /usr one package at a time, so both are looked at: a place is the
+    same for every release.
+    """
+    below = place.removeprefix("usr/")
+    found = (path for path in (root / below, root / "usr" / below) if path.exists())
+    return next(found, root / place)
+
+
 def find_library(root: Path, name: str, program: Path) -> Path:
     """Return the path of a shared library among the unpacked packages."""
-    for folder in (LIBRARY_FOLDER, f"usr/{LIBRARY_FOLDER}"):
-        path = root / folder / name
-        if path.exists():
-            return path
+    path = find_in(root, f"{LIBRARY_FOLDER}/{name}")
+    if path.exists():
+        return path
     raise ArtifactError(
         f"{program.name} needs the library {name}, which no unpacked package has; "
         "name its package in guest_image_extra_packages."
@@ -297,7 +307,7 @@ def collect(
         owners = unpack(packages, archive, root)
         files = with_libraries(
             root,
-            {target: root / source for target, source in parts["programs"].items()}
+            {target: find_in(root, source) for target, source in parts["programs"].items()}
             | {target: Path(source) for target, source in parts["extra_files"].items()},
         )
         used = {

@@ -1,0 +1,92 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-2.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: builder_info
+short_description: Say what apt on a builder could install
+version_added: 0.1.0
+description:
+  - Finds packages that apt does not have, and which kernel series a builder should build.
+  - If apt does not know something and may be asked to, its lists are fetched and it is asked once more.
+    A freshly installed system often has none. Changes nothing else.
+options:
+  packages:
+    description: Debian packages to look for.
+    type: list
+    elements: str
+    default: []
+  kernel_series:
+    description: Kernel series to choose from, such as V(6.1).
+    type: list
+    elements: str
+    default: []
+author:
+  - hintfleet contributors (@hintfleet)
+attributes:
+  check_mode:
+    description: Works the same in check mode.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Ask which kernel to build
+  hintfleet.bench.builder_info:
+    kernel_series: ["6.1", "6.12"]
+  register: builder
+"""
+
+RETURN = r"""
+packages_unknown:
+  description: Those of O(packages) that are neither installed nor to be had from apt.
+  returned: always
+  type: list
+  elements: str
+kernel_series:
+  description:
+    - The one of O(kernel_series) that the builder's release has as C(linux-source), else the newest
+      that apt has; null for none.
+  returned: always
+  type: str
+  sample: "6.12"
+"""
+
+from os import geteuid
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hintfleet.bench.plugins.module_utils.build import apt
+from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact import ArtifactError
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "packages": {"type": "list", "elements": "str", "default": []},
+            "kernel_series": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    packages, ours = module.params["packages"], module.params["kernel_series"]
+    sources = [f"{apt.KERNEL_SOURCE}-{series}" for series in ours]
+
+    def look() -> tuple[list[str], str | None]:
+        missing = apt.unknown([*packages, *sources])
+        series = apt.choose_kernel_series(ours, apt.release_kernel_series(), missing)
+        return [name for name in missing if name in packages], series
+
+    try:
+        unknown, series = look()
+        if (unknown or (ours and series is None)) and geteuid() == 0:
+            apt.refresh()
+            unknown, series = look()
+    except ArtifactError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, packages_unknown=unknown, kernel_series=series)
+
+
+if __name__ == "__main__":
+    main()
