@@ -218,3 +218,33 @@ def test_unpacking_starts_over(build: kernel.Build, tmp_path: Path) -> None:
     build.unpack(tmp_path / "linux.tar")
     assert (build.source / "page_alloc.c").read_text() == PAGE_ALLOC
     assert list(build.output.iterdir()) == []
+
+
+LOG = """\
+$ tar --extract --file=/usr/src/linux-source-6.12.tar.xz --strip-components=1
+$ make CC=ccache gcc LOCALVERSION= -j2 O=output KCONFIG_ALLCONFIG=asked.config allnoconfig
+  HOSTCC  scripts/basic/fixdep
+$ make CC=ccache gcc LOCALVERSION= -j2 O=output bzImage
+  SYSHDR  arch/x86/include/generated/uapi/asm/unistd_32.h
+  CC      scripts/mod/empty.o
+  AS      arch/x86/entry/entry.o
+  CC      init/main.o
+  AR      init/built-in.a
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "stage", "done", "expected"),
+    [
+        (0, "preparing the source", 0, None),
+        (1, "preparing the source", 0, None),
+        (3, "configuring the kernel", 0, None),
+        (4, "compiling the kernel", 0, kernel.EXPECTED_OBJECTS),
+        (9, "compiling the kernel", 3, kernel.EXPECTED_OBJECTS),
+    ],
+)
+def test_a_log_says_how_far_a_build_is(
+    lines: int, stage: str, done: int, expected: int | None
+) -> None:
+    log = "\n".join(LOG.splitlines()[:lines])
+    assert kernel.progress(log) == {"stage": stage, "done": done, "expected": expected}

@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Shows how far a study is on the whole fleet, within Ansible's usual output."""
+"""Shows how far a playbook is, and a study on the whole fleet, in few lines."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: progress
 type: stdout
-short_description: Ansible's usual output, with one line for each run of a study
+short_description: A line for each phase of a playbook and each run of a study
 version_added: 0.1.0
 description:
+  - A play is a phase. On a terminal, a line at the foot of the screen says what it is at, and how
+    far; how long the phase took replaces it. Where the output goes elsewhere, a line says that a
+    phase begins, and one a minute that it goes on.
   - Says which run of how many has ended on which host, what came of it, and how long the rest
-    will still take. What has finished before is counted, and otherwise passed over in silence.
-  - On a terminal, the foot of the screen has a line for each host that says what it does. Where the
-    output goes elsewhere there are the plain lines only.
-  - Everything else looks as with the default callback, without the tasks that are skipped.
+    will still take. What has finished before is counted, and otherwise passed over in silence. On
+    a terminal, the foot of the screen has a line for each host that says what it does.
+  - Of a failure the sentence comes first, and then what Ansible says of it.
+  - Tasks that went well are shown with C(-v), C(--check) or C(--diff), as with the default callback.
 extends_documentation_fragment:
   - default_callback
   - result_format_callback
@@ -31,12 +34,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ansible import context
 from ansible.plugins.callback.default import CallbackModule as DefaultCallback
+from ansible_collections.hintfleet.bench.plugins.module_utils.study.phases import Phases
 from ansible_collections.hintfleet.bench.plugins.module_utils.study.progress import Progress
 
 RUN = "hintfleet.bench.run"
 PLAN = "hintfleet.bench.study_plan"
+SAY = ("debug", "ansible.builtin.debug", "ansible.legacy.debug")
 COLOURS = {"finished": "green", "failed": "red", "aborted": "yellow"}
+PHASE_COLOUR, FAILURE_COLOUR = "bright blue", "red"
 
 
 class Foot:
@@ -50,7 +57,9 @@ class Foot:
         self._lines = lines
         self._shown = 0
         self._process = os.getpid()
-        self._lock = threading.RLock()  # tasks start in one thread and end in another
+        self._lock = (
+            threading.RLock()
+        )  # several threads print; a child that is forked never takes it
         self._display, self._print = display, display.display
         display.display = self._above
 
@@ -63,9 +72,15 @@ class Foot:
             self._print(*args, **kwargs)
             self.draw()
 
+    def refresh(self) -> None:
+        with self._lock:
+            self.erase()
+            self.draw()
+
     def end(self) -> None:
-        self.erase()
-        self._display.display = self._print
+        with self._lock:
+            self.erase()
+            self._display.display = self._print
 
     def erase(self) -> None:
         if self._shown:
@@ -82,7 +97,7 @@ class Foot:
 
 
 class CallbackModule(DefaultCallback):
-    """The default callback, which knows runs and plans."""
+    """The default callback, which knows phases, runs and plans."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
@@ -91,21 +106,88 @@ class CallbackModule(DefaultCallback):
     def __init__(self) -> None:
         super().__init__()
         self._progress = Progress(time.time)
+        self._phases = Phases(time.monotonic)
         self._foot: Foot | None = None
-        self._since: dict[str, float] = {}  # when a long task was first looked at
-        self._minutes: dict[str, int] = {}  # and how many minutes of it were told
+        self._ended = threading.Event()
+        self._hosts_of_play = 0
+
+    @property
+    def _brief(self) -> bool:
+        """Whether tasks that went well are passed over."""
+        asked = context.CLIARGS
+        return not (self._display.verbosity or asked.get("check") or asked.get("diff"))
 
     def set_options(self, *args: Any, **kwargs: Any) -> None:
         super().set_options(*args, **kwargs)
         self.set_option("display_skipped_hosts", False)
 
-    def v2_runner_on_async_poll(self, result: Any) -> None:
-        """A line a minute for a long job, not one for every look at it."""
-        now, task = time.monotonic(), result.task._uuid
-        minutes = int(now - self._since.setdefault(task, now)) // 60
-        if minutes > self._minutes.get(task, 0):
-            self._minutes[task] = minutes
-            self._display.display(f"{result.host.get_name()}: at it for {minutes} min ...")
+    # --- phases ---------------------------------------------------------------------
+
+    def v2_playbook_on_start(self, playbook: Any) -> None:
+        super().v2_playbook_on_start(playbook)
+        if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+            self._foot = Foot(self._display, self._foot_lines)
+        threading.Thread(target=self._tick, daemon=True).start()
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        self._end_phase()
+        if not self._brief:
+            super().v2_playbook_on_play_start(play)
+            return
+        self._play = play
+        known = play.get_variable_manager().get_vars(play=play)
+        self._hosts_of_play = len(known["ansible_play_hosts_all"])
+        self._phases.begin(play.get_name().strip())
+        if self._foot is None:
+            self._say(f"{self._phases.name} ...", PHASE_COLOUR)
+
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
+        self._phases.task(task.name or "", 1 if task.run_once else self._hosts_of_play)
+        if self._brief:
+            self._last_task_name = None  # the banner of a failure names it then
+        else:
+            super().v2_playbook_on_task_start(task, is_conditional)
+
+    def v2_runner_retry(self, result: Any) -> None:
+        """A look at a long task: how far it is, instead of a line for each look."""
+        if "progress" in result.result:
+            self._phases.count(result.result["progress"])
+
+    def v2_playbook_on_include(self, included_file: Any) -> None:
+        if not self._brief:
+            super().v2_playbook_on_include(included_file)
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        self._end_phase()
+        self._ended.set()
+        if self._foot is not None:
+            self._foot.end()
+        super().v2_playbook_on_stats(stats)
+
+    def _end_phase(self) -> None:
+        line = self._phases.end()
+        if line is not None and self._foot is not None:
+            self._say(line, PHASE_COLOUR)
+
+    def _foot_lines(self, width: int, height: int) -> list[str]:
+        study = self._progress.line()
+        phase = [self._phases.line(study)[:width]] if self._phases.name else []
+        return phase + (self._progress.fleet(width, height) if study else [])
+
+    def _tick(self) -> None:
+        """Keeps a terminal's foot moving, and tells a log each minute that the phase goes on."""
+        while not self._ended.wait(1):
+            if self._foot is not None:
+                self._foot.refresh()
+            elif self._phases.quiet_for_a_minute():
+                self._say(self._phases.line(self._progress.line()))
+
+    def _say(self, line: str, colour: str | None = None) -> None:
+        self._phases.spoke()
+        self._display.display(line, color=colour)
+        sys.stdout.flush()
+
+    # --- results --------------------------------------------------------------------
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         super().v2_runner_on_start(host, task)
@@ -113,19 +195,26 @@ class CallbackModule(DefaultCallback):
             self._announce(host.get_name())
 
     def v2_runner_on_ok(self, result: Any) -> None:
+        self._phases.host_done()
         if result.task.action == PLAN and "runs" in result.result:
             self._progress.plan(result.result["runs"])
-            if self._foot is None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
-                self._foot = Foot(self._display, self._progress.fleet)
         if result.task.action == RUN:
             self._after_run(result)
-        else:
+        elif not self._brief:
             super().v2_runner_on_ok(result)
+        else:
+            self._handle_warnings_and_exception(result)
+            if result.task.action in SAY and "msg" in result.result:
+                self._say(f"  {result.host.get_name()}: {result.result['msg']}".rstrip())
+
+    def v2_runner_on_skipped(self, result: Any) -> None:
+        self._phases.host_done()
+        super().v2_runner_on_skipped(result)
 
     def v2_runner_item_on_ok(self, result: Any) -> None:
         if result.task.action == RUN:
             self._after_run(result)
-        else:
+        elif not self._brief:
             super().v2_runner_item_on_ok(result)
 
     def v2_runner_item_on_skipped(self, result: Any) -> None:
@@ -135,36 +224,46 @@ class CallbackModule(DefaultCallback):
             super().v2_runner_item_on_skipped(result)
 
     def v2_runner_item_on_failed(self, result: Any) -> None:
+        host, found = result.host.get_name(), result.result
         if result.task.action == RUN:
-            host, found = result.host.get_name(), result.result
             if found.get("unreachable"):
                 self._progress.lose(host)
             else:
                 self._progress.forget(host, found.get("run_id") or found["item"]["run_id"])
+        self._say_failure(result)
         super().v2_runner_item_on_failed(result)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        if not self._items_were_shown(result):
-            super().v2_runner_on_failed(result, ignore_errors)
+        self._phases.host_done()
+        if self._items_were_shown(result):
+            return
+        if "results" not in result.result:  # else its items have told
+            self._say_failure(result)
+        super().v2_runner_on_failed(result, ignore_errors)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
-        if not self._items_were_shown(result):
-            super().v2_runner_on_unreachable(result)
+        self._phases.host_done()
+        if self._items_were_shown(result):
+            return
+        self._say_failure(result)
+        super().v2_runner_on_unreachable(result)
 
     def _items_were_shown(self, result: Any) -> bool:
         """For a loop over runs, whose results are long; the recap counts the host all the same."""
         return result.task.action == RUN and "results" in result.result
 
-    def v2_playbook_on_stats(self, stats: Any) -> None:
-        if self._foot is not None:
-            self._foot.end()
-        super().v2_playbook_on_stats(stats)
+    def _say_failure(self, result: Any) -> None:
+        """The sentence, before Ansible's own frame of it."""
+        said = str(result.result.get("msg") or "it failed without a reason").strip()
+        self._say(f"{result.host.get_name()}: {result.task.name}: {said}", FAILURE_COLOUR)
+
+    # --- runs -----------------------------------------------------------------------
 
     def _after_run(self, result: Any) -> None:
         found, host = result.result, result.host.get_name()
         if "outcome" in found:
             line = self._progress.ended(host, found)
-            self._display.display(line, color=COLOURS[found["outcome"]["status"]])
+            self._say(line, COLOURS[found["outcome"]["status"]])
             self._announce(host)
         elif "run_id" in found:  # it was started, and others start beside it
             self._announce(host, found["run_id"])
@@ -172,4 +271,4 @@ class CallbackModule(DefaultCallback):
     def _announce(self, host: str, run_id: str | None = None) -> None:
         line = self._progress.started(host, run_id)
         if line:
-            self._display.display(line)
+            self._say(line)

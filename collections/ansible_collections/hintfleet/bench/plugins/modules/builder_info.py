@@ -8,8 +8,8 @@ short_description: Say what apt on a builder could install
 version_added: 0.1.0
 description:
   - Finds packages that apt does not have, and which kernel series a builder should build.
-  - If apt does not know something and may be asked to, its lists are fetched and it is asked once more.
-    A freshly installed system often has none. Changes nothing else.
+  - If apt does not know something, its lists are fetched (as root) and it is asked once more; a
+    freshly installed system often has none. Changes nothing else.
 options:
   packages:
     description: Debian packages to look for.

@@ -16,7 +16,9 @@ KERNEL_SOURCE = "linux-source"
 
 def parse_policy(text: str) -> set[str]:
     """Read the output of ``apt-cache policy``: names that have a candidate."""
-    return set(re.findall(r"^(\S+):\n  Installed: .*\n  Candidate: (?!\(none\))", text, re.MULTILINE))
+    return set(
+        re.findall(r"^(\S+):\n  Installed: .*\n  Candidate: (?!\(none\))", text, re.MULTILINE)
+    )
 
 
 def parse_kernel_series(text: str) -> str | None:

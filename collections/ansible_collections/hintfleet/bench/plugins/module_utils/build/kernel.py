@@ -28,6 +28,15 @@ ENVIRONMENT = {
 MAKE = ["make", "CC=ccache gcc", "LOCALVERSION="]
 CONFIGURE = ["allnoconfig", "olddefconfig"]
 
+COMPILING, PACKING = "compiling the kernel", "making Debian packages"
+# What a build is at, by the target of make.
+STAGES = {
+    **dict.fromkeys(CONFIGURE, "configuring the kernel"),
+    "bzImage": COMPILING,
+    "bindeb-pkg": PACKING,
+}
+EXPECTED_OBJECTS = 1060
+
 SPACE_NEEDED_MIB = 3 * 1024
 SPACE_NEEDED_PACKAGES_MIB = 3 * 1024
 
@@ -284,3 +293,17 @@ def check_version(version: str, series: str) -> None:
 def missing_tools(names: Iterable[str]) -> list[str]:
     """Return the commands that are not installed."""
     return [name for name in names if not shutil.which(name)]
+
+
+def progress(log: str) -> dict[str, Any]:
+    """Read the log of a build under way: stage, and the objects that are done in it.
+
+    expected: how many there will be, None where that is not known. It goes by the objects that the
+    base configuration took when it was measured; fragments add some.
+    """
+    last = log.rpartition("\n$ ")[2]
+    command = last.partition("\n")[0].split()
+    done = len(re.findall(r"^  (?:CC|AS) ", last, re.MULTILINE))
+    stage = STAGES.get(command[-1] if "make" in command else "", "preparing the source")
+    expected = EXPECTED_OBJECTS if stage in (COMPILING, PACKING) else None
+    return {"stage": stage, "done": done, "expected": expected}

@@ -97,6 +97,14 @@ class Progress:
             return None
         return max((self._left_on(host) for host in self._pending), default=0.0)
 
+    def line(self) -> str | None:
+        """How many runs are done and how long the rest takes; None if none is under way."""
+        if not any(self._began.values()):
+            return None
+        left = self.seconds_left()
+        rest = "" if left is None else f", about {duration(left)} left"
+        return f"{self._done()} of {len(self._runs)} runs{rest}"
+
     def fleet(self, width: int, height: int) -> list[str]:
         """A line for each host, those at work first, in at most `height` lines of `width`."""
         hosts = sorted(self._pending, key=lambda host: (not self._began.get(host), host))
@@ -139,6 +147,9 @@ class Progress:
             whole = expected.get(_kind(self._runs[name]), average)
             left += max(whole - (now - under_way.get(name, now)), 0.0)
         return left / self._together.get(host, 1)
+
+    def _done(self) -> int:
+        return len(self._runs) - sum(len(waiting) for waiting in self._pending.values())
 
     def _place(self, run_id: str) -> str:
         return f"run {list(self._runs).index(run_id) + 1} of {len(self._runs)}"

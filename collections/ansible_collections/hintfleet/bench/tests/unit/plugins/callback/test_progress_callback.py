@@ -23,31 +23,127 @@ PLANNED = {
 
 
 class Callback(CallbackModule):
-    def __init__(self) -> None:
+    def __init__(self, verbosity: int = 0) -> None:
         super().__init__()
-        self._display = MagicMock()
+        self._display = MagicMock(verbosity=verbosity)
 
     @property
     def lines(self) -> list[str]:
         return [call.args[0] for call in self._display.display.call_args_list]
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def passed_on(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Events that went on to the default callback."""
     seen: list[str] = []
-    for name in ("v2_runner_on_start", "v2_runner_on_ok", "v2_runner_item_on_ok",
-                 "v2_runner_item_on_skipped", "v2_runner_item_on_failed",
+    for name in ("v2_playbook_on_start", "v2_playbook_on_play_start", "v2_playbook_on_task_start",
+                 "v2_playbook_on_include", "v2_runner_on_start", "v2_runner_on_ok",
+                 "v2_runner_on_skipped", "v2_runner_on_failed", "v2_runner_on_unreachable",
+                 "v2_runner_item_on_ok", "v2_runner_item_on_skipped", "v2_runner_item_on_failed",
                  "v2_playbook_on_stats"):  # fmt: skip
         monkeypatch.setattr(DefaultCallback, name, lambda *_, name=name: seen.append(name))
     return seen
 
 
+@pytest.fixture(autouse=True)
+def command_line(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
+    asked = {"check": False, "diff": False}
+    monkeypatch.setattr("ansible.context.CLIARGS", asked)
+    return asked
+
+
 def happened(action: str, **result: Any) -> Any:
     host = SimpleNamespace(get_name=lambda: "box")
-    return SimpleNamespace(
-        task=SimpleNamespace(action=action, check_mode=False), host=host, result=result
+    task = SimpleNamespace(
+        action=action, check_mode=False, name="Do it", run_once=False, get_name=lambda: "Do it"
     )
+    return SimpleNamespace(task=task, host=host, result=result)
+
+
+def play(name: str, hosts: int = 1) -> Any:
+    known = {"ansible_play_hosts_all": ["box"] * hosts}
+    manager = SimpleNamespace(get_vars=lambda **_: known)
+    return SimpleNamespace(get_name=lambda: name, get_variable_manager=lambda: manager)
+
+
+def test_a_phase_is_a_line_and_tasks_that_went_well_are_none(passed_on: list[str]) -> None:
+    callback, event = Callback(), happened("ansible.builtin.copy", changed=True)
+    callback.v2_playbook_on_play_start(play("Prepare the hosts"))
+    callback.v2_playbook_on_task_start(event.task, False)
+    callback.v2_runner_item_on_ok(event)
+    callback.v2_runner_on_ok(event)
+    callback.v2_playbook_on_include(None)
+    callback.v2_playbook_on_play_start(play("Report"))
+    assert callback.lines == ["Prepare the hosts ...", "Report ..."]
+    assert passed_on == []
+
+
+@pytest.mark.parametrize("asked", ["-v", "--check", "--diff"])
+def test_who_asks_for_more_gets_all_of_it(
+    asked: str, passed_on: list[str], command_line: dict[str, bool]
+) -> None:
+    command_line[asked.removeprefix("--")] = True
+    callback = Callback(verbosity=int(asked == "-v"))
+    event = happened("ansible.builtin.copy")
+    callback.v2_playbook_on_play_start(play("Prepare the hosts"))
+    callback.v2_playbook_on_task_start(event.task, False)
+    callback.v2_runner_on_ok(event)
+    assert callback.lines == []
+    assert passed_on == [
+        "v2_playbook_on_play_start",
+        "v2_playbook_on_task_start",
+        "v2_runner_on_ok",
+    ]
+
+
+def test_what_a_task_says_is_said() -> None:
+    callback = Callback()
+    callback.v2_runner_on_ok(happened("ansible.builtin.debug", msg="A guest answered."))
+    assert callback.lines == ["  box: A guest answered."]
+
+
+def test_of_a_failure_the_sentence_comes_first(passed_on: list[str]) -> None:
+    callback = Callback()
+    callback._display.display.side_effect = lambda line, **_: passed_on.append(line)
+    callback.v2_runner_on_failed(happened("ansible.builtin.assert", msg="Use less."))
+    assert passed_on == ["box: Do it: Use less.", "v2_runner_on_failed"]
+    passed_on.clear()
+    callback.v2_runner_item_on_failed(happened("ansible.builtin.assert", msg="Use less."))
+    callback.v2_runner_on_failed(happened("ansible.builtin.assert", msg="An item.", results=[]))
+    assert passed_on == [
+        "box: Do it: Use less.",
+        "v2_runner_item_on_failed",
+        "v2_runner_on_failed",
+    ]
+    passed_on.clear()
+    callback.v2_runner_on_unreachable(happened("ansible.builtin.copy", msg="No route."))
+    assert passed_on == ["box: Do it: No route.", "v2_runner_on_unreachable"]
+
+
+def test_a_log_hears_of_a_long_task_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two minutes and a bit of a kernel's build, at the pace of the thread that ticks."""
+    seconds = iter(range(1000, 1135))
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    now = [1000.0]
+    callback = Callback()
+    callback.v2_playbook_on_play_start(play("Build the guest kernel"))
+
+    def wait(_: float) -> bool:
+        now[0] = next(seconds, None) or now[0]
+        done = int(now[0] - 1000) * 4
+        progress = {"stage": "compiling", "done": done, "expected": 1060}
+        callback.v2_runner_retry(
+            happened("hintfleet.bench.guest_kernel_progress", progress=progress)
+        )
+        return now[0] == 1134
+
+    monkeypatch.setattr(callback._ended, "wait", wait)
+    callback._tick()
+    assert callback.lines == [
+        "Build the guest kernel ...",
+        "Build the guest kernel (60 s): compiling, 240 of about 1060 objects, about 3 min left",
+        "Build the guest kernel (2 min): compiling, 480 of about 1060 objects, about 2 min left",
+    ]
 
 
 def test_a_study_is_shown_run_by_run(passed_on: list[str]) -> None:
@@ -64,7 +160,7 @@ def test_a_study_is_shown_run_by_run(passed_on: list[str]) -> None:
         "run 1 of 1  box-node0 block 1  none  memhog ...",
         "run 1 of 1  box-node0 block 1  none  memhog: no swap, 9 s",
     ]
-    assert passed_on == ["v2_runner_on_ok", "v2_runner_on_start"]
+    assert passed_on == ["v2_runner_on_start"]
 
 
 def test_runs_that_finished_before_are_passed_over(passed_on: list[str]) -> None:
@@ -72,10 +168,10 @@ def test_runs_that_finished_before_are_passed_over(passed_on: list[str]) -> None
     callback.v2_runner_on_ok(happened(PLAN, runs=[{**PLANNED, "status": "done"}]))
     callback.v2_runner_item_on_skipped(happened(RUN, run_id=RUN_ID, skipped=True))
     assert callback.lines == []
-    assert passed_on == ["v2_runner_on_ok"]
+    assert passed_on == []
 
 
-def test_check_mode_announces_nothing(passed_on: list[str]) -> None:
+def test_check_mode_announces_nothing() -> None:
     callback = Callback()
     callback.v2_runner_on_ok(happened(PLAN, runs=[PLANNED]))
     event = happened(RUN, skipped=True, item=PLANNED)
@@ -85,53 +181,45 @@ def test_check_mode_announces_nothing(passed_on: list[str]) -> None:
     assert callback.lines == []
 
 
-def test_a_terminal_has_the_fleet_at_its_foot(
-    passed_on: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_terminal_has_the_phase_at_its_foot_and_then_the_fleet(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr(Callback, "_tick", lambda _: None)
     callback = Callback()
-    callback._display = SimpleNamespace(display=lambda text, **_: print(text))
+    callback._display = SimpleNamespace(display=lambda text, **_: print(text), verbosity=0)
     plain = callback._display.display
+    callback.v2_playbook_on_start(None)
+    callback.v2_playbook_on_play_start(play("Measure"))
+    assert capsys.readouterr().out == ""
+    callback._foot.refresh()
+    assert capsys.readouterr().out == "Measure (0 s): it begins\n"
     callback.v2_runner_on_ok(happened(PLAN, runs=[PLANNED]))
     event = happened(RUN)
     callback.v2_runner_on_start(event.host, event.task)
     shown = capsys.readouterr().out.splitlines()
-    assert shown[0] == "run 1 of 1  box-node0 block 1  none  memhog ..."
-    assert shown[1].startswith("box  0 of 1  box-node0 block 1  none  memhog  since ")
+    assert shown[0] == "\x1b[1F\x1b[Jrun 1 of 1  box-node0 block 1  none  memhog ..."
+    assert shown[1] == "Measure (0 s): 0 of 1 runs"
+    assert shown[2].startswith("box  0 of 1  box-node0 block 1  none  memhog  since ")
     callback._display.display("a warning")
     shown = capsys.readouterr().out.splitlines()
-    assert shown[0] == "\x1b[1F\x1b[Ja warning"
-    assert shown[1].startswith("box  0 of 1")
+    assert shown[0] == "\x1b[2F\x1b[Ja warning"
     callback.v2_playbook_on_stats(None)
-    assert capsys.readouterr().out == "\x1b[1F\x1b[J"
+    assert "Measure: 0 s\n" in capsys.readouterr().out
     assert callback._display.display is plain
 
 
-def test_a_host_that_is_gone_is_not_waited_for(passed_on: list[str]) -> None:
+def test_a_host_that_is_gone_is_not_waited_for() -> None:
     callback = Callback()
     callback.v2_runner_on_ok(happened(PLAN, runs=[PLANNED]))
     callback.v2_runner_item_on_failed(happened(RUN, unreachable=True, item=PLANNED, msg="gone"))
     assert "cannot be reached" in callback._progress.fleet(80, 9)[0]
 
 
-def test_other_tasks_and_failures_look_as_always(passed_on: list[str]) -> None:
+def test_a_run_that_failed_is_told_once(passed_on: list[str]) -> None:
     callback = Callback()
-    callback.v2_runner_item_on_ok(happened("ansible.builtin.copy"))
-    callback.v2_runner_item_on_skipped(happened("ansible.builtin.copy"))
     callback.v2_runner_item_on_failed(happened(RUN, run_id=RUN_ID, msg="no QEMU"))
-    assert callback.lines == []
-    assert passed_on == [
-        "v2_runner_item_on_ok",
-        "v2_runner_item_on_skipped",
-        "v2_runner_item_on_failed",
-    ]
-
-
-def test_a_long_job_says_so_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    callback, event = Callback(), happened("guest_kernel_build")
-    event.task._uuid = "build"
-    for seconds in range(0, 130, 10):
-        monkeypatch.setattr("time.monotonic", lambda seconds=seconds: 1000.0 + seconds)
-        callback.v2_runner_on_async_poll(event)
-    assert callback.lines == ["box: at it for 1 min ...", "box: at it for 2 min ..."]
+    callback.v2_runner_on_failed(happened(RUN, results=[]))
+    assert callback.lines == ["box: Do it: no QEMU"]
+    assert passed_on == ["v2_runner_item_on_failed"]

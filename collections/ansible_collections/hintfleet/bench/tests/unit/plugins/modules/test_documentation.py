@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-MODULES = ("run", "accelerator_info", "builder_info", "study_plan")
+MODULES = ("run", "accelerator_info", "builder_info", "guest_kernel_progress", "study_plan")
 PACKAGE = "ansible_collections.hintfleet.bench.plugins.modules"
 
 

@@ -46,8 +46,10 @@ def test_a_study_from_its_first_run_to_its_last() -> None:
         planned("h", 2, "none"),
     ]
     progress.plan(runs)
+    assert progress.line() is None
     assert progress.started("h") == "run 2 of 3  h-node0 block 1  page_hinting  memhog ..."
     assert progress.started("h") is None
+    assert progress.line() == "1 of 3 runs"
     clock.now = 20.0
     assert progress.ended("h", result(runs[1])) == (
         "run 2 of 3  h-node0 block 1  page_hinting  memhog: 1.2 / 1.3 s, no swap, 14 s"
@@ -55,6 +57,7 @@ def test_a_study_from_its_first_run_to_its_last() -> None:
     line = progress.started("h")
     assert line is not None
     assert line.endswith("(about 14 s left)")
+    assert progress.line() == "2 of 3 runs, about 14 s left"
     progress.ended("h", result(runs[2]))
     assert progress.seconds_left() == 0
     assert progress.started("h") is None

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a playbook is at, in a line for a terminal or a log. A phase is a play."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible_collections.hintfleet.bench.plugins.module_utils.study.progress import duration
+
+MINUTE_SECONDS = 60
+
+
+class Phases:
+    """`begin` first; then `task` as tasks start, `host_done` as hosts end them, `end`.
+
+    `clock` gives seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.name: str | None = None
+        self._began = self._spoke = 0.0
+        self._task = ""
+        self._hosts = self._done = 0
+        self._counted: tuple[float, dict[str, Any]] | None = None  # first count of a long task
+        self._count: dict[str, Any] = {}
+
+    def begin(self, name: str) -> None:
+        """A phase begins, and the one before it has ended."""
+        self.name = name
+        self._began = self._spoke = self._clock()
+        self.task("", 0)
+
+    def task(self, name: str, hosts: int) -> None:
+        """A task begins on so many hosts."""
+        self._task, self._hosts, self._done = name, hosts, 0
+        self._counted, self._count = None, {}
+
+    def host_done(self) -> None:
+        """A host has ended the task."""
+        self._done += 1
+
+    def count(self, progress: dict[str, Any]) -> None:
+        """How far a long task is: `stage`, `done`, `expected`; the last may be None."""
+        if self._counted is None or self._counted[1]["stage"] != progress["stage"]:
+            self._counted = (self._clock(), progress)
+        self._count = progress
+
+    def end(self) -> str | None:
+        """The line that says how long the phase took; None if there was none."""
+        if self.name is None:
+            return None
+        line = f"{self.name}: {duration(self._clock() - self._began)}"
+        self.name = None
+        return line
+
+    def spoke(self) -> None:
+        """Something was printed: it is quiet since now."""
+        self._spoke = self._clock()
+
+    def quiet_for_a_minute(self) -> bool:
+        """Whether nothing was printed for a minute of the phase."""
+        return self.name is not None and self._clock() - self._spoke >= MINUTE_SECONDS
+
+    def line(self, said: str | None = None) -> str:
+        """Phase, time at it, and `said`, or what of how many and the time left."""
+        said = said or self._said() or "it begins"
+        return f"{self.name} ({duration(self._clock() - self._began)}): {said}"
+
+    def _said(self) -> str:
+        parts = [self._count["stage"] if self._count else self._task]
+        if self._count.get("done"):
+            parts.append(self._objects())
+        elif self._hosts > 1:
+            parts.append(f"{self._done} of {self._hosts} hosts")
+        left = self._seconds_left()
+        if left is not None:
+            parts.append(f"about {duration(left)} left")
+        return ", ".join(part for part in parts if part)
+
+    def _objects(self) -> str:
+        done, expected = self._count["done"], self._count["expected"]
+        of = f" of about {expected}" if expected and expected >= done else ""
+        return f"{done}{of} objects"
+
+    def _seconds_left(self) -> float | None:
+        """By the pace since the task was first counted; None as long as that says nothing."""
+        expected = self._count.get("expected")
+        if self._counted is None or expected is None:
+            return None
+        since, first = self._counted
+        done, paced = self._count["done"], self._count["done"] - first["done"]
+        if paced <= 0 or done >= expected:
+            return None
+        return (self._clock() - since) / paced * (expected - done)
