@@ -34,7 +34,7 @@ apt_install = { $(ROOT) apt-get update -qq && $(ROOT) env DEBIAN_FRONTEND=nonint
 
 .DEFAULT_GOAL := help
 .PHONY: help setup study report test check clean distclean lab lab-down test-host test-lab test-kernel \
-	test-browser readmes site pack collection sanity test-collection compare-engines bench-report bench-plan bench-orchestration examples
+	test-browser test-fresh readmes site pack collection sanity test-collection compare-engines bench-report bench-plan bench-orchestration examples
 
 help:
 	@sed -n '3,11s/^# \{0,1\}//p' Makefile
@@ -150,6 +150,13 @@ test-browser: $(TOOLS)
 # nothing else may run on it meanwhile.
 test-host: $(TOOLS)
 	pytest -m guest tests/roles/test_host_clean.py
+
+# The README's two commands on an empty Debian (bookworm, trixie), as root; an hour or so. Nothing else of
+# hintfleet may be at work on this machine meanwhile.
+SUITE ?= trixie
+test-fresh:
+	@command -v mmdebstrap >/dev/null || $(call apt_install,mmdebstrap debian-archive-keyring)
+	@$(PYTHON) tests/fresh/fresh_debian.py $(SUITE) $(ARGS)
 
 # Builds the kernels it needs (hours at first; what was built before is used again), then boots them.
 # VERSIONS and VARIANTS choose fewer, see tests/kernel/build.yml; ARGS go to pytest: ARGS='-k churn'

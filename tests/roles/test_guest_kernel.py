@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.hintfleet.bench.plugins.module_utils.build import kernel
 from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact import (
     ArtifactError,
@@ -248,3 +249,10 @@ def test_a_log_says_how_far_a_build_is(
 ) -> None:
     log = "\n".join(LOG.splitlines()[:lines])
     assert kernel.progress(log) == {"stage": stage, "done": done, "expected": expected}
+
+
+def test_the_series_to_choose_from_are_those_with_patches() -> None:
+    """Ansible has no look at the folders below a folder."""
+    variables = yaml.safe_load((FILES.parent / "vars/main.yml").read_text())
+    there = {folder.name.removeprefix("linux-") for folder in (FILES / "patches").iterdir()}
+    assert set(variables["__guest_kernel_known_series"]) == there

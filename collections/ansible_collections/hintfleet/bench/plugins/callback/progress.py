@@ -16,7 +16,7 @@ description:
     will still take. What has finished before is counted, and otherwise passed over in silence. On
     a terminal, the foot of the screen has a line for each host that says what it does.
   - Of a failure the sentence comes first, and then what Ansible says of it.
-  - Tasks that went well are shown with C(-v), C(--check) or C(--diff), as with the default callback.
+  - Tasks that went well are shown with C(-v), C(--check) or C(--diff), as by the default callback.
 extends_documentation_fragment:
   - default_callback
   - result_format_callback
