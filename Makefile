@@ -156,7 +156,7 @@ test-host: $(TOOLS)
 SUITE ?= trixie
 test-fresh:
 	@command -v mmdebstrap >/dev/null || $(call apt_install,mmdebstrap debian-archive-keyring)
-	@$(PYTHON) tests/fresh/fresh_debian.py $(SUITE) $(ARGS)
+	@$(PYTHON) tests/fresh/support/fresh_debian.py $(SUITE) $(ARGS)
 
 # Builds the kernels it needs (hours at first; what was built before is used again), then boots them.
 # VERSIONS and VARIANTS choose fewer, see tests/kernel/build.yml; ARGS go to pytest: ARGS='-k churn'

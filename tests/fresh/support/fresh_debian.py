@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[3]
 FOLDERS = Path("/var/cache")  # open to root alone, and on a disk
 PREFIX = "hintfleet-fresh-"
 README_COMMANDS = ("make study", "make test")
