@@ -29,6 +29,9 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 GIVEN = -e study_preset=$(PRESET) -e study_name=$(STUDY) $(ARGS)
 PLAY = ansible-playbook -i $(INVENTORY)
 ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
+# A line a minute as long as a command takes, unless the shell that waits for it is gone.
+patiently = { (while sleep 50 >/dev/null 2>&1 && kill -0 $$$$ 2>/dev/null; do echo '  still at it ...'; done) & clock=$$!; \
+	$(1); failed=$$?; kill $$clock; [ $$failed = 0 ]; }
 apt_install = { $(ROOT) apt-get update -qq && $(ROOT) env DEBIAN_FRONTEND=noninteractive \
 	apt-get install -y -qq --no-install-recommends $(1) >/dev/null; }
 
@@ -47,19 +50,19 @@ setup: $(RUNTIME)
 # The interpreter's own venv and ensurepip are separate packages in Debian.
 $(BIN)/pip:
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
-	  echo 'Installing python3-venv with apt.'; $(call apt_install,python3 python3-venv); } || { \
+	  echo 'Installing python3-venv with apt.'; $(call patiently,$(call apt_install,python3 python3-venv)); } || { \
 	  echo 'hintfleet: python3 with venv is missing and apt could not install it; install python3-venv and try again.' >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
 $(RUNTIME): requirements.txt pyproject.toml | $(BIN)/pip
 	@echo 'Installing the Python packages of requirements.txt into $(VENV).'
-	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(call patiently,$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.txt)
 	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(TOOLS): requirements-dev.txt $(RUNTIME)
 	@echo 'Installing the test tools of requirements-dev.txt into $(VENV).'
-	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(call patiently,$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt)
 	@{ command -v shellcheck && command -v cc && command -v patch; } >/dev/null || \
 	  $(call apt_install,shellcheck gcc libc6-dev patch)
 	@touch $@

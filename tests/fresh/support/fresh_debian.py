@@ -25,6 +25,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[3]
 FOLDERS = Path("/var/cache")  # open to root alone, and on a disk
 PREFIX = "hintfleet-fresh-"
+CLEANED_BY = "root/hintfleet/.venv/.runtime"
 README_COMMANDS = ("make study", "make test")
 # What the README asks for, and what a network with a certificate authority of its own takes.
 PACKAGES = "ca-certificates,git,make"
@@ -34,22 +35,18 @@ SILENT_SECONDS = 65.0
 FIRST_LINES = 25
 SCREEN_LINES = 24
 
-# Whoever starts it dies, and so do all processes in it and with them its mounts.
-OWN_PROCESSES = (
-    *("setpriv", "--pdeathsig", "KILL"),
-    *("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"),
-)
-# The shell that waits is the first process, and takes leave of orphans as an init does.
-ENTER = """
-mount --bind "$1" "$1"
+# What goes with whoever started it: these mounts, and of a machine all processes, too.
+OWN_MOUNTS = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private")
+# Its first process: mounts, and takes leave of orphans as an init does.
+INIT = """
 mount -t proc proc "$1/proc"
 mount --rbind /sys "$1/sys"
 mount --rbind /dev "$1/dev"
 mount -t tmpfs tmpfs "$1/run"
-chroot "$1" env -i HOME=/root TERM=linux PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin \
-  sh -c "cd /root/hintfleet && $2"
-exit $?
+echo up
+while :; do sleep 3600; done
 """
+ENVIRONMENT = ("HOME=/root", "TERM=linux", "PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin")
 VERSIONS = r"""
 echo "Debian $(cat /etc/debian_version), $(python3 --version)"
 .venv/bin/ansible --version | head -1
@@ -115,7 +112,7 @@ def make_tree(tree: Path, suite: str, from_backports: list[str]) -> None:
             f'chroot "$1" apt-get install -y --no-install-recommends -t {suite}-backports {wanted}'
         )
     subprocess.run(
-        [*OWN_PROCESSES, "mmdebstrap", "--quiet", "--mode=root", "--variant=minbase",
+        [*OWN_MOUNTS, "mmdebstrap", "--quiet", "--mode=root", "--variant=minbase",
          f"--include={PACKAGES}", *(f"--customize-hook={line}" for line in copied),
          suite, str(tree), *sources(suite, bool(from_backports))],
         check=True,
@@ -125,13 +122,34 @@ def make_tree(tree: Path, suite: str, from_backports: list[str]) -> None:
     )
 
 
-def do(tree: Path, command: str) -> Done:
-    """Run a command in the checkout within the tree, and show its lines as they come."""
+@contextlib.contextmanager
+def running(tree: Path) -> Iterator[int]:
+    """The tree as a machine, by the number of its first process.
+
+    One for all commands: the kernel shows a swap area's path only to the mounts it was opened in.
+    """
+    with subprocess.Popen(
+        [*OWN_MOUNTS, "--pid", "--fork", "--kill-child", "sh", "-ec", INIT, "sh", str(tree)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+    ) as unshare:  # fmt: skip
+        try:
+            assert unshare.stdout is not None
+            if unshare.stdout.readline() != "up\n":
+                fail(f"{tree} cannot be run as a machine, see above.")
+            children = Path(f"/proc/{unshare.pid}/task/{unshare.pid}/children").read_text()
+            yield int(children)
+        finally:
+            unshare.kill()
+
+
+def do(init: int, tree: Path, command: str) -> Done:
+    """Run a command in the machine's checkout, and show its lines as they come."""
     lines: list[str] = []
     began = last = time.monotonic()
     silence = 0.0
     process = subprocess.Popen(
-        [*OWN_PROCESSES, "sh", "-ec", ENTER, "sh", str(tree), command],
+        ["nsenter", f"--target={init}", "--mount", "--pid", "chroot", str(tree),
+         "env", "-i", *ENVIRONMENT, "sh", "-c", f"cd /root/hintfleet && {command}"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     assert process.stdout is not None
@@ -163,8 +181,14 @@ def objections(done: Done) -> list[str]:
 
 def remove(folder: Path) -> None:
     """Put this machine back as the tree found it, and remove the tree."""
-    if (folder / "tree/root/hintfleet/.venv").exists():
-        do(folder / "tree", "make clean")
+    tree = folder / "tree"
+    swap = tree / "var/lib/hintfleet/swap"
+    if swap.exists():
+        # Of a machine that was killed; it fails where the area is not in use.
+        subprocess.run(["swapoff", str(swap)], check=False, capture_output=True)
+    if (tree / CLEANED_BY).exists():
+        with running(tree) as init:
+            do(init, tree, "make clean")
     subprocess.run(["rm", "-rf", "--one-file-system", str(folder)], check=True)
 
 
@@ -205,16 +229,22 @@ def main() -> None:
     with folder() as here:
         tree = here / "tree"
         print(f"Making an empty Debian {asked.suite}.", flush=True)
-        make_tree(tree, asked.suite, asked.backports)
+        try:
+            make_tree(tree, asked.suite, asked.backports)
+        except subprocess.CalledProcessError as error:
+            fail(f"{' '.join(error.cmd[:9])} ... ended with {error.returncode}, see above.")
         done = []
-        for command in asked.run or README_COMMANDS:
-            print(f"$ {command}", flush=True)
-            done.append(do(tree, command))
-            wrong += objections(done[-1])
-            if done[-1].status != 0:
-                break
-        print("\nVersions:")
-        do(tree, VERSIONS)
+        with running(tree) as init:
+            for command in asked.run or README_COMMANDS:
+                print(f"$ {command}", flush=True)
+                done.append(do(init, tree, command))
+                wrong += objections(done[-1])
+                if done[-1].status != 0:
+                    break
+            print("\nVersions:")
+            do(init, tree, VERSIONS)
+            if (tree / CLEANED_BY).exists():
+                do(init, tree, "make clean")
     for one in done:
         print(
             f"\n`{one.command}` ended with {one.status} after {one.seconds / 60:.1f} min, longest "
