@@ -34,7 +34,7 @@ apt_install = { $(ROOT) apt-get update -qq && $(ROOT) env DEBIAN_FRONTEND=nonint
 
 .DEFAULT_GOAL := help
 .PHONY: help setup study report test check clean distclean lab lab-down test-host test-lab test-kernel \
-	test-browser readmes site pack collection sanity test-collection compare-engines bench-report bench-plan bench-orchestration examples
+	test-browser readmes site pack collection sanity test-collection compare-engines bench-hot-path bench-report bench-plan bench-orchestration examples
 
 help:
 	@sed -n '3,11s/^# \{0,1\}//p' Makefile
@@ -170,6 +170,11 @@ compare-engines: VARIANTS ?= full stock
 compare-engines: $(TOOLS)
 	@$(BUILD_TEST_KERNELS) -e '{"kernel_test_variants": "$(VARIANTS)"}'
 	python tests/kernel/support/compare_engines.py $(ARGS)
+
+# Minutes, without a boot: page_alloc.o alone is compiled and emulated.
+bench-hot-path: $(TOOLS)
+	@$(PLAY) benchmarks/hot_path.yml -e '{"hot_path_versions": "$(VERSIONS)"}'
+	python benchmarks/hot_path.py $(ARGS)
 
 bench-report: $(TOOLS)
 	python benchmarks/bench_report.py $(ARGS)
