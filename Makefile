@@ -34,7 +34,7 @@ apt_install = { $(ROOT) apt-get update -qq && $(ROOT) env DEBIAN_FRONTEND=nonint
 
 .DEFAULT_GOAL := help
 .PHONY: help setup study report test check clean distclean lab lab-down test-host test-lab test-kernel \
-	test-browser readmes site pack collection sanity test-collection compare-engines bench-hot-path bench-report bench-plan bench-orchestration examples
+	mutate-kernel-tests test-browser readmes site pack collection sanity test-collection compare-engines bench-hot-path bench-report bench-plan bench-orchestration examples
 
 help:
 	@sed -n '3,11s/^# \{0,1\}//p' Makefile
@@ -154,12 +154,19 @@ test-host: $(TOOLS)
 # Builds the kernels it needs (hours at first; what was built before is used again), then boots them.
 # VERSIONS and VARIANTS choose fewer, see tests/kernel/build.yml; ARGS go to pytest: ARGS='-k churn'
 VERSIONS ?= 6.1 6.12
+GET_KERNEL_INPUTS = $(PLAY) tests/kernel/inputs.yml -e '{"kernel_test_versions": "$(VERSIONS)"}'
 BUILD_TEST_KERNELS = $(PLAY) tests/kernel/build.yml -e '{"kernel_test_versions": "$(VERSIONS)"}'
 
 test-kernel: VARIANTS ?= full stock debug kasan
 test-kernel: $(TOOLS)
 	@$(BUILD_TEST_KERNELS) -e '{"kernel_test_variants": "$(VARIANTS)"}'
 	pytest -m kernel tests/kernel $(ARGS)
+
+# Drops each patch and each line of tests/kernel/mutations.yml in turn and asks the tests whether they
+# notice: hours. What is known is kept; ARGS='--only watermark' does a part.
+mutate-kernel-tests: $(TOOLS)
+	@$(GET_KERNEL_INPUTS)
+	python tests/kernel/support/mutate.py $(foreach version,$(VERSIONS),--version $(version)) $(ARGS)
 
 test-lab: $(TOOLS)
 	pytest -m lab tests/lab
@@ -173,7 +180,7 @@ compare-engines: $(TOOLS)
 
 # Minutes, without a boot: page_alloc.o alone is compiled and emulated.
 bench-hot-path: $(TOOLS)
-	@$(PLAY) benchmarks/hot_path.yml -e '{"hot_path_versions": "$(VERSIONS)"}'
+	@$(GET_KERNEL_INPUTS)
 	python benchmarks/hot_path.py $(ARGS)
 
 bench-report: $(TOOLS)

@@ -150,7 +150,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--wanted", type=Path, default=ROOT / "build/hot-path.json")
+    parser.add_argument("--wanted", type=Path, default=ROOT / "build/kernel-inputs.json")
     parser.add_argument("--version", action="append", help="only this kernel version")
     options = parser.parse_args()
     wanted: dict[str, Any] = json.loads(options.wanted.read_text())

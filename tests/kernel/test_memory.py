@@ -9,8 +9,17 @@ import time
 from collections.abc import Callable
 
 import pytest
+from kernel_audit import assert_nothing_is_left_behind
 from kernel_device import ENGINE, surprise_removal, with_report_under_way
-from kernel_guest import EAGER, Guest, GuestError, assert_reports, eventually, quiet_seconds
+from kernel_guest import (
+    EAGER,
+    SETTINGS,
+    Guest,
+    GuestError,
+    assert_reports,
+    eventually,
+    quiet_seconds,
+)
 
 KPF_BUDDY, KPF_HWPOISON = 1 << 10, 1 << 19
 FAILSLAB = "/sys/kernel/debug/failslab"
@@ -40,11 +49,12 @@ def unplug_dimm(guest: Guest) -> None:
 
 
 @pytest.mark.kernels("full", "debug")
-@both_engines
-def test_dimms_come_and_go_under_load(boot: Boot, engine: str) -> None:
-    guest = boot(
-        engine=engine, command_line=f"{EAGER} memhp_default_state=online_movable", hotplug=True
-    )
+@pytest.mark.parametrize(
+    ("engine", "settings"), [*(("bitmap", name) for name in SETTINGS), ("list", "defaults")]
+)
+def test_dimms_come_and_go_under_load(boot: Boot, engine: str, settings: str) -> None:
+    command_line = f"{SETTINGS[settings]} memhp_default_state=online_movable"
+    guest = boot(engine=engine, command_line=command_line, hotplug=True)
     before_mib = total_mib(guest)
     guest.tell("start integrity 30 300")
     for _ in range(3):
@@ -55,7 +65,7 @@ def test_dimms_come_and_go_under_load(boot: Boot, engine: str) -> None:
         assert total_mib(guest) <= before_mib
     assert guest.figures("finish", seconds=120)["errors"] == 0
     assert_reports(guest, engine)
-    assert guest.pending_blocks() == 0
+    assert_nothing_is_left_behind(guest, engine)
 
 
 @both_engines
@@ -158,6 +168,53 @@ def test_memory_that_is_away_for_a_report_kills_nobody(
     except GuestError:
         assert killed, "there was not enough memory"
     assert (guest.counters()["oom_kill"] > 0) == killed
+
+
+def zone_pages(guest: Guest, zone: str) -> dict[str, int]:
+    """What /proc/zoneinfo says of a zone of node 0, in pages: high, nr_free_pages and so on."""
+    lines = guest.tell("get /proc/zoneinfo")
+    start = next(n for n, line in enumerate(lines) if re.fullmatch(rf"Node 0, zone +{zone}", line))
+    rows = (line.split() for line in lines[start + 1 :])
+    found: dict[str, int] = {}
+    for row in rows:
+        if row[:1] == ["Node"]:
+            break
+        if len(row) == 2 and row[1].isdigit():
+            found.setdefault(row[0], int(row[1]))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("command_line", "take"), [("", "hold"), ("cma=384M", "pin")], ids=["plain", "cma"]
+)
+def test_nothing_is_sent_from_a_zone_that_runs_short(
+    boot: Boot, command_line: str, take: str
+) -> None:
+    """Below its high watermark each free block waits; it is sent once there is enough again.
+
+    Free memory that is reserved for CMA is none for who asks for memory that cannot be moved: in
+    a guest with much of it the same holds of the rest.
+    """
+    guest = boot(command_line=f"{EAGER} {command_line}")
+    # watermarks that are far from what is really needed, so that nobody has to reclaim
+    guest.tell("set /proc/sys/vm/min_free_kbytes 65536")
+    guest.settle(quiet_seconds("bitmap"))
+
+    def spare_mib() -> int:
+        pages = zone_pages(guest, "DMA32")
+        return (pages["nr_free_pages"] - pages.get("nr_free_cma", 0) - pages["high"]) >> 8
+
+    guest.tell(f"{take} more 12")
+    guest.tell(f"{take} big {spare_mib() + 16}")
+    assert spare_mib() < -12, "the zone is not short of memory, so nothing is tested"
+    before, deferred = time.time(), guest.counters()["page_hinting_deferred"]
+    guest.drop("more")
+    time.sleep(3)
+    assert -10 < spare_mib() < 2, "the blocks that became free should not suffice"
+    assert guest.counters()["page_hinting_deferred"] > deferred
+    assert not guest.discards(since=before)
+    guest.drop("big")
+    assert_nothing_is_left_behind(guest, "bitmap")
 
 
 @pytest.mark.kernels("debug")

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,12 +140,66 @@ static int cmd_flags(char *pfn, char *unused)
 }
 
 /*
+ * blocks: the blocks of 2 MiB, by number, in which each page is free ("free"), or of which the
+ * kernel says nothing at all, not even that it is free or in use ("bare").
+ */
+#define KPF_BUDDY	(1ULL << 10)
+
+static int cmd_blocks(char *unused, char *unused2)
+{
+	static uint64_t flags[BLOCK / PAGE];
+	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return fail("/proc/kpageflags");
+	for (unsigned long block = 0;
+	     pread(fd, flags, sizeof(flags), block * sizeof(flags)) == sizeof(flags); block++) {
+		uint64_t all = ~0ULL, any = 0;
+
+		for (unsigned long i = 0; i < BLOCK / PAGE; i++) {
+			all &= flags[i];
+			any |= flags[i];
+		}
+		if (all & KPF_BUDDY)
+			fprintf(port, " free %lu\n", block);
+		else if (!any)
+			fprintf(port, " bare %lu\n", block);
+	}
+	close(fd);
+	return 0;
+}
+
+/*
  * hold NAME MIB: a process of its own touches that much and keeps it.
+ * pin NAME MIB: the same with memory of the kernel that cannot be moved, in pipes.
  * drop NAME: it ends; answers when it is gone.
  */
 static struct { char name[32]; pid_t pid; } holders[64];
 
-static int cmd_hold(char *name, char *mib)
+static bool touch_memory(unsigned long mib)
+{
+	char *p = map_mib(mib);
+
+	if (p)
+		touch(p, mib * MIB);
+	return p;
+}
+
+static bool fill_pipes(unsigned long mib)
+{
+	static char page[PAGE];
+	int ends[2];
+
+	for (; mib; mib--) {
+		if (pipe2(ends, O_NONBLOCK) || fcntl(ends[1], F_SETPIPE_SZ, MIB) < 0)
+			return false;
+		while (write(ends[1], page, PAGE) == PAGE)
+			;
+	}
+	return true;
+}
+
+static int keep(char *name, char *mib, bool (*take)(unsigned long mib))
 {
 	int ready[2];
 	char c = 0;
@@ -156,12 +211,7 @@ static int cmd_hold(char *name, char *mib)
 			return fail("pipe");
 		holders[i].pid = fork();
 		if (!holders[i].pid) {
-			char *p = map_mib(strtoul(mib, NULL, 0));
-
-			if (p) {
-				touch(p, strtoul(mib, NULL, 0) * MIB);
-				c = 1;
-			}
+			c = take(strtoul(mib, NULL, 0));
 			if (write(ready[1], &c, 1) == 1 && c)
 				for (;;)
 					pause();
@@ -180,6 +230,16 @@ static int cmd_hold(char *name, char *mib)
 	}
 	errno = ENOSPC;
 	return fail("hold");
+}
+
+static int cmd_hold(char *name, char *mib)
+{
+	return keep(name, mib, touch_memory);
+}
+
+static int cmd_pin(char *name, char *mib)
+{
+	return keep(name, mib, fill_pipes);
 }
 
 static int cmd_drop(char *name, char *unused)
@@ -446,10 +506,10 @@ static const struct {
 	int (*run)(char *a, char *b);
 } commands[] = {
 	{ "get", cmd_get }, { "set", cmd_set },
-	{ "hold", cmd_hold }, { "drop", cmd_drop },
+	{ "hold", cmd_hold }, { "pin", cmd_pin }, { "drop", cmd_drop },
 	{ "scatter", cmd_scatter }, { "integrity", cmd_integrity },
 	{ "faults", cmd_faults }, { "cycles", cmd_cycles },
-	{ "poke", cmd_poke }, { "flags", cmd_flags },
+	{ "poke", cmd_poke }, { "flags", cmd_flags }, { "blocks", cmd_blocks },
 	{ "sleep", cmd_sleep }, { "reboot", cmd_reboot },
 };
 

@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from kernel_guest import Discard, Guest, build_initramfs
 
@@ -32,36 +33,49 @@ PARTS = ("instructions", "return", "lock", "churn")
 FAULTED_MIB, FAULT_ROUNDS = 128, 10
 PAGES = FAULTED_MIB * 256
 FREED_MIB = (256, 1024)
+AWAY = 32 << 20
 # longer than the pause between two passes of upstream's engine
 QUIET_SECONDS = 2.6
 
 Boot = Callable[..., Guest]
+Boots = dict[str, Boot]  # by variant of the kernel
 Figures = dict[str, float]
 
-# column: mechanism or engine, the engine's name, kernel parameters
+
+class Mode(NamedTuple):
+    """What a column measures: the variant of the kernel, the engine, kernel parameters."""
+
+    variant: str
+    engine: str
+    command_line: str = ""
+
+
+# What upstream's engine costs, it costs on upstream's kernel: on ours it pays for our hook too.
 MODES = {
-    "none": ("off", ""),
-    "free_page_reporting": ("list", ""),
-    "free_page_reporting, 250 ms": ("list", "page_reporting.delay_ms=250"),
-    "page_hinting": ("bitmap", ""),
-    "page_hinting, age 0": ("bitmap", "page_hinting.age_ms=0"),
+    "none": Mode("full", "off"),
+    "free_page_reporting, unpatched kernel": Mode("stock", "list"),
+    "free_page_reporting": Mode("full", "list"),
+    "free_page_reporting, 250 ms": Mode("full", "list", "page_reporting.delay_ms=250"),
+    "page_hinting": Mode("full", "bitmap"),
+    "page_hinting, age 0": Mode("full", "bitmap", "page_hinting.age_ms=0"),
 }
-# in the order of the table, with what was wanted of page_hinting before it was written
+# in the order of the table, with what is wanted of page_hinting
 GOALS = {
-    "more instructions per page than unpatched, fault side": "0; off 0 ± 1",
-    "more instructions per page than unpatched, free side": "at most +2; off 0 ± 1",
+    "more instructions per page than unpatched, fault side": "at most +0.5",
+    "more instructions per page than unpatched, free side": "at most +1; off at most 0",
     "256 MiB: seconds until 50 % is back": "",
-    "256 MiB: seconds until 99 % is back": "at most 0.1 at age 0",
+    "256 MiB: seconds until 99 % is back": "0.33; 0.05 at age 0",
     "1024 MiB: seconds until 50 % is back": "",
-    "1024 MiB: seconds until 99 % is back": "at most 0.4 at age 0",
-    "1024 MiB: madvise calls per GiB": "at most 32",
+    "1024 MiB: seconds until 99 % is back": "0.33; 0.05 at age 0",
+    "1024 MiB: madvise calls per GiB": "at most 1.03 x the fewest",
+    "1024 MiB: fewest calls per GiB with 32 MiB away": "",
     "1024 MiB: kicks per GiB": "32 expected",
     "1024 MiB: MiB off the free lists at once": "at most 32",
     "1024 MiB: MiB sent": "",
     "1024 MiB: MiB sent twice": "0",
     "1024 MiB: MiB resident more than before": "not above upstream's",
     "1024 MiB: blocks pending after idle": "0",
-    "instructions in the longest hold of the zone lock": "bounded",
+    "instructions in the longest hold of the zone lock": "at most 6,700",
     "churn: cycles per second": "at least 95 % of upstream's",
     "churn: ms to allocate 128 MiB": "",
     "churn: MiB sent per second": "",
@@ -93,10 +107,23 @@ def bytes_sent_twice(discards: list[Discard]) -> int:
     return repeated
 
 
-def return_of_memory(boot: Boot, mode: str, mib: int) -> Figures:
+def fewest_calls(discards: list[Discard]) -> int:
+    """How many calls would do for that memory if at most 32 MiB may be away at once."""
+    calls, start, end = 0, 0, 0
+    for one in sorted(discards, key=lambda one: one.address):
+        if one.address > end:
+            calls += -(-(end - start) // AWAY)
+            start = one.address
+        end = max(end, one.address + one.length)
+    return calls + -(-(end - start) // AWAY)
+
+
+def return_of_memory(boots: Boots, mode: str, mib: int) -> Figures:
     """Free memory once and see when, in how many pieces and how often it reaches the host."""
-    engine, command_line = MODES[mode]
-    with boot(engine=engine, command_line=command_line, memory_mib=mib + 512, cpus=1) as guest:
+    variant, engine, command_line = MODES[mode]
+    with boots[variant](
+        engine=engine, command_line=command_line, memory_mib=mib + 512, cpus=1
+    ) as guest:
         settle(guest)
         floor_mib = guest.resident_mib()
         guest.hold("a", mib)
@@ -113,6 +140,7 @@ def return_of_memory(boot: Boot, mode: str, mib: int) -> Figures:
             "seconds until 50 % is back": time_of_share(times, 0.50),
             "seconds until 99 % is back": time_of_share(times, 0.99),
             "madvise calls per GiB": len(discards) * 1024 / sent_mib,
+            "fewest calls per GiB with 32 MiB away": fewest_calls(discards) * 1024 / sent_mib,
             "kicks per GiB": guest.kicks(since=start) * 1024 / sent_mib,
             "MiB off the free lists at once": max(guest.reports(since=start)) / 2**20,
             "MiB sent": sent_mib,
@@ -123,12 +151,12 @@ def return_of_memory(boot: Boot, mode: str, mib: int) -> Figures:
         return {f"{mib} MiB: {name}": value for name, value in found.items()}
 
 
-def lock_holds(boot: Boot, mode: str) -> Figures:
+def lock_holds(boots: Boots, mode: str) -> Figures:
     """The longest hold of the zone lock while 256 MiB are reported; instructions."""
-    engine, command_line = MODES[mode]
-    if engine == "off":
+    variant, engine, command_line = MODES[mode]
+    if engine == "off" or variant == "stock":  # no worker, and none that says how long it holds
         return {}
-    with boot(engine=engine, command_line=command_line, cpus=1, icount=True) as guest:
+    with boots[variant](engine=engine, command_line=command_line, cpus=1, icount=True) as guest:
         guest.tell(f"set {EVENTS}/page_reporting_isolate/enable 1")
         guest.hold("a", 256)
         guest.drop("a")
@@ -138,27 +166,31 @@ def lock_holds(boot: Boot, mode: str) -> Figures:
         return {"instructions in the longest hold of the zone lock": max(holds)}
 
 
-def instructions(boot: Boot, mode: str) -> tuple[float, float]:
+def instructions(boots: Boots, mode: Mode) -> tuple[float, float]:
     """Instructions for each of FAULTED_MIB's pages: to fault it in, to unmap it.
 
     The lists of CPUs are kept short. On 6.12 they grow until they hold all that is freed, and
     shrink once a second: then it is chance how many pages reach the buddy allocator at all.
     """
-    engine, command_line = MODES[mode]
-    reporting = "on" if engine != "off" else "off"
-    balloon = f"free-page-reporting={reporting}"
-    with boot(
-        engine=engine, command_line=command_line, cpus=1, icount=True, balloon=balloon
+    reporting = "on" if mode.engine != "off" else "off"
+    with boots[mode.variant](
+        engine=mode.engine,
+        command_line=mode.command_line,
+        cpus=1,
+        icount=True,
+        balloon=f"free-page-reporting={reporting}",
     ) as guest:
         guest.tell(f"set {PAGES_ON_LISTS} 1000")
+        # what was free at boot is reported by then: the guest's time passes quickly while it sleeps
+        guest.tell("sleep 10000", seconds=120)
         found = guest.figures(f"faults {FAULT_ROUNDS} {FAULTED_MIB}", seconds=600)
         return found["fault_ns"] / PAGES, found["unmap_ns"] / PAGES
 
 
-def churn(boot: Boot, mode: str, seconds: int) -> Figures:
+def churn(boots: Boots, mode: str, seconds: int) -> Figures:
     """A program that allocates and frees 128 MiB again and again, with pauses."""
-    engine, command_line = MODES[mode]
-    with boot(engine=engine, command_line=command_line, cpus=1) as guest:
+    variant, engine, command_line = MODES[mode]
+    with boots[variant](engine=engine, command_line=command_line, cpus=1) as guest:
         settle(guest)
         start = time.time()
         found = guest.figures(f"cycles {seconds} 128", seconds=seconds + 60)
@@ -221,7 +253,7 @@ def shown(values: list[float], name: str) -> str:
 
 
 def measure(
-    comparison: Comparison, version: str, boots: dict[str, Boot], options: argparse.Namespace
+    comparison: Comparison, version: str, boots: Boots, options: argparse.Namespace
 ) -> None:
     """Measure what is asked for on one kernel version."""
 
@@ -233,10 +265,10 @@ def measure(
         for number in range(options.rounds):
             turn = f"round {number + 1} of {options.rounds}"
             progress(f"instructions, unpatched kernel, {turn}")
-            fault, free = instructions(boots["stock"], "none")
+            fault, free = instructions(boots, Mode("stock", "off"))
             for mode in MODES:
                 progress(f"instructions, {mode}, {turn}")
-                sides = instructions(boots["full"], mode)
+                sides = instructions(boots, MODES[mode])
                 label = "more instructions per page than unpatched"
                 figures = {
                     f"{label}, fault side": sides[0] - fault,
@@ -247,7 +279,7 @@ def measure(
         comparison.begin(version, ("instructions in the longest",))
         for mode in MODES:
             progress(f"zone lock, {mode}")
-            comparison.add(version, mode, lock_holds(boots["full"], mode))
+            comparison.add(version, mode, lock_holds(boots, mode))
     # the modes take turns in each round, so that a change of the host meets all of them
     for part, prefix in (
         ("return", tuple(f"{mib} MiB" for mib in FREED_MIB)),
@@ -260,10 +292,10 @@ def measure(
             for mode in MODES:
                 progress(f"{part}, {mode}, round {number + 1} of {options.rounds}")
                 if part == "churn":
-                    comparison.add(version, mode, churn(boots["full"], mode, options.churn_seconds))
+                    comparison.add(version, mode, churn(boots, mode, options.churn_seconds))
                     continue
                 for mib in FREED_MIB:
-                    comparison.add(version, mode, return_of_memory(boots["full"], mode, mib))
+                    comparison.add(version, mode, return_of_memory(boots, mode, mib))
 
 
 def main() -> None:

@@ -18,6 +18,12 @@ TRACED = re.compile(r"\d+@(?P<seconds>\d+\.\d+):(?P<event>\w+) (?P<rest>.*)")
 DISCARDED = re.compile(r"(?P<block>\S+)@(?P<address>0x[0-9a-f]+) \+ (?P<length>0x[0-9a-f]+):")
 # no wait anywhere: whatever the bitmap engine can get wrong, it gets wrong soonest like this
 EAGER = "page_hinting.age_ms=0 page_hinting.threshold=1 page_hinting.flush_ms=1"
+# With what users have, and with something between, thresholds, ages and waits take part in races.
+SETTINGS = {
+    "eager": EAGER,
+    "defaults": "",
+    "mixed": "page_hinting.age_ms=20 page_hinting.threshold=16 page_hinting.flush_ms=50",
+}
 REPORTING_QUEUE = " n 3 "  # of virtio-balloon, while free-page-hint is off
 
 
