@@ -47,7 +47,7 @@ def test_a_changed_line_becomes_a_patch(tree: Path) -> None:
 
 @pytest.mark.parametrize("old", ["four", "e"])
 def test_a_mutation_that_fits_no_line_or_several_is_refused(tree: Path, old: str) -> None:
-    with pytest.raises(MutationError, match="adapt mutations.yml"):
+    with pytest.raises(MutationError, match=r"adapt mutations\.yml"):
         changed_line(tree, {"name": "n", "file": "mm/a.c", "old": old, "new": ""})
 
 
