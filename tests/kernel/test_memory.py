@@ -196,7 +196,7 @@ def test_nothing_is_sent_from_a_zone_that_runs_short(
     a guest with much of it the same holds of the rest.
     """
     guest = boot(command_line=f"{EAGER} {command_line}")
-    # watermarks that are far from what is really needed, so that nobody has to reclaim, and that stay
+    # watermarks that stay, and so far from what is needed that nobody has to reclaim
     guest.tell("set /proc/sys/vm/min_free_kbytes 98304")
     guest.tell("set /proc/sys/vm/watermark_boost_factor 0")
     # the lists of CPUs grow with them, up to all that is freed here
