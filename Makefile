@@ -34,7 +34,8 @@ apt_install = { $(ROOT) apt-get update -qq && $(ROOT) env DEBIAN_FRONTEND=nonint
 
 .DEFAULT_GOAL := help
 .PHONY: help setup study report test check clean distclean lab lab-down test-host test-lab test-kernel \
-	mutate-kernel-tests test-browser readmes site pack collection sanity test-collection compare-engines bench-hot-path bench-report bench-plan bench-orchestration examples
+	mutate-kernel-tests test-browser readmes site pack collection sanity test-collection compare-engines \
+	bench-hot-path bench-report bench-plan bench-orchestration examples
 
 help:
 	@sed -n '3,11s/^# \{0,1\}//p' Makefile
