@@ -228,7 +228,7 @@ def test_the_lists_of_cpus_are_emptied_after_a_burst(boot: Boot) -> None:
 
 
 def test_a_block_is_left_alone_until_it_is_old(boot: Boot) -> None:
-    """Not sent before age_ms, sent by twice that and the wait for few, fewer than threshold too."""
+    """Not sent before age_ms, sent by twice that and the wait for few; also if few."""
     age, latest = 2.0, 2 * 2.0 + 0.5
     guest = boot(command_line=f"page_hinting.age_ms={age * 1000:.0f} page_hinting.flush_ms=500")
     for mib in (64, 20):

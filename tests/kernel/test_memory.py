@@ -196,24 +196,30 @@ def test_nothing_is_sent_from_a_zone_that_runs_short(
     a guest with much of it the same holds of the rest.
     """
     guest = boot(command_line=f"{EAGER} {command_line}")
-    # watermarks that are far from what is really needed, so that nobody has to reclaim
-    guest.tell("set /proc/sys/vm/min_free_kbytes 65536")
+    # watermarks that stay, and so far from what is needed that nobody has to reclaim
+    guest.tell("set /proc/sys/vm/min_free_kbytes 98304")
+    guest.tell("set /proc/sys/vm/watermark_boost_factor 0")
+    # the lists of CPUs grow with them, up to all that is freed here
+    guest.tell("set /proc/sys/vm/percpu_pagelist_high_fraction 1000")
     guest.settle(quiet_seconds("bitmap"))
 
     def spare_mib() -> int:
         pages = zone_pages(guest, "DMA32")
         return (pages["nr_free_pages"] - pages.get("nr_free_cma", 0) - pages["high"]) >> 8
 
-    guest.tell(f"{take} more 12")
-    guest.tell(f"{take} big {spare_mib() + 16}")
-    assert spare_mib() < -12, "the zone is not short of memory, so nothing is tested"
+    guest.tell(f"{take} more 36")
+    guest.tell(f"{take} big {spare_mib() + 30}")
+    while (short := spare_mib()) > -42:  # other zones and the lists of CPUs give some too
+        guest.tell(f"{take} big 4")
     before, deferred = time.time(), guest.counters()["page_hinting_deferred"]
     guest.drop("more")
     time.sleep(3)
-    assert -10 < spare_mib() < 2, "the blocks that became free should not suffice"
+    # not all: some lies on the lists of CPUs
+    assert short + 8 < spare_mib() < 2, "blocks became free, but not enough to have one to spare"
     assert guest.counters()["page_hinting_deferred"] > deferred
     assert not guest.discards(since=before)
-    guest.drop("big")
+    while spare_mib() < 100:
+        guest.drop("big")
     assert_nothing_is_left_behind(guest, "bitmap")
 
 
