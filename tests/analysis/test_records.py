@@ -240,6 +240,13 @@ def test_a_run_told_twice_counts_once(builder: Builder) -> None:
     assert all(d.field == "run_id" and "a second time" in d.found for d in study.damages)
 
 
+def test_a_run_that_never_arrived_whole_is_not_read(builder: Builder) -> None:
+    half = first_record(builder).parent.parent / ".a.b1.none.memhog.x7k2"
+    half.mkdir()
+    (half / "record.json").write_text("{")
+    assert load_study(builder.folder).damages == ()
+
+
 def test_a_record_of_another_study_is_left_out(builder: Builder) -> None:
     changed(first_record(builder), set_at("study")("other"))
     study = load_study(builder.folder)

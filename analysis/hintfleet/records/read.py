@@ -136,7 +136,8 @@ def load_study(folder: Path) -> Study:
     damages: list[Damage] = []
     earlier: list[Run] = []
     plan = _load_plan(folder, damages)
-    for file in sorted((folder / "runs").glob("*/record.json")):
+    # A folder that begins with a dot is a run that was on its way when its controller died.
+    for file in sorted((folder / "runs").glob("[!.]*/record.json")):
         try:
             run = load_run(file)
             if is_earlier_attempt(run):

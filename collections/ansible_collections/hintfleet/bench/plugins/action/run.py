@@ -8,21 +8,32 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
 from ansible_collections.hintfleet.bench.plugins.module_utils.record.record import (
-    RECORD,
     forget_missing,
     is_finished,
     note_missing,
     read_record,
-    unpack,
-    unpack_missing,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import (
+    checked_name,
+    cleaned,
+)
+from ansible_collections.hintfleet.bench.plugins.plugin_utils import arrival
+from ansible_collections.hintfleet.bench.plugins.plugin_utils.answers import (
+    check_that_facts_stay_facts,
+)
+
+LONGEST_TEXT = 10_000
+# What a module that did not come to its own end leaves.
+REMAINS = ("module_stdout", "module_stderr", "rc")
 
 
 class ActionModule(ActionBase):
     """Skips a run whose finished record is here; else carries it out and keeps all it brings.
 
-    Why a run brought nothing is kept, too, for the report to tell.
+    Why a run brought nothing is kept, too, for the report to tell. Nothing of a host's answer is
+    used before it was looked at, and a host can say what came of the run, no more.
     """
 
     _supports_check_mode = True
@@ -40,11 +51,14 @@ class ActionModule(ActionBase):
         arguments["cell"] = cell
         results_dir = arguments.pop("results_dir", None)
         if results_dir is None:
-            result = self._on_host(arguments, task_vars)
-            result.pop("files", None)
-            result.pop("earlier", None)
-            return result
-        results, run_id = Path(results_dir).expanduser(), arguments.get("run_id", "")
+            return self._told(self._on_host(arguments, task_vars))
+        try:
+            check_that_facts_stay_facts()
+            checked_name(host, "A host")
+            run_id = checked_name(arguments.get("run_id"), "A run")
+        except BenchError as error:
+            return {"failed": True, "msg": str(error)}
+        results = Path(results_dir).expanduser()
         folder = results / "runs" / run_id
         if is_finished(read_record(folder)):
             return {
@@ -54,9 +68,39 @@ class ActionModule(ActionBase):
                 "run_id": run_id,
                 "folder": str(folder),
             }
+        answer = self._reached(results, host, run_id, arguments, task_vars)
+        if self._task.check_mode:
+            return self._told(answer)
+        forget_missing(results, host)
+        if not answer.get("failed") and arguments.get("phase") == "start":
+            return {"changed": answer.get("changed") is True, "run_id": run_id}
         try:
-            result = self._on_host(arguments, task_vars)
-        except AnsibleConnectionFailure:
+            if answer.get("failed"):
+                raise BenchError(str(answer.get("msg", "no reason was given")))
+            result = self._kept(answer, arguments, folder)
+        except BenchError as error:
+            told = {**self._told(answer), "failed": True, "msg": _text(str(error))}
+            note_missing(results, run_id, told["msg"])
+            return {**told, "run_id": run_id}
+        forget_missing(results, run_id)
+        return result
+
+    def _reached(
+        self,
+        results: Path,
+        host: str,
+        run_id: str,
+        arguments: dict[str, Any],
+        task_vars: dict[str, Any],
+    ) -> dict[str, Any]:
+        """The host's answer; AnsibleConnectionFailure if there is none, within the time given."""
+        try:
+            return self._on_host(arguments, task_vars)
+        except BaseException as error:
+            # Ansible's end of a task's time has no public name, and no Exception is above it.
+            seconds = getattr(error, "timeout", None)
+            if seconds is None and not isinstance(error, AnsibleConnectionFailure):
+                raise
             # Nobody knows what comes of the run: it may go on, and be fetched the next time.
             note_missing(
                 results,
@@ -64,25 +108,63 @@ class ActionModule(ActionBase):
                 f"host {host} could not be reached any more at run {run_id}; see to it and start "
                 "the study again",
             )
-            raise
-        if self._task.check_mode:
-            return result
-        forget_missing(results, host)
-        if result.get("failed"):
-            note_missing(results, run_id, str(result.get("msg", "no reason was given")))
-        files, earlier = result.pop("files", {}), result.pop("earlier", [])
-        if RECORD in files:
-            for attempt in earlier:
-                unpack_missing(attempt, folder)
-            unpack(files, folder)
-            forget_missing(results, run_id)
-            result["folder"] = str(folder)
-        return result
+            if seconds is None:
+                raise
+            raise AnsibleConnectionFailure(
+                f"Host {host} has not answered for {seconds} s at run {run_id}; see to it and "
+                "start the study again."
+            ) from error
+
+    def _kept(
+        self, answer: dict[str, Any], arguments: dict[str, Any], folder: Path
+    ) -> dict[str, Any]:
+        """Keep what a host brought and say what came of the run. Raises BenchError."""
+        host, run_id = arguments["cell"]["host"], arguments["run_id"]
+        try:
+            files, earlier = answer.get("files"), answer.get("earlier") or []
+            record = arrival.record_of(files, arguments)
+            arrival.check_answer(record, arguments)
+            if not isinstance(earlier, list):
+                raise BenchError("earlier is no list")
+            # Looked at all before the first is written.
+            attempts = [(attempt, arrival.record_of(attempt, arguments))
+                        for attempt in earlier[-arrival.MOST_EARLIER :]]  # fmt: skip
+            for attempt, its_record in attempts:
+                arrival.keep_missing(attempt, its_record, folder)
+            arrival.keep(files, record, folder)
+        except BenchError as error:
+            raise BenchError(
+                f"Host {host} brought something else than run {run_id} ({str(error).rstrip('.')}), "
+                "and it was not kept; see what the host is and runs, and start the study again."
+            ) from error
+        return {
+            "changed": answer.get("changed") is True,
+            "run_id": run_id,
+            "outcome": cleaned(record["outcome"]),
+            "duration_seconds": record["duration_seconds"],
+            "summary": _text(answer.get("summary", "")),
+            "folder": str(folder),
+        }
+
+    def _told(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """What a host said where nothing is kept of it."""
+        told: dict[str, Any] = {"changed": answer.get("changed") is True}
+        if answer.get("failed"):
+            told |= {"failed": True, "msg": _text(answer.get("msg", "no reason was given"))}
+            told |= {name: _text(answer[name]) for name in REMAINS if name in answer}
+        if isinstance(answer.get("outcome"), dict):
+            names = ("run_id", "outcome", "duration_seconds", "summary")
+            told |= {name: cleaned(answer.get(name)) for name in names}
+        elif "run_id" in answer:
+            told["run_id"] = _text(answer["run_id"])
+        return told
 
     def _on_host(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         result: dict[str, Any] = self._execute_module(
             module_name="hintfleet.bench.run", module_args=arguments, task_vars=task_vars
         )
-        # Manifests are long, and a loop carries the results of all its runs along.
-        result.pop("invocation", None)
         return result
+
+
+def _text(value: object) -> str:
+    return str(cleaned(str(value)[:LONGEST_TEXT]))

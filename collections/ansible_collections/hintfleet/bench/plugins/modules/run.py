@@ -298,6 +298,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.record.record impo
     pack,
     read_record,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import checked_name
 from ansible_collections.hintfleet.bench.plugins.module_utils.run.detached import (
     carry_out,
     of_study,
@@ -368,6 +369,7 @@ def _request(params: dict[str, Any]) -> dict[str, Any]:
     request = {name: value for name, value in params.items() if name not in OF_THE_CALL}
     request["parameters"] = relevant_parameters(params["parameters"], params["workload"])
     cell = dict(params["cell"])
+    checked_name(cell["name"], "A cell")
     cell["cpus"] = sorted(cell["cpus"]) or node_cpus(cell["node"])
     hierarchy = find_hierarchy()
     cell["cgroup_version"] = hierarchy.version

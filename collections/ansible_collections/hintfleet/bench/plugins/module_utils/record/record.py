@@ -10,15 +10,17 @@ import base64
 import gzip
 import json
 import os
-import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import checked_name
+
 SCHEMA = "hintfleet.run/1"
 RECORD = "record.json"
 MISSING = "missing"  # a study's folder of reasons why there is no record
+STATUSES = ("finished", "failed", "aborted")
 LOG = "runner.log"  # what the runner said itself; empty if all went as it should
 
 
@@ -46,9 +48,14 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """The record in a run's folder; None if there is none."""
-    path = folder / RECORD
-    return json.loads(path.read_text()) if path.exists() else None
+    """The record in a run's folder; None if there is none, or nothing that says how it ended."""
+    try:
+        record = json.loads((folder / RECORD).read_text())
+        return record if record["outcome"]["status"] in STATUSES else None
+    except FileNotFoundError:
+        return None
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
 
 
 def is_finished(record: dict[str, Any] | None) -> bool:
@@ -57,13 +64,17 @@ def is_finished(record: dict[str, Any] | None) -> bool:
 
 def note_missing(results_dir: Path, name: str, sentence: str) -> None:
     """Keep why a run, or all that is left of a host, brought no record: missing/<name>.txt."""
-    path = results_dir / MISSING / f"{name}.txt"
+    path = _missing(results_dir, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(sentence + "\n")
 
 
 def forget_missing(results_dir: Path, name: str) -> None:
-    (results_dir / MISSING / f"{name}.txt").unlink(missing_ok=True)
+    _missing(results_dir, name).unlink(missing_ok=True)
+
+
+def _missing(results_dir: Path, name: str) -> Path:
+    return results_dir / MISSING / f"{checked_name(name, 'A run or host')}.txt"
 
 
 def new_record(request: dict[str, Any]) -> dict[str, Any]:
@@ -104,10 +115,11 @@ def keep_earlier(folder: Path) -> Path | None:
     """Move an earlier attempt aside, as <run_id>.1, .2 and so on; None if there is none."""
     if not folder.exists():
         return None
-    return folder.rename(_free_name(folder))
+    return folder.rename(free_name(folder))
 
 
-def _free_name(folder: Path) -> Path:
+def free_name(folder: Path) -> Path:
+    """Where to keep an attempt at the run aside."""
     number = 1
     while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
         number += 1
@@ -137,31 +149,3 @@ def pack(folder: Path) -> dict[str, str]:
         for path in paths
         if path.exists() and (path.name != LOG or path.stat().st_size)
     }
-
-
-def unpack_missing(files: dict[str, str], folder: Path) -> None:
-    """Keep an earlier attempt beside `folder`, unless it is there: in `folder` or beside it."""
-    started = json.loads(gzip.decompress(base64.b64decode(files[RECORD])))["started"]
-    here = [read_record(path) for path in (folder, *earlier_attempts(folder))]
-    if started not in [record["started"] for record in here if record]:
-        unpack(files, _free_name(folder))
-
-
-def unpack(files: dict[str, str], folder: Path) -> None:
-    """Make `folder` with these files, whole or not at all; another attempt there is kept aside.
-
-    If this very attempt is there, somebody else who had waited for it was quicker.
-    """
-    attempt = json.loads(gzip.decompress(base64.b64decode(files[RECORD])))
-    there = read_record(folder)
-    if there is not None and there["started"] == attempt["started"]:
-        return
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    temporary.chmod(0o755)
-    for name, content in files.items():
-        if Path(name).name != name:
-            raise ValueError(f"run file {name!r} is no plain name")
-        (temporary / name).write_bytes(gzip.decompress(base64.b64decode(content)))
-    keep_earlier(folder)
-    temporary.rename(folder)

@@ -32,6 +32,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.record.record impo
     utc,
     write_json,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import checked_name
 
 REQUEST = "request.json"
 POLL_SECONDS = 0.1
@@ -41,7 +42,7 @@ Perform = Callable[[dict[str, Any], Path], dict[str, Any]]
 
 
 def run_folder(state_dir: Path, study: str, run_id: str) -> Path:
-    return state_dir / "runs" / study / run_id
+    return state_dir / "runs" / checked_name(study, "A study") / checked_name(run_id, "A run")
 
 
 def lock_path(folder: Path) -> Path:

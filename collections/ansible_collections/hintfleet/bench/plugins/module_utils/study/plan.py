@@ -15,6 +15,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.record.record impo
     read_record,
     write_json,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import checked_name
 
 SCHEMA = "hintfleet.study/1"
 PLAN = "study.json"
@@ -73,8 +74,12 @@ def merge(kept: dict[str, Any] | None, asked: dict[str, Any]) -> dict[str, Any]:
     """The plan to go on with: the one that is kept, with the cells and blocks that are new.
 
     Cells that are not asked for stay: this play may be limited to a part of the fleet.
-    Raises BenchError if something else differs.
+    Raises BenchError if something else differs, or if a name cannot be one of files.
     """
+    checked_name(asked["study"], "The study")
+    for cell in asked["cells"]:
+        checked_name(cell["name"], "A cell")
+        checked_name(cell["host"], "A host")
     names = [cell["name"] for cell in asked["cells"]]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)

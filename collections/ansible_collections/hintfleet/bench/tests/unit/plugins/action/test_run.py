@@ -1,80 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The controller's side of a run: what is skipped, what is kept."""
+"""The controller's side of a run: what is skipped, what is kept, what a lying host achieves."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
-from unittest.mock import MagicMock
 
 import pytest
 from ansible.errors import AnsibleConnectionFailure
-from ansible_collections.hintfleet.bench.plugins.action.run import ActionModule
-from ansible_collections.hintfleet.bench.plugins.module_utils.record.record import pack, write_json
+from host_answer import ASKED, HOST, RUN_ID, Controller, answer, files, packed, record
 
-RUN_ID = "c.b1.none.memhog"
-Answer = dict[str, Any]
-
-
-def record(started: str, status: str) -> dict[str, Any]:
-    return {
-        "started": started,
-        "outcome": {"status": status, "reason": None},
-        "files": {"samples": None, "consoles": [], "host_log": None},
-    }
-
-
-def files(tmp_path: Path, started: str, status: str) -> dict[str, str]:
-    """What a host brings for one attempt."""
-    folder = tmp_path / f"host-{started}"
-    folder.mkdir()
-    write_json(folder / "record.json", record(started, status))
-    return pack(folder)
-
-
-class Controller:
-    """Runs the plugin against a host that answers as told."""
-
-    def __init__(self, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.results = results
-        self.folder = results / "runs" / RUN_ID
-        self.calls: list[dict[str, Any]] = []
-        self._monkeypatch = monkeypatch
-
-    def run(
-        self, answer: Answer | AnsibleConnectionFailure | None = None, **arguments: Any
-    ) -> dict[str, Any]:
-        task = MagicMock(async_val=0, check_mode=False, diff=False)
-        task.args = {"run_id": RUN_ID, "results_dir": str(self.results), **arguments}
-        action = ActionModule(
-            task=task,
-            connection=MagicMock(),
-            play_context=MagicMock(),
-            loader=MagicMock(),
-            templar=MagicMock(),
-            shared_loader_obj=MagicMock(),
-        )
-
-        def execute(**call: Any) -> dict[str, Any]:
-            self.calls.append(call)
-            if isinstance(answer, AnsibleConnectionFailure):
-                raise answer
-            return dict(answer or {})
-
-        self._monkeypatch.setattr(action, "_execute_module", execute)
-        return action.run(task_vars={"inventory_hostname": "box"})
-
-    def missing(self) -> dict[str, str]:
-        """Reasons why there is no record, by run or host."""
-        return {path.stem: path.read_text() for path in self.results.glob("missing/*.txt")}
-
-    def statuses(self) -> dict[str, str]:
-        """Status of each attempt that is kept, by folder."""
-        paths = self.results.glob("runs/*/record.json")
-        return {
-            path.parent.name: json.loads(path.read_text())["outcome"]["status"] for path in paths
-        }
+BOMB = packed(bytes(200 * 2**20))
+STRANGER = record()["cell"] | {"host": "other"}
 
 
 @pytest.fixture
@@ -82,18 +19,35 @@ def controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Controller:
     return Controller(tmp_path / "results", monkeypatch)
 
 
-def test_a_run_is_kept(controller: Controller, tmp_path: Path) -> None:
-    answer = {"changed": True, "files": files(tmp_path, "1", "finished"), "earlier": []}
-    result = controller.run(answer, cell={"name": "c"})
-    assert result == {"changed": True, "folder": str(controller.folder)}
+def test_a_run_is_kept(controller: Controller) -> None:
+    result = controller.run(answer())
+    assert result == {
+        "changed": True,
+        "run_id": RUN_ID,
+        "outcome": {"status": "finished", "reason": None},
+        "duration_seconds": 0.0,
+        "summary": "3 guests",
+        "folder": str(controller.folder),
+    }
     assert controller.statuses() == {RUN_ID: "finished"}
     (call,) = controller.calls
     assert call["module_name"] == "hintfleet.bench.run"
-    assert call["module_args"] == {"run_id": RUN_ID, "cell": {"name": "c", "host": "box"}}
+    assert call["module_args"] == ASKED
 
 
-def test_a_finished_run_costs_no_connection(controller: Controller, tmp_path: Path) -> None:
-    controller.run({"files": files(tmp_path, "1", "finished")})
+def test_a_cell_without_a_host_is_this_hosts(controller: Controller) -> None:
+    cell = {name: value for name, value in ASKED["cell"].items() if name != "host"}
+    controller.run(answer(), cell=cell)
+    assert controller.calls[0]["module_args"]["cell"]["host"] == HOST
+
+
+def test_numbers_that_were_given_as_text_are_numbers(controller: Controller) -> None:
+    controller.run(answer(), block="1", order="2", cell=ASKED["cell"] | {"memory_mib": "960"})
+    assert controller.statuses() == {RUN_ID: "finished"}
+
+
+def test_a_finished_run_costs_no_connection(controller: Controller) -> None:
+    controller.run(answer())
     result = controller.run()
     assert result["skipped"]
     assert not result["changed"]
@@ -101,54 +55,182 @@ def test_a_finished_run_costs_no_connection(controller: Controller, tmp_path: Pa
 
 
 @pytest.mark.parametrize("status", ["failed", "aborted"])
-def test_what_did_not_finish_is_run_again_and_kept(
-    controller: Controller, tmp_path: Path, status: str
-) -> None:
-    first = files(tmp_path, "1", status)
-    controller.run({"files": first})
-    controller.run({"files": files(tmp_path, "2", "finished"), "earlier": [first]})
+def test_what_did_not_finish_is_run_again_and_kept(controller: Controller, status: str) -> None:
+    controller.run(answer(status, 1))
+    controller.run(answer("finished", 2, earlier=[files(record(status, 1))]))
     assert controller.statuses() == {RUN_ID: "finished", f"{RUN_ID}.1": status}
 
 
-def test_an_attempt_that_the_controller_never_saw_is_fetched(
-    controller: Controller, tmp_path: Path
-) -> None:
-    lost = files(tmp_path, "1", "aborted")
-    controller.run({"files": files(tmp_path, "2", "finished"), "earlier": [lost]})
+def test_an_attempt_that_the_controller_never_saw_is_fetched(controller: Controller) -> None:
+    controller.run(answer("finished", 2, earlier=[files(record("aborted", 1))]))
     assert controller.statuses() == {RUN_ID: "finished", f"{RUN_ID}.1": "aborted"}
 
 
-def test_a_host_that_fails_leaves_its_reason(controller: Controller, tmp_path: Path) -> None:
+def test_of_many_attempts_the_newest_are_taken(controller: Controller) -> None:
+    attempts = [files(record("failed", second)) for second in range(1, 51)]
+    controller.run(answer("finished", 59, earlier=attempts))
+    assert len(controller.statuses()) == 1 + 32
+
+
+def test_a_host_that_fails_leaves_its_reason(controller: Controller) -> None:
     result = controller.run({"failed": True, "msg": "no QEMU"})
-    assert result == {"failed": True, "msg": "no QEMU"}
+    assert result == {"changed": False, "failed": True, "msg": "no QEMU", "run_id": RUN_ID}
     assert controller.statuses() == {}
     assert controller.missing() == {RUN_ID: "no QEMU\n"}
-    controller.run({"files": files(tmp_path, "1", "finished")})
+    controller.run(answer())
     assert controller.missing() == {}
 
 
-def test_a_host_that_is_gone_leaves_its_reason(controller: Controller, tmp_path: Path) -> None:
+class EndOfTime(BaseException):
+    """As Ansible ends a task whose time is over."""
+
+    timeout = 60
+
+
+@pytest.mark.parametrize("end", [AnsibleConnectionFailure("no route"), EndOfTime()])
+def test_a_host_that_is_gone_or_silent_leaves_its_reason(
+    controller: Controller, end: BaseException
+) -> None:
     with pytest.raises(AnsibleConnectionFailure):
-        controller.run(AnsibleConnectionFailure("no route"))
+        controller.run(end)
     assert controller.statuses() == {}
     (reason,) = controller.missing().values()
     assert reason == (
         f"host box could not be reached any more at run {RUN_ID}; see to it and start the study "
         "again\n"
     )
-    controller.run({"files": files(tmp_path, "1", "finished")})
+    controller.run(answer())
     assert controller.missing() == {}
 
 
-def test_a_start_brings_no_record_yet(controller: Controller, tmp_path: Path) -> None:
-    controller.run({"changed": True, "run_id": RUN_ID}, phase="start")
+def test_who_stops_the_play_is_not_taken_for_a_host_that_is_gone(controller: Controller) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        controller.run(KeyboardInterrupt())
+    assert controller.missing() == {}
+
+
+def test_a_start_brings_no_record_yet(controller: Controller) -> None:
+    result = controller.run({"changed": True, "run_id": RUN_ID}, phase="start")
+    assert result == {"changed": True, "run_id": RUN_ID}
     assert controller.statuses() == {}
-    controller.run({"files": files(tmp_path, "1", "finished")}, phase="rest")
+    controller.run(answer(), phase="rest")
     assert controller.statuses() == {RUN_ID: "finished"}
     assert [call["module_args"]["phase"] for call in controller.calls] == ["start", "rest"]
 
 
-def test_without_results_dir_the_module_does_all(controller: Controller, tmp_path: Path) -> None:
-    result = controller.run({"files": files(tmp_path, "1", "finished")}, results_dir=None)
-    assert "folder" not in result
+def test_without_results_dir_the_module_does_all(controller: Controller) -> None:
+    result = controller.run(answer(), results_dir=None)
+    assert "folder" not in result and "files" not in result
+    assert result["summary"] == "3 guests"
     assert controller.statuses() == {}
+
+
+def test_check_mode_keeps_nothing(controller: Controller) -> None:
+    assert controller.run({"changed": True, "run_id": RUN_ID}, check_mode=True)["changed"]
+    assert controller.files() == []
+
+
+# --- a host that lies ----------------------------------------------------------------
+
+LIES: dict[str, tuple[dict[str, Any], str]] = {
+    "no record": ({"files": {}}, "there is no record.json"),
+    "files are no files": ({"files": ["record.json"]}, "there is no record.json"),
+    "another's run": ({"files": files(record(run_id="o.b1.none.memhog"))}, "run_id is 'o.b1"),
+    "another study's": ({"files": files(record(study="t"))}, "study is 't', and 's' was asked"),
+    "another host's": ({"files": files(record(cell=STRANGER))}, "cell.host is 'other'"),
+    "another block's": ({"files": files(record(block=2))}, "block is 2, and 1 was asked"),
+    "a block that is true": ({"files": files(record(block=True))}, "block is True"),
+    "another mechanism's": ({"files": files(record(mechanism="page_hinting"))}, "mechanism is"),
+    "another workload's": ({"files": files(record(workload="page_fault"))}, "workload is"),
+    "another kernel's": ({"files": files(record(provenance={}))}, "provenance.guest_kernel is"),
+    "no outcome": ({"files": files(record(outcome=None))}, "has no outcome"),
+    "no status": ({"files": files(record(outcome={"reason": None}))}, "outcome.status is None"),
+    "a reason that is none": (
+        {"files": files(record(outcome={"status": "failed", "reason": [1]}))},
+        "outcome.reason is",
+    ),
+    "a time that is none": ({"files": files(record(started="../x"))}, "started is '../x', no time"),
+    "a duration that is none": ({"files": files(record(duration_seconds="x"))}, "duration_sec"),
+    "no JSON": ({"files": files(**{"record.json": b"{"})}, "record.json is no JSON"),
+    "deep JSON": ({"files": files(**{"record.json": b"[" * 10**6})}, "record.json is no JSON"),
+    "no number": ({"files": files(**{"record.json": b'{"a": NaN}'})}, "record.json is no JSON"),
+    "no text": ({"files": files(**{"record.json": b"\xff"})}, "record.json is no JSON"),
+    "a list": ({"files": files(**{"record.json": b"[]"})}, "record.json is no object"),
+    "no base64": ({"files": {"record.json": "*"}}, "not packed as it should be"),
+    "no gzip": ({"files": {"record.json": "AAAA"}}, "not packed as it should be"),
+    "half a gzip": ({"files": {"record.json": packed(b"{}")[:16]}}, "is cut short"),
+    "two gzips": (
+        {"files": {"record.json": "H4sIAAAAAAACA6uuBQBDv6ajAgAAAB+LCAAAAAAAAgOrrgUAQ7+mowIAAAA="}},
+        "has something after its end",
+    ),
+    "no content": ({"files": {"record.json": 7}}, "is cut short"),
+    "a large record": ({"files": {"record.json": BOMB}}, "record.json is too large"),
+    "a bomb": ({"files": {**files(), "samples.csv": BOMB}}, "samples.csv is too large"),
+    "a way out": ({"files": {**files(), "../evil": packed(b"")}}, "knows nothing of a file '../e"),
+    "a stray file": ({"files": {**files(), "evil": packed(b"")}}, "knows nothing of a file 'evil'"),
+    "a way out in the record": (
+        {"files": files(record(files={"samples": "../../evil"}))},
+        "is named '../../evil'",
+    ),
+    "consoles that are no list": ({"files": files(record(files={"consoles": 3}))}, "no list"),
+    "too many files": ({"files": files(record(files={"consoles": ["c"] * 999}))}, "more than 256"),
+    "an evil attempt": ({"earlier": [{"record.json": BOMB}]}, "record.json is too large"),
+    "attempts that are none": ({"earlier": {"a": 1}}, "earlier is no list"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_lie_costs_the_hosts_run_and_no_more(controller: Controller, lie: str) -> None:
+    changes, sentence = LIES[lie]
+    result = controller.run(answer(**changes))
+    assert result["failed"] and result["run_id"] == RUN_ID
+    assert sentence in result["msg"]
+    assert result["msg"].startswith(f"Host {HOST} brought something else than run {RUN_ID} (")
+    assert controller.files() == [f"results/missing/{RUN_ID}.txt"]
+    assert list(controller.results.glob("runs/*")) == list(controller.results.glob("runs/.*")) == []
+    # And the study goes on with an honest answer.
+    controller.run(answer())
+    assert controller.statuses() == {RUN_ID: "finished"}
+
+
+@pytest.mark.parametrize(
+    "name", ["../../evil", "..", ".", "", "a/b", ".hidden", "a\0b", "a\n", None]
+)
+def test_a_run_or_host_that_is_no_name_is_refused_before_anybody_is_asked(
+    controller: Controller, name: Any
+) -> None:
+    for arguments in ({"run_id": name}, {"host": name}):
+        result = controller.run(answer(), **arguments)
+        assert result["failed"] and "cannot name a file" in result["msg"]
+    assert controller.calls == []
+    assert controller.files() == []
+
+
+def test_a_host_says_nothing_but_what_came_of_the_run(controller: Controller) -> None:
+    """No facts, no items of its own, nothing that acts on a terminal."""
+    more = {"ansible_facts": {"study_results_dir": "/evil"}, "skipped": True, "invocation": {}}
+    result = controller.run(answer(summary="\x1b[2J3 guests\u202e\ud800", **more))
+    assert set(result) == {"changed", "run_id", "outcome", "duration_seconds", "summary", "folder"}
+    assert result["summary"] == "\ufffd[2J3 guests\ufffd\ufffd"
+    failed = controller.run({"failed": True, "msg": "\x1b[2J", **more}, run_id="r")
+    assert failed == {"changed": False, "failed": True, "msg": "\ufffd[2J", "run_id": "r"}
+
+
+def test_what_lies_on_the_controller_as_nonsense_is_run_again(controller: Controller) -> None:
+    for text in ("{", "[]", "{}", '{"outcome": 1}', '{"outcome": {"status": ["finished"]}}'):
+        controller.folder.mkdir(parents=True)
+        (controller.folder / "record.json").write_text(text)
+        controller.run(answer())
+        assert controller.run()["skipped"]
+        (controller.folder / "record.json").unlink()
+        (controller.folder / "samples.csv").unlink()
+        controller.folder.rmdir()
+
+
+def test_where_facts_become_variables_no_host_is_asked(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANSIBLE_INJECT_FACT_VARS", "true")
+    result = controller.run(answer())
+    assert result["failed"] and "inject_facts_as_vars = false" in result["msg"]
+    assert controller.calls == []

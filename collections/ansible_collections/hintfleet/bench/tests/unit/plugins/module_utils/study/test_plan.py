@@ -126,3 +126,23 @@ def test_a_run_is_done_when_its_record_says_so(tmp_path: Path) -> None:
         (folder / "record.json").write_text(json.dumps({"outcome": {"status": status}}))
     statuses = [run["status"] for run in _plan.with_status(tmp_path, runs)]
     assert statuses[:3] == ["done", "pending", "pending"]
+
+
+@pytest.mark.parametrize("name", ["../../evil", "a/b", "", ".a", "a\n"])
+def test_names_that_would_be_paths_are_refused(name: str) -> None:
+    for changes in (
+        {"cells": [{**cell("a"), "name": name}]},
+        {"cells": [{**cell("a"), "host": name}]},
+        {"study": name},
+    ):
+        with pytest.raises(BenchError, match="cannot name a file"):
+            _plan.merge(None, asked(**changes))
+
+
+@pytest.mark.parametrize("record", ["{", "[]", '{"outcome": {"status": {}}}', '{"outcome": 1}'])
+def test_nonsense_in_the_place_of_a_record_is_a_run_to_do(tmp_path: Path, record: str) -> None:
+    runs = _plan.merge(None, asked())["runs"]
+    folder = tmp_path / "runs" / runs[0]["run_id"]
+    folder.mkdir(parents=True)
+    (folder / "record.json").write_text(record)
+    assert {run["status"] for run in _plan.with_status(tmp_path, runs)} == {"pending"}

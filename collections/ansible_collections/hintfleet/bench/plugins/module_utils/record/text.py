@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Names and texts that others gave: what may become a path, and what may be shown."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+LONGEST_NAME = 200  # a file system takes 255, and names get endings
+SHOWN = 80
+
+
+def checked_name(name: object, what: str) -> str:
+    """`name`, if it is one plain name: no path, and nothing hidden. Raises BenchError.
+
+    Whatever names a file, a folder or a cgroup comes through here before it does. `what` says what
+    is named.
+    """
+    if isinstance(name, str) and len(name) <= LONGEST_NAME and NAME.fullmatch(name):
+        return name
+    raise BenchError(
+        f"{what} is named {cleaned(repr(name))[:SHOWN]}, which cannot name a file; use at most "
+        f"{LONGEST_NAME} letters, digits, '.', '_' and '-', beginning with a letter or digit."
+    )
+
+
+def cleaned(value: Any) -> Any:
+    """The same, in depth, with U+FFFD for characters that act on a terminal instead of showing.
+
+    New lines and tabs stay; controls, marks of direction and halves of characters go.
+    """
+    if isinstance(value, str):
+        return "".join(character if _shows(character) else "\ufffd" for character in value)
+    if isinstance(value, dict):
+        return {cleaned(key): cleaned(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [cleaned(inner) for inner in value]
+    return value
+
+
+def _shows(character: str) -> bool:
+    return character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs")

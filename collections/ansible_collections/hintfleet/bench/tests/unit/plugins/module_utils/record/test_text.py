@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What may name a file, and what may be shown."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import (
+    checked_name,
+    cleaned,
+)
+
+
+@pytest.mark.parametrize("name", ["a", "0", "box-node0.b1.none.memhog", "a..b", "x" * 200])
+def test_a_plain_name_is_a_name(name: str) -> None:
+    assert checked_name(name, "A run") == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../a", "a/b", "/a", ".a", "-a", "a\n", "a b", "ä", "x" * 201, None, 7]
+)
+def test_anything_else_is_not(name: object) -> None:
+    with pytest.raises(BenchError, match=r"A run is named .*, which cannot name a file"):
+        checked_name(name, "A run")
+
+
+def test_what_acts_on_a_terminal_is_replaced() -> None:
+    assert cleaned("a\tb\nc é 漢") == "a\tb\nc é 漢"
+    assert (
+        cleaned("\x1b]0;x\x07\x9b2J\r\u202e\ud800\x7f") == "\ufffd]0;x\ufffd\ufffd2J" + "\ufffd" * 4
+    )
+    assert cleaned({"\x1b": ["\x1b", ("\x1b",), 1, None]}) == {
+        "\ufffd": ["\ufffd", ["\ufffd"], 1, None]
+    }
