@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -48,10 +52,18 @@ HUNK = """\
 NEW_FILE = "--- /dev/null\n+++ b/page_hinting.c\n@@ -0,0 +1 @@\n+int hinting;\n"
 
 
-def tarball(folder: Path, page_alloc: str = PAGE_ALLOC) -> Path:
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """One that an unprivileged build may enter, as it may enter a builder's cache."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def tarball(folder: Path, page_alloc: str = PAGE_ALLOC, makefile: str = MAKEFILE) -> Path:
     source = folder / "linux-6.1.999"
     source.mkdir(parents=True)
-    (source / "Makefile").write_text(MAKEFILE)
+    (source / "Makefile").write_text(makefile)
     (source / "page_alloc.c").write_text(page_alloc)
     archive = folder / "linux.tar"
     subprocess.run(["tar", "-cf", archive, "-C", folder, source.name], check=True)
@@ -256,3 +268,64 @@ def test_the_series_to_choose_from_are_those_with_patches() -> None:
     variables = yaml.safe_load((FILES.parent / "vars/main.yml").read_text())
     there = {folder.name.removeprefix("linux-") for folder in (FILES / "patches").iterdir()}
     assert set(variables["__guest_kernel_known_series"]) == there
+# --- a source that is out for more ---------------------------------------------------
+
+EVIL = """\
+bzImage:
+	@mkdir -p $(O)/arch/x86/boot
+	@id -u > $(O)/who; ls /sys/class/net > $(O)/networks; env > $(O)/environment
+	@(cat {secret}; echo > {folder}/written; echo >> {folder}/build.log) 2> /dev/null || true
+	@(sleep 2; touch $(O)/later) > /dev/null 2>&1 &
+	@ln -sf {secret} $(O)/arch/x86/boot/bzImage
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to lose")
+def test_a_makefile_reaches_nothing_but_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROXY_PASSWORD", "hunter2")
+    secret = tmp_path / "secret"
+    secret.write_text("roots own")
+    secret.chmod(0o600)
+    build = kernel.Build(tmp_path / "build", tmp_path / "ccache", jobs=1)
+    build.unpack(tarball(tmp_path, makefile=EVIL.format(secret=secret, folder=build.folder)))
+    with pytest.raises(ArtifactError, match=r"Cannot read .*bzImage: .*Permission denied"):
+        build.image()
+    assert (build.output / "who").read_text() == "65534\n"
+    assert "hunter2" not in (build.output / "environment").read_text()
+    assert "roots own" not in build.log.read_text()
+    assert not (build.folder / "written").exists()
+    assert (build.output / "who").stat().st_uid == 65534 and build.folder.stat().st_uid == 0
+    time.sleep(2.5)
+    assert not (build.output / "later").exists(), "what it had started went on"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to lose")
+def test_a_build_has_no_network(tmp_path: Path) -> None:
+    makefile = "bzImage:\n\t@ip -brief address 2>&1; cat /proc/net/dev; exit 1\n"
+    build = kernel.Build(tmp_path / "build", tmp_path / "ccache", jobs=1)
+    build.unpack(tarball(tmp_path, makefile=makefile))
+    with pytest.raises(ArtifactError):
+        build.image()
+    lines = [line for line in build.log.read_text().splitlines() if ":" in line]
+    cards = {
+        line.split(":")[0].strip() for line in lines if line.split(":")[1].split()[:1] == ["0"]
+    }
+    assert cards == {"lo"}
+
+
+@pytest.mark.parametrize("kind", ["tarball", "tree"])
+def test_owners_and_rights_of_a_foreign_source_do_not_survive(tmp_path: Path, kind: str) -> None:
+    archive = tarball(tmp_path)
+    tree = tmp_path / "linux-6.1.999"
+    (tree / "Makefile").write_text(MAKEFILE + "mrproper:\n\t@true\n")
+    (tree / "page_alloc.c").chmod(0o6777)
+    if os.geteuid() == 0:
+        os.chown(tree / "page_alloc.c", 1234, 1234)
+    subprocess.run(["tar", "-cf", archive, "-C", tmp_path, tree.name], check=True)
+    build = kernel.Build(tmp_path / "build", tmp_path / "ccache", jobs=1)
+    build.unpack(archive if kind == "tarball" else tree)
+    found = (build.source / "page_alloc.c").stat()
+    assert found.st_mode & 0o6022 == 0
+    assert found.st_uid == (65534 if os.geteuid() == 0 else os.geteuid())

@@ -76,7 +76,7 @@ class ActionModule(ActionBase):
             return {"changed": answer.get("changed") is True, "run_id": run_id}
         try:
             if answer.get("failed"):
-                raise BenchError(str(answer.get("msg", "no reason was given")))
+                raise BenchError(str(answer.get("msg") or "no reason was given"))
             result = self._kept(answer, arguments, folder)
         except BenchError as error:
             told = {**self._told(answer), "failed": True, "msg": _text(str(error))}
@@ -150,7 +150,7 @@ class ActionModule(ActionBase):
         """What a host said where nothing is kept of it."""
         told: dict[str, Any] = {"changed": answer.get("changed") is True}
         if answer.get("failed"):
-            told |= {"failed": True, "msg": _text(answer.get("msg", "no reason was given"))}
+            told |= {"failed": True, "msg": _text(answer.get("msg") or "no reason was given")}
             told |= {name: _text(answer[name]) for name in REMAINS if name in answer}
         if isinstance(answer.get("outcome"), dict):
             names = ("run_id", "outcome", "duration_seconds", "summary")

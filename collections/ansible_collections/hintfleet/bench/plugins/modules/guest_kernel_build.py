@@ -138,7 +138,7 @@ class Wanted:
         kernel.apply_patches(self.patches, build.source, build.log)
         final = build.configure({**self.symbols, **kernel.local_version(self.key)})
         image = build.image()
-        config = build.output / ".config"
+        config = build.config
         manifest = {
             "key": self.key,
             "release": build.release(),
@@ -150,9 +150,7 @@ class Wanted:
         }
         publish(self.store, self.key, {"bzImage": image, "config": config}, manifest)
         if with_packages:
-            self.package_folder.mkdir(parents=True, exist_ok=True)
-            for package in build.packages():
-                package.rename(self.package_folder / package.name)
+            build.packages(self.package_folder)
         return manifest
 
 

@@ -20,6 +20,15 @@ from pathlib import Path
 from typing import Any
 
 LOG_LINES_SHOWN = 20
+# Who runs what a foreign source says, where root builds: without rights, network and root's
+# environment, and with all that it starts ending when it ends.
+NOBODY = "nobody"
+UNPRIVILEGED = (
+    "unshare --net --pid --fork --kill-child --mount-proc "
+    f"setpriv --reuid={NOBODY} --regid=nogroup --clear-groups --no-new-privs --inh-caps=-all "
+    "--bounding-set=-all"
+).split()
+LARGEST_FILE = "1G"
 
 
 class ArtifactError(Exception):
@@ -102,14 +111,19 @@ def run(
     folder: Path | None = None,
     log: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    unprivileged: bool = False,
 ) -> str:
     """Run a command and return its standard output (empty if it goes to a log).
 
     purpose: what the command is for, completes "Cannot ...". log: file that both outputs are
-    appended to. environment: added to the present one. Raises ArtifactError with the last
-    lines of what the command said.
+    appended to. environment: added to the present one. unprivileged: see UNPRIVILEGED. Raises
+    ArtifactError with the last lines of what the command said.
     """
-    surroundings = {**os.environ, "LC_ALL": "C", **(environment or {})}
+    kept = {"PATH": os.environ.get("PATH", os.defpath)} if unprivileged else os.environ
+    surroundings = {**kept, "LC_ALL": "C", **(environment or {})}
+    program = command[0]
+    if unprivileged and os.geteuid() == 0:
+        command = [*UNPRIVILEGED, *command]
     said = ""
     try:
         if log is None:
@@ -131,7 +145,7 @@ def run(
                 )
     except OSError as error:
         raise ArtifactError(
-            f"Cannot {purpose}: {command[0]} does not start ({error.strerror}); install it."
+            f"Cannot {purpose}: {program} does not start ({error.strerror}); install it."
         ) from error
     if done.returncode == 0:
         return "" if log else done.stdout
@@ -140,5 +154,27 @@ def run(
     last = "\n".join(said.rstrip().splitlines()[-LOG_LINES_SHOWN:])
     where = f"; the whole log is {log}" if log else ""
     raise ArtifactError(
-        f"Cannot {purpose}: {command[0]} ended with {done.returncode}{where}. It said:\n{last}"
+        f"Cannot {purpose}: {program} ended with {done.returncode}{where}. It said:\n{last}"
     )
+
+
+def give(folder: Path) -> None:
+    """Hand a folder with all in it to whom `run` runs unprivileged."""
+    if os.geteuid() == 0:
+        run(["chown", "--recursive", "--no-dereference", f"{NOBODY}:nogroup", str(folder)],
+            f"give {folder} to {NOBODY}")  # fmt: skip
+
+
+def take(path: Path, to: Path) -> None:
+    """Copy a file out of a folder that was given away.
+
+    Read with no more rights than its owner has, who may have put a link in its place.
+    """
+    command = [*(UNPRIVILEGED if os.geteuid() == 0 else []), "head", f"--bytes={LARGEST_FILE}"]
+    with to.open("wb") as file:
+        done = subprocess.run(
+            [*command, str(path)], stdout=file, stderr=subprocess.PIPE, check=False
+        )
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()
+        raise ArtifactError(f"Cannot read {path}: {said}; see the build's log.")

@@ -13,7 +13,9 @@ from typing import Any
 from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact import (
     ArtifactError,
     file_sha256,
+    give,
     run,
+    take,
     text_sha256,
 )
 
@@ -148,10 +150,12 @@ def apply_patches(patches: Mapping[str, str], tree: Path, log: Path) -> None:
     for name, text in sorted(patches.items()):
         file = log.parent / "current.patch"
         file.write_text(text)
+        file.chmod(0o644)
         command = ["patch", "--strip=1", "--fuzz=0", "--batch", "--forward", "--reject-file=-"]
         before = log.read_text() if log.exists() else ""
         try:
-            run([*command, f"--input={file}"], f"apply {name}", folder=tree, log=log)
+            command.append(f"--input={file}")
+            run(command, f"apply {name}", folder=tree, log=log, unprivileged=True)
         except ArtifactError as error:
             raise ArtifactError(patch_failure(name, log.read_text()[len(before) :])) from error
 
@@ -205,7 +209,9 @@ def check_space(folder: Path, needed_mib: int) -> None:
 class Build:
     """One build in a fixed folder, so that no path differs between two builds.
 
-    folder: holds source/, output/ (bzImage), packages/output/ (bindeb-pkg) and build.log.
+    folder: holds source/, output/ and packages/, which belong to an unprivileged user, and what
+    comes out of them: bzImage, config, build.log. What a source's Makefiles say is done by that
+    user; root touches nothing in its folders but to make or remove them.
     """
 
     def __init__(self, folder: Path, ccache: Path, jobs: int) -> None:
@@ -214,6 +220,7 @@ class Build:
         self.output = folder / "output"
         self.log = folder / "build.log"
         self.jobs = jobs
+        self.ccache = ccache
         self.environment = {**ENVIRONMENT, "CCACHE_DIR": str(ccache)}
 
     def make(self, *arguments: str, output: Path | None = None) -> None:
@@ -221,7 +228,14 @@ class Build:
         target = output or self.output
         command = [*MAKE, f"-j{self.jobs}", f"O={target}", *arguments]
         purpose = f"build the guest kernel (make {arguments[-1]})"
-        run(command, purpose, folder=self.source, log=self.log, environment=self.environment)
+        run(
+            command,
+            purpose,
+            folder=self.source,
+            log=self.log,
+            environment=self.environment,
+            unprivileged=True,
+        )
 
     def unpack(self, source: Path) -> None:
         """Start over with a fresh copy of the source, a tarball or a tree."""
@@ -229,51 +243,81 @@ class Build:
             if folder.exists():
                 shutil.rmtree(folder)
             folder.mkdir(parents=True)
+        self.ccache.mkdir(parents=True, exist_ok=True)
+        give(self.ccache)
+        give(self.output)
         self.log.unlink(missing_ok=True)
         if source.is_file():
             command = ["tar", "--extract", f"--file={source}", "--strip-components=1"]
+            command += ["--no-same-owner", "--no-same-permissions"]
             run(command, f"unpack {source}", folder=self.source, log=self.log)
+            give(self.source)
             return
-        command = ["rsync", "--archive", "--exclude=/.git", f"{source}/", f"{self.source}/"]
+        command = ["rsync", "--archive", "--no-owner", "--no-group", "--chmod=ug-s,go-w"]
+        command += ["--exclude=/.git", f"{source}/", f"{self.source}/"]
         run(command, f"copy {source}", log=self.log)
+        give(self.source)
         # A tree that was built in is refused as source of a build elsewhere.
-        run(["make", "mrproper"], f"clean the copy of {source}", folder=self.source, log=self.log)
+        run(
+            ["make", "mrproper"],
+            f"clean the copy of {source}",
+            folder=self.source,
+            log=self.log,
+            unprivileged=True,
+        )
 
     def version(self) -> str:
         """Return the version that the source says it has, such as 6.1.192."""
         return run(
-            ["make", "-s", "kernelversion"], "read the source's version", folder=self.source
+            ["make", "-s", "kernelversion"],
+            "read the source's version",
+            folder=self.source,
+            unprivileged=True,
         ).strip()
 
     def configure(self, wanted: Mapping[str, str]) -> dict[str, str]:
         """Make .config from the symbols asked for and return it; see check_config()."""
         asked = self.folder / "asked.config"
         asked.write_text(format_config(wanted))
+        asked.chmod(0o644)
         for target in CONFIGURE:
             self.make(f"KCONFIG_ALLCONFIG={asked}", target)
-        final = parse_config((self.output / ".config").read_text())
+        take(self.output / ".config", self.config)
+        final = parse_config(self.config.read_text(errors="replace"))
         check_config(wanted, final)
         return final
+
+    @property
+    def config(self) -> Path:
+        """What configure() made."""
+        return self.folder / "config"
 
     def image(self) -> Path:
         """Compile and return the bzImage."""
         self.make("bzImage")
-        return self.output / "arch/x86/boot/bzImage"
+        image = self.folder / "bzImage"
+        take(self.output / "arch/x86/boot/bzImage", image)
+        return image
 
     def release(self) -> str:
         """Return what uname -r of the kernel will say."""
-        return (self.output / "include/config/kernel.release").read_text().strip()
+        release = self.folder / "kernel.release"
+        take(self.output / "include/config/kernel.release", release)
+        return release.read_text(errors="replace").strip()
 
-    def packages(self) -> list[Path]:
+    def packages(self, to: Path) -> None:
         """Make Debian packages of the same configuration in an output folder of their own."""
         folder = self.folder / "packages"
         if folder.exists():
             shutil.rmtree(folder)
         output = folder / "output"
         output.mkdir(parents=True)
-        shutil.copyfile(self.output / ".config", output / ".config")
+        shutil.copyfile(self.config, output / ".config")
+        give(folder)
         self.make("KDEB_PKGVERSION=1", "bindeb-pkg", output=output)
-        return sorted(folder.glob("*.deb"))
+        to.mkdir(parents=True, exist_ok=True)
+        for package in folder.glob("*.deb"):
+            take(package, to / package.name)
 
 
 def local_version(key: str) -> dict[str, str]:

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Whole phases are played with hosts that lie: to the controller, about the fleet, as a builder."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import host_answer
+import pytest
+from lying_host import LyingHost
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRET = "the-controllers-own-secret"  # noqa: S105 - it opens nothing
+CONTENT = b"bytes of an artifact"
+SHA256 = sha256(CONTENT).hexdigest()
+KERNEL = {"key": "a" * 64, "release": "6.1.0", "version": "6.1", "sha256": SHA256,
+          "config_sha256": SHA256, "debug_options": []}  # fmt: skip
+IMAGE = {"key": "b" * 64, "sha256": SHA256}
+NODE = {"node": 0, "memory_mib": 4096, "free_mib": 4000, "cpus": [0, 1]}
+FACTS = {"ansible_distribution": "Debian", "ansible_python": {"version": {"major": 3, "minor": 11}}}
+HONEST: dict[str, Any] = {
+    "setup": {"ansible_facts": FACTS},
+    "getent": {"ansible_facts": {"getent_group": {"kvm": None}}},
+    "host_info": {
+        "user_id": 0,
+        "nodes": [NODE],
+        "memory_mib": 4096,
+        "available_mib": 4000,
+        "disk_free_mib": 100_000,
+        "cgroup": {"version": 2, "controllers": ["cpuset", "memory"], "counts_swap": True},
+        "qemu": {"installed": "7.2.0", "offered": None},
+        "swap_there": False,
+        "user_exists": False,
+        "packages_missing": [],
+        "settings": {},
+    },
+    "command id": {"rc": 0, "stdout": "0"},
+    "command dpkg-query": {"rc": 0, "stdout": ""},
+    "guest_kernel_build": {"due": False, "key": KERNEL["key"], "manifest": KERNEL},
+    "guest_image_build": {"key": IMAGE["key"], "manifest": IMAGE},
+    "slurp": {"encoding": "base64", "content": base64.b64encode(CONTENT).decode()},
+    "stat": {"stat": {"exists": True, "isdir": False, "checksum": "1", "mode": "0644"}},
+    "stat sha256": {"stat": {"exists": True, "checksum": SHA256}},
+    "accelerator_info": {"accelerator": "tcg", "reason": "A guest booted."},
+}
+
+
+class Fleet:
+    """Hosts by name, and the controller that plays against them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.results = folder / "results"
+        self.secret = folder / "secret"
+        self.secret.write_text(SECRET)
+        self.hosts: dict[str, LyingHost] = {}
+
+    def add(self, name: str, **answers: Any) -> LyingHost:
+        run = {"run": honest_run(name)}
+        self.hosts[name] = LyingHost(self.folder / name, {**HONEST, **run, **answers})
+        return self.hosts[name]
+
+    def play(
+        self, playbook: str, builder: str = "honest", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        inventory = {
+            "all": {
+                "hosts": {name: host.variables() for name, host in self.hosts.items()},
+                "vars": {
+                    "study_results_dir": str(self.results),
+                    "numa_host_results_dir": str(self.results),
+                    "guest_artifact_cache_dir": str(self.folder / "cache"),
+                    "study_name": "s",
+                    "study_blocks": 1,
+                    "study_mechanisms": ["none"],
+                    "study_workloads": ["memhog"],
+                },
+                "children": {"builders": {"hosts": {builder: {}}}},
+            }
+        }
+        (self.folder / "hosts.json").write_text(json.dumps(inventory))
+        command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i",
+                   str(self.folder / "hosts.json"), f"playbooks/{playbook}.yml",
+                   "--skip-tags", "numa_host_python"]  # fmt: skip
+        return subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), **environment},
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=300,
+        )
+
+    def written(self) -> set[str]:
+        """What the controller wrote, hosts' own folders aside."""
+        files = (p.relative_to(self.folder) for p in self.folder.rglob("*") if not p.is_dir())
+        return {str(p) for p in files if p.parts[0] not in (*self.hosts, "secret", "hosts.json")}
+
+    def heard_the_secret(self) -> bool:
+        return any(SECRET in call for host in self.hosts.values() for call in host.calls)
+
+
+def honest_run(host: str, **changes: Any) -> dict[str, Any]:
+    """The answer to the one run of a host's one cell."""
+    cell = {**host_answer.record()["cell"], "name": f"{host}-node0", "host": host}
+    made = host_answer.record(
+        run_id=f"{host}-node0.b1.none.memhog",
+        cell=cell,
+        order=1,
+        provenance={**host_answer.record()["provenance"], "guest_kernel": KERNEL,
+                    "guest_image": IMAGE},
+    )  # fmt: skip
+    return host_answer.answer(files=host_answer.files({**made, **changes}))
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Fleet:
+    return Fleet(tmp_path)
+
+
+def evil_facts(fleet: Fleet) -> dict[str, Any]:
+    """Names that a play would take from a host, were they variables."""
+    evil = str(fleet.folder / "evil")
+    return {
+        "study_results_dir": evil,
+        "numa_host_results_dir": evil,
+        "study_name": "../evil",
+        "inventory_hostname": "../../evil",
+        "guest_artifact_builder": "liar",
+        "guest_artifact_cache_dir": evil,
+        "guest_kernel_extra_patches": [str(fleet.secret)],
+        "guest_kernel_source": "git",
+        "guest_kernel_git_url": evil,
+        "numa_host_wheels_dir": evil,
+        "numa_host_cells": [{"name": "../../evil"}],
+        "ansible_connection": "ssh",
+        "ansible_python_interpreter": "/bin/false",
+        "ansible_become": True,
+    }
+
+
+def test_hosts_that_lie_cost_themselves_only(fleet: Fleet) -> None:
+    """The first of the play lies in facts and records, the second says nonsense of its nodes."""
+    touched = fleet.folder / "touched"
+    template = f"{{{{ lookup('ansible.builtin.pipe', 'touch {touched}') }}}}"
+    liar = fleet.add(
+        "liar",
+        **{
+            "*": {
+                "ansible_facts": evil_facts(fleet),
+                "add_host": {"host_name": "evil", "groups": ["builders"], "host_vars": {}},
+                "add_group": "builders",
+                "_ansible_delegated_vars": {"ansible_host": "evil"},
+                "warnings": [template],
+                "msg": template,
+            },
+            "setup": {"ansible_facts": {**FACTS, **evil_facts(fleet)}},
+            "accelerator_info": {"accelerator": "tcg", "reason": template},
+            "run": {**honest_run("honest"), "earlier": [{"../../evil": "x"}], "summary": template},
+        },
+    )
+    fleet.add("fool", host_info={**HONEST["host_info"], "nodes": [{**NODE, "node": "../../evil"}]})
+    fleet.add("honest")
+    played = fleet.play("study")
+    said = played.stdout + played.stderr
+    assert "Host fool: nodes[0].node is '../../evil' and not a whole number" in said
+    assert "Host liar brought something else than run liar-node0.b1.none.memhog" in said
+    run = "honest-node0.b1.none.memhog"
+    assert fleet.written() == {
+        "results/s/study.json",
+        f"results/s/runs/{run}/record.json",
+        f"results/s/runs/{run}/samples.csv",
+        "results/s/missing/liar-node0.b1.none.memhog.txt",
+        *(f"cache/{kind}/{of['key']}/{name}"
+          for kind, of, names in (("kernels", KERNEL, ("bzImage", "config", "manifest.json")),
+                                  ("images", IMAGE, ("initramfs.img", "manifest.json")))
+          for name in names),
+    }  # fmt: skip
+    assert not touched.exists()
+    assert not fleet.heard_the_secret()
+    # Only the builder that the inventory names was asked to build.
+    assert (
+        liar.asked("guest_kernel_build") == [] != fleet.hosts["honest"].asked("guest_kernel_build")
+    )
+    cells = json.loads((fleet.results / "s" / "study.json").read_text())["cells"]
+    assert [cell["name"] for cell in cells] == ["liar-node0", "honest-node0"]
+
+
+def test_where_facts_become_variables_nothing_is_played(fleet: Fleet) -> None:
+    """Whoever plays without the project's ansible.cfg."""
+    evil = evil_facts(fleet)
+    for name in ("study_name", "inventory_hostname"):  # they would be refused before
+        del evil[name]
+    liar = fleet.add("liar", setup={"ansible_facts": {**FACTS, **evil}})
+    for playbook in ("study", "clean"):
+        played = fleet.play(playbook, builder="liar", ANSIBLE_INJECT_FACT_VARS="true")
+        assert "set inject_facts_as_vars = false" in played.stdout + played.stderr
+        assert played.returncode != 0
+    assert {call.split()[0] for call in liar.calls} == {"setup"}
+    assert fleet.written() == set()
+
+
+def test_cleaning_believes_no_host(fleet: Fleet) -> None:
+    """Names of runs become paths on the controller there."""
+    swept = {"processes": [], "cgroups": [], "state": [], "runs": []}
+    gone = {"host_settings": {"found": {}}}
+    fleet.add("liar", sweep={**swept, "runs": ["../../secret"]}, **gone)
+    fleet.add("honest", sweep={**swept, "runs": ["s/a.b1.none.memhog"]}, **gone)
+    played = fleet.play("clean")
+    said = played.stdout + played.stderr
+    assert "A study is named '..', which cannot name a file" in said
+    assert "1 runs were not fetched yet" in said
+    # What the controller may not have yet stays.
+    for name, host in fleet.hosts.items():
+        removed = [call for call in host.asked("file") if "/state/runs" in call]
+        assert removed == [], name
+
+
+@pytest.mark.parametrize("module", ["guest_kernel_build", "guest_image_build"])
+def test_a_builder_does_not_choose_where_the_controller_writes(fleet: Fleet, module: str) -> None:
+    evil = "../../evil"
+    lie = {"key": evil, "manifest": {**HONEST[module]["manifest"], "key": evil}}
+    fleet.add("builder", **{module: {**HONEST[module], **lie}})
+    honest = fleet.add("honest")
+    played = fleet.play("prepare", builder="builder")
+    said = " ".join((played.stdout + played.stderr).split())
+    assert "Builder builder answered key '../../evil'; see what it is and runs" in said
+    kinds = {Path(name).parts[1] for name in fleet.written()}
+    assert kinds == ({"kernels"} if module == "guest_image_build" else set())
+    assert not any(evil in call for host in fleet.hosts.values() for call in host.calls)
+    assert honest.asked("accelerator_info") == []
