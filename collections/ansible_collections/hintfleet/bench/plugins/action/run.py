@@ -17,6 +17,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.record.record impo
     unpack,
     unpack_missing,
 )
+from ansible_collections.hintfleet.bench.plugins.plugin_utils.controller import with_python
 
 
 class ActionModule(ActionBase):
@@ -32,8 +33,8 @@ class ActionModule(ActionBase):
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        task_vars = task_vars or {}
         arguments = dict(self._task.args)
+        task_vars = with_python(arguments.get("python"), task_vars or {})
         host = task_vars.get("inventory_hostname", "localhost")
         cell = dict(arguments.get("cell") or {})
         cell.setdefault("host", host)

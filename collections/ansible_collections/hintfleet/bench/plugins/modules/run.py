@@ -46,6 +46,11 @@ options:
       - Folder on the controller that holds RV(run_id) under C(runs/) when the run is done.
       - Used by the action plugin only.
     type: path
+  python:
+    description:
+      - Python of the host that has C(qemu.qmp), whatever runs other modules there.
+      - Used by the action plugin only.
+    type: path
   cell:
     description: Where the run happens.
     type: dict
@@ -339,6 +344,7 @@ ARGUMENTS = {
     "study_id": {"type": "str", "default": ""},
     "run_id": {"type": "str", "required": True},
     "results_dir": {"type": "path"},
+    "python": {"type": "path"},
     "cell": {
         "type": "dict",
         "required": True,
@@ -360,7 +366,7 @@ ARGUMENTS = {
     "versions": {"type": "dict", "required": True},
 }
 # What concerns the asking only, not the run.
-OF_THE_CALL = ("results_dir", "phase")
+OF_THE_CALL = ("results_dir", "phase", "python")
 
 
 def _request(params: dict[str, Any]) -> dict[str, Any]:

@@ -103,7 +103,6 @@ EXAMPLES = r"""
     mechanisms: [none, free_page_reporting]
     workloads: [consolidation]
     parameters: {consolidation: {guest_memory_mib: 320, allocation_mib: 256}}
-  delegate_to: localhost
   run_once: true
   register: plan
 """
@@ -154,8 +153,30 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.registry
 
 NAMES = ("study", "cells", "blocks", "mechanisms", "workloads", "parameters", "seed")
 
+ARGUMENTS = {
+    "results_dir": {"type": "path", "required": True},
+    "study": {"type": "str", "required": True},
+    "cells": {"type": "list", "elements": "dict", "required": True, "options": CELL},
+    "blocks": {"type": "int", "required": True},
+    "mechanisms": {
+        "type": "list",
+        "elements": "str",
+        "choices": list(MECHANISMS),
+        "required": True,
+    },
+    "workloads": {
+        "type": "list",
+        "elements": "str",
+        "choices": list(WORKLOADS),
+        "required": True,
+    },
+    "parameters": {"type": "dict", "required": True},
+    "seed": {"type": "int", "default": 0},
+}
 
-def _plan(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+
+def planned(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """What the module returns; raises BenchError."""
     folder = Path(params["results_dir"])
     kept = read_plan(folder)
     asked = {"schema": SCHEMA, "study_id": secrets.token_hex(8)}
@@ -173,30 +194,11 @@ def _plan(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={
-            "results_dir": {"type": "path", "required": True},
-            "study": {"type": "str", "required": True},
-            "cells": {"type": "list", "elements": "dict", "required": True, "options": CELL},
-            "blocks": {"type": "int", "required": True},
-            "mechanisms": {
-                "type": "list",
-                "elements": "str",
-                "choices": list(MECHANISMS),
-                "required": True,
-            },
-            "workloads": {
-                "type": "list",
-                "elements": "str",
-                "choices": list(WORKLOADS),
-                "required": True,
-            },
-            "parameters": {"type": "dict", "required": True},
-            "seed": {"type": "int", "default": 0},
-        },
+        argument_spec=ARGUMENTS,
         supports_check_mode=True,
     )
     try:
-        module.exit_json(**_plan(module.params, module.check_mode))
+        module.exit_json(**planned(module.params, module.check_mode))
     except BenchError as error:
         module.fail_json(msg=str(error))
 
