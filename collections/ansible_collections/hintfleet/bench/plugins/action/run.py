@@ -17,6 +17,10 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.record.record impo
     unpack,
     unpack_missing,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.study.attempts import (
+    note_kept,
+    times_kept,
+)
 from ansible_collections.hintfleet.bench.plugins.plugin_utils.controller import with_python
 
 
@@ -55,6 +59,7 @@ class ActionModule(ActionBase):
                 "run_id": run_id,
                 "folder": str(folder),
             }
+        arguments["attempt"] = times_kept(results, run_id)
         try:
             result = self._on_host(arguments, task_vars)
         except AnsibleConnectionFailure:
@@ -77,6 +82,7 @@ class ActionModule(ActionBase):
                 unpack_missing(attempt, folder)
             unpack(files, folder)
             forget_missing(results, run_id)
+            note_kept(results, run_id)
             result["folder"] = str(folder)
         return result
 

@@ -41,6 +41,10 @@ options:
     description: Name of the run, unique in the study.
     type: str
     required: true
+  attempt:
+    description: Which attempt at the run it is; another number has the host measure it again.
+    type: int
+    default: 0
   results_dir:
     description:
       - Folder on the controller that holds RV(run_id) under C(runs/) when the run is done.
@@ -300,6 +304,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.host.cgroup import
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.facts import node_cpus
 from ansible_collections.hintfleet.bench.plugins.module_utils.record.record import (
     earlier_attempts,
+    is_finished,
     pack,
     read_record,
 )
@@ -343,6 +348,7 @@ ARGUMENTS = {
     "study": {"type": "str", "required": True},
     "study_id": {"type": "str", "default": ""},
     "run_id": {"type": "str", "required": True},
+    "attempt": {"type": "int", "default": 0},
     "results_dir": {"type": "path"},
     "python": {"type": "path"},
     "cell": {
@@ -395,7 +401,10 @@ def _result(folder: Path, study_id: str, changed: bool) -> dict[str, Any]:
         "earlier": [
             packed
             for attempt in earlier_attempts(folder)
-            if of_study(attempt, study_id) and (packed := pack(attempt))
+            # A finished one was handed over in its time, and is measured again on purpose.
+            if not is_finished(read_record(attempt))
+            and of_study(attempt, study_id)
+            and (packed := pack(attempt))
         ],
     }
 

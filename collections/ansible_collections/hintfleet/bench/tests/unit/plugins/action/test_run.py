@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
@@ -89,7 +90,18 @@ def test_a_run_is_kept(controller: Controller, tmp_path: Path) -> None:
     assert controller.statuses() == {RUN_ID: "finished"}
     (call,) = controller.calls
     assert call["module_name"] == "hintfleet.bench.run"
-    assert call["module_args"] == {"run_id": RUN_ID, "cell": {"name": "c", "host": "box"}}
+    cell = {"name": "c", "host": "box"}
+    assert call["module_args"] == {"run_id": RUN_ID, "cell": cell, "attempt": 0}
+
+
+def test_a_run_whose_folder_was_deleted_is_asked_for_as_another_attempt(
+    controller: Controller, tmp_path: Path
+) -> None:
+    controller.run({"files": files(tmp_path, "1", "finished")})
+    shutil.rmtree(controller.folder)
+    controller.run({"files": files(tmp_path, "2", "failed")})
+    controller.run({"files": files(tmp_path, "3", "finished")})
+    assert [call["module_args"]["attempt"] for call in controller.calls] == [0, 1, 1]
 
 
 def test_a_finished_run_costs_no_connection(controller: Controller, tmp_path: Path) -> None:
