@@ -23,8 +23,21 @@ RUNTIME := $(VENV)/.runtime
 TOOLS := $(VENV)/.tools
 RESULTS := results/$(STUDY)
 
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+# The folders of the system come before those of the user: what stands in them is what is meant here.
+export PATH := $(CURDIR)/$(BIN):/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+# Ansible wants UTF-8, and a shell may have another locale, or one that this machine does not know.
+export LC_ALL := C.UTF-8
+# Of the user's settings, those stay that say how to reach hosts and where packages come from. These
+# would have Python, pip or Ansible take other code, put packages elsewhere, or mean other things.
+PIP_SOURCES := $(addprefix PIP_,CACHE_DIR CERT CLIENT_CERT CONFIG_FILE EXTRA_INDEX_URL FIND_LINKS \
+	INDEX_URL NO_INDEX PROXY RETRIES TIMEOUT TRUSTED_HOST)
+MEDDLING := $(filter-out $(PIP_SOURCES),$(filter PIP_%,$(.VARIABLES))) $(filter ANSIBLE_%_PLUGINS \
+	ANSIBLE_COLLECTIONS_% ANSIBLE_GATHER% ANSIBLE_INJECT_% ANSIBLE_JINJA2_%,$(.VARIABLES)) \
+	ANSIBLE_ANY_ERRORS_FATAL ANSIBLE_HASH_BEHAVIOUR ANSIBLE_LIBRARY ANSIBLE_MODULE_UTILS \
+	ANSIBLE_PYTHON_INTERPRETER ANSIBLE_ROLES_PATH ANSIBLE_RUN_TAGS ANSIBLE_SKIP_TAGS ANSIBLE_STRATEGY \
+	PYTHONHOME PYTHONPATH PYTHONSTARTUP
+unexport $(MEDDLING)
 
 GIVEN = -e study_preset=$(PRESET) -e study_name=$(STUDY) $(ARGS)
 PLAY = ansible-playbook -i $(INVENTORY)

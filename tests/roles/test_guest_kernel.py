@@ -268,6 +268,8 @@ def test_the_series_to_choose_from_are_those_with_patches() -> None:
     variables = yaml.safe_load((FILES.parent / "vars/main.yml").read_text())
     there = {folder.name.removeprefix("linux-") for folder in (FILES / "patches").iterdir()}
     assert set(variables["__guest_kernel_known_series"]) == there
+
+
 # --- a source that is out for more ---------------------------------------------------
 
 EVIL = """\

@@ -142,6 +142,18 @@ def test_prepared_and_cleaned_is_as_found(prepare: Path) -> None:
     assert changed == 0, "cleaning a clean host changed it"
 
 
+def test_a_folder_that_was_moved_is_found_without_being_named(prepare: Path) -> None:
+    before = snapshot()
+    usual, moved = f"{STATE}-usual", f"{STATE}-moved"
+    play(prepare, variables(numa_host_state_dir=moved, __numa_host_usual_dir=usual))
+    assert Path(usual).readlink() == Path(moved)
+    extra = variables(numa_host_state_dir=usual, __numa_host_usual_dir=usual)
+    play(ROOT / "playbooks" / "clean.yml", extra)
+    assert not os.path.lexists(usual)
+    assert not Path(moved).exists()
+    assert ours(differences(before, snapshot())) == []
+
+
 @pytest.mark.parametrize("moment", [STATE / "found.json", RUNTIME, STATE / "venv", STATE / "swap"])
 def test_cleaning_works_wherever_preparing_was_killed(prepare: Path, moment: Path) -> None:
     before = snapshot()

@@ -75,6 +75,8 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str | None]] = {
         "needs root.*overcommit_memory is 2.*there is no apt",
     ),
     "numa1." + "a" * 60 + ".example.org": ({}, {}, None),
+    "numa1." + ("b" * 60 + ".") * 3 + "org": ({}, {}, None),
+    "numa1." + ("c" * 60 + ".") * 3 + "more.example.org": ({}, {}, "at most 200 letters"),
 }
 
 

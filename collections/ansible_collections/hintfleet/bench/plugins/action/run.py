@@ -19,10 +19,15 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import
     checked_name,
     cleaned,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.study.attempts import (
+    note_kept,
+    times_kept,
+)
 from ansible_collections.hintfleet.bench.plugins.plugin_utils import arrival
 from ansible_collections.hintfleet.bench.plugins.plugin_utils.answers import (
     check_that_facts_stay_facts,
 )
+from ansible_collections.hintfleet.bench.plugins.plugin_utils.controller import with_python
 
 LONGEST_TEXT = 10_000
 # What a module that did not come to its own end leaves.
@@ -43,8 +48,8 @@ class ActionModule(ActionBase):
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        task_vars = task_vars or {}
         arguments = dict(self._task.args)
+        task_vars = with_python(arguments.get("python"), task_vars or {})
         host = task_vars.get("inventory_hostname", "localhost")
         cell = dict(arguments.get("cell") or {})
         cell.setdefault("host", host)
@@ -68,6 +73,7 @@ class ActionModule(ActionBase):
                 "run_id": run_id,
                 "folder": str(folder),
             }
+        arguments["attempt"] = times_kept(results, run_id)
         answer = self._reached(results, host, run_id, arguments, task_vars)
         if self._task.check_mode:
             return self._told(answer)
@@ -83,6 +89,7 @@ class ActionModule(ActionBase):
             note_missing(results, run_id, told["msg"])
             return {**told, "run_id": run_id}
         forget_missing(results, run_id)
+        note_kept(results, run_id)
         return result
 
     def _reached(

@@ -20,6 +20,11 @@ attributes:
     description: Nothing is changed.
     support: full
 options:
+  python:
+    description:
+      - Python of the host that has C(qemu.qmp), whatever runs other modules there.
+      - Used by the action plugin only.
+    type: path
   accelerator:
     description:
       - V(auto) is KVM if a guest under it answers before, or soon after, one that is emulated; else
@@ -208,6 +213,7 @@ def _probe(params: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            "python": {"type": "path"},
             "accelerator": {"type": "str", "choices": ["auto", "kvm", "tcg"], "default": "auto"},
             "guest_kernel": {"type": "dict", "required": True, "options": ARTIFACT},
             "guest_image": {"type": "dict", "required": True, "options": ARTIFACT},

@@ -41,9 +41,18 @@ options:
     description: Name of the run, unique in the study.
     type: str
     required: true
+  attempt:
+    description: Which attempt at the run it is; another number has the host measure it again.
+    type: int
+    default: 0
   results_dir:
     description:
       - Folder on the controller that holds RV(run_id) under C(runs/) when the run is done.
+      - Used by the action plugin only.
+    type: path
+  python:
+    description:
+      - Python of the host that has C(qemu.qmp), whatever runs other modules there.
       - Used by the action plugin only.
     type: path
   cell:
@@ -291,6 +300,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.host.cgroup import
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.facts import node_cpus
 from ansible_collections.hintfleet.bench.plugins.module_utils.record.record import (
     earlier_attempts,
+    is_finished,
     pack,
     read_record,
 )
@@ -335,7 +345,9 @@ ARGUMENTS = {
     "study": {"type": "str", "required": True},
     "study_id": {"type": "str", "default": ""},
     "run_id": {"type": "str", "required": True},
+    "attempt": {"type": "int", "default": 0},
     "results_dir": {"type": "path"},
+    "python": {"type": "path"},
     "cell": {
         "type": "dict",
         "required": True,
@@ -356,7 +368,7 @@ ARGUMENTS = {
     "versions": {"type": "dict", "required": True},
 }
 # What concerns the asking only, not the run.
-OF_THE_CALL = ("results_dir", "phase")
+OF_THE_CALL = ("results_dir", "phase", "python")
 
 
 def _request(params: dict[str, Any]) -> dict[str, Any]:
@@ -394,7 +406,10 @@ def _result(folder: Path, study_id: str, changed: bool) -> dict[str, Any]:
         "earlier": [
             packed
             for attempt in earlier_attempts(folder)
-            if of_study(attempt, study_id) and (packed := pack(attempt))
+            # A finished one was handed over in its time, and is measured again on purpose.
+            if not is_finished(read_record(attempt))
+            and of_study(attempt, study_id)
+            and (packed := pack(attempt))
         ],
     }
 

@@ -89,6 +89,18 @@ options:
     description: Seed of the random order.
     type: int
     default: 0
+  artifacts:
+    description:
+      - Kernel and image that the study runs with, each with its C(key) and what was C(asked) for.
+        The plan keeps those it began with, and refuses others that were asked for.
+    type: dict
+    default: {}
+  repeat:
+    description: Runs to measure again, by name or pattern; what there is of them becomes an earlier
+      attempt.
+    type: list
+    elements: str
+    default: []
 author:
   - hintfleet contributors (@hintfleet)
 """
@@ -103,7 +115,6 @@ EXAMPLES = r"""
     mechanisms: [none, free_page_reporting]
     workloads: [consolidation]
     parameters: {consolidation: {guest_memory_mib: 320, allocation_mib: 256}}
-  delegate_to: localhost
   run_once: true
   register: plan
 """
@@ -143,6 +154,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.mechanisms import MECHANISMS
 from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight import CELL
+from ansible_collections.hintfleet.bench.plugins.module_utils.study.attempts import (
+    chosen,
+    note_kept,
+    put_aside,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.study.plan import (
     SCHEMA,
     merge,
@@ -152,19 +168,48 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.study.plan import 
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.registry import WORKLOADS
 
-NAMES = ("study", "cells", "blocks", "mechanisms", "workloads", "parameters", "seed")
+NAMES = ("study", "cells", "blocks", "mechanisms", "workloads", "parameters", "seed", "artifacts")
+
+ARGUMENTS = {
+    "results_dir": {"type": "path", "required": True},
+    "study": {"type": "str", "required": True},
+    "cells": {"type": "list", "elements": "dict", "required": True, "options": CELL},
+    "blocks": {"type": "int", "required": True},
+    "mechanisms": {
+        "type": "list",
+        "elements": "str",
+        "choices": list(MECHANISMS),
+        "required": True,
+    },
+    "workloads": {
+        "type": "list",
+        "elements": "str",
+        "choices": list(WORKLOADS),
+        "required": True,
+    },
+    "parameters": {"type": "dict", "required": True},
+    "seed": {"type": "int", "default": 0},
+    "artifacts": {"type": "dict", "default": {}},
+    "repeat": {"type": "list", "elements": "str", "default": []},
+}
 
 
-def _plan(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+def planned(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """What the module returns; raises BenchError."""
     folder = Path(params["results_dir"])
     kept = read_plan(folder)
     asked = {"schema": SCHEMA, "study_id": secrets.token_hex(8)}
     plan = merge(kept, {**asked, **{name: params[name] for name in NAMES}})
-    if plan != kept and not check_mode:
-        write_plan(folder, plan)
+    repeated = chosen(params["repeat"], [run["run_id"] for run in plan["runs"]])
+    if not check_mode:
+        if plan != kept:
+            write_plan(folder, plan)
+        put_aside(folder, repeated)
+        for run in plan["runs"]:
+            note_kept(folder, run["run_id"])
     runs = with_status(folder, [run for run in plan["runs"] if run["block"] <= params["blocks"]])
     return {
-        "changed": plan != kept,
+        "changed": plan != kept or bool(repeated),
         "study_id": plan["study_id"],
         "runs": runs,
         "done": sum(run["status"] == "done" for run in runs),
@@ -173,30 +218,11 @@ def _plan(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={
-            "results_dir": {"type": "path", "required": True},
-            "study": {"type": "str", "required": True},
-            "cells": {"type": "list", "elements": "dict", "required": True, "options": CELL},
-            "blocks": {"type": "int", "required": True},
-            "mechanisms": {
-                "type": "list",
-                "elements": "str",
-                "choices": list(MECHANISMS),
-                "required": True,
-            },
-            "workloads": {
-                "type": "list",
-                "elements": "str",
-                "choices": list(WORKLOADS),
-                "required": True,
-            },
-            "parameters": {"type": "dict", "required": True},
-            "seed": {"type": "int", "default": 0},
-        },
+        argument_spec=ARGUMENTS,
         supports_check_mode=True,
     )
     try:
-        module.exit_json(**_plan(module.params, module.check_mode))
+        module.exit_json(**planned(module.params, module.check_mode))
     except BenchError as error:
         module.fail_json(msg=str(error))
 

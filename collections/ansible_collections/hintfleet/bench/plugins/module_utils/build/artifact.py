@@ -75,14 +75,39 @@ def stored_manifest(store: Path, key: str, digests: Mapping[str, str]) -> dict[s
     return manifest
 
 
+def begun_with(
+    store: Path, key: str, now: str, digests: Mapping[str, str], what: str
+) -> dict[str, Any] | None:
+    """Return the manifest of what a study began with; None if that is what is wanted now.
+
+    key: of what it began with, empty for nothing; now: the key that today's inputs give. Raises
+    ArtifactError if it is gone and what is here now makes another one.
+    """
+    if key in ("", now):
+        return None
+    manifest = stored_manifest(store, key, digests)
+    if manifest is None:
+        raise ArtifactError(
+            f"The study began with {what} {key[:12]}, which {store} on the builder no longer has, "
+            f"and sources and tools have changed since (they give {now[:12]}): bring that folder "
+            "back, or give the study another study_name."
+        )
+    return manifest
+
+
 def publish(store: Path, key: str, files: Mapping[str, Path], manifest: Mapping[str, Any]) -> None:
     """Put files (by their names in the artifact) and the manifest in the store, all or nothing."""
     store.mkdir(parents=True, exist_ok=True)
+    for folder in (store.parent, store):
+        folder.chmod(folder.stat().st_mode | 0o555)
     new = Path(tempfile.mkdtemp(prefix=f".{key[:12]}-", dir=store))
     try:
         for name, path in files.items():
             shutil.copyfile(path, new / name)
         (new / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+        # Whoever runs Ansible reads them here, whatever umask the builder has.
+        for name in (*files, "manifest.json"):
+            (new / name).chmod(0o644)
         new.chmod(0o755)
         shutil.rmtree(store / key, ignore_errors=True)  # a damaged one, see stored_manifest
         new.rename(store / key)

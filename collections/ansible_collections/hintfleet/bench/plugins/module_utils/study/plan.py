@@ -87,6 +87,9 @@ def merge(kept: dict[str, Any] | None, asked: dict[str, Any]) -> dict[str, Any]:
     if kept is None:
         return {**asked, "runs": planned_runs(asked)}
     differences = [_difference(name, kept[name], asked[name]) for name in FIXED]
+    begun = {**asked.get("artifacts", {}), **kept.get("artifacts", {})}
+    for name, artifact in asked.get("artifacts", {}).items():
+        differences.append(_difference(name, begun[name]["asked"], artifact["asked"]))
     cells = {cell["name"]: cell for cell in kept["cells"]}
     for cell in asked["cells"]:
         if cell["name"] in cells:
@@ -99,7 +102,7 @@ def merge(kept: dict[str, Any] | None, asked: dict[str, Any]) -> dict[str, Any]:
             "study_name, or remove the results of the earlier one."
         )
     blocks = max(kept["blocks"], asked["blocks"])
-    merged = {**kept, "blocks": blocks, "cells": list(cells.values())}
+    merged = {**kept, "blocks": blocks, "cells": list(cells.values()), "artifacts": begun}
     return {**merged, "runs": planned_runs(merged)}
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,16 @@ def test_a_run_is_kept(controller: Controller) -> None:
     assert controller.statuses() == {RUN_ID: "finished"}
     (call,) = controller.calls
     assert call["module_name"] == "hintfleet.bench.run"
-    assert call["module_args"] == ASKED
+    assert call["module_args"] == {**ASKED, "attempt": 0}
+
+
+def test_a_run_whose_folder_was_deleted_is_asked_for_as_another_attempt(
+    controller: Controller,
+) -> None:
+    controller.run(answer())
+    shutil.rmtree(controller.folder)
+    controller.run(answer())
+    assert [call["module_args"]["attempt"] for call in controller.calls] == [0, 1]
 
 
 def test_a_cell_without_a_host_is_this_hosts(controller: Controller) -> None:

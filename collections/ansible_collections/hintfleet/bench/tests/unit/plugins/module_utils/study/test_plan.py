@@ -33,6 +33,7 @@ def asked(**changes: Any) -> dict[str, Any]:
         "workloads": ["consolidation", "memhog"],
         "parameters": {"consolidation": {"max_guests": 9}, "memhog": {"guests": 3}},
         "seed": 0,
+        "artifacts": {"guest_kernel": {"key": "k1", "asked": {"guest_kernel_version": "6.1"}}},
     }
     return {**plan, **changes}
 
@@ -146,3 +147,18 @@ def test_nonsense_in_the_place_of_a_record_is_a_run_to_do(tmp_path: Path, record
     folder.mkdir(parents=True)
     (folder / "record.json").write_text(record)
     assert {run["status"] for run in _plan.with_status(tmp_path, runs)} == {"pending"}
+
+
+def test_a_plan_keeps_the_kernel_it_began_with() -> None:
+    begun = _plan.merge(None, asked())
+    drifted = {"guest_kernel": {"key": "k2", "asked": {"guest_kernel_version": "6.1"}}}
+    assert _plan.merge(begun, asked(artifacts=drifted))["artifacts"] == begun["artifacts"]
+    other = {"guest_kernel": {"key": "k2", "asked": {"guest_kernel_version": "6.12"}}}
+    with pytest.raises(BenchError, match=r'guest_kernel_version was "6\.1" and is now "6\.12"'):
+        _plan.merge(begun, asked(artifacts=other))
+
+
+def test_a_plan_of_before_takes_what_it_goes_on_with() -> None:
+    begun = _plan.merge(None, asked())
+    before = {name: value for name, value in begun.items() if name != "artifacts"}
+    assert _plan.merge(before, asked())["artifacts"] == begun["artifacts"]

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Values as people give them: on a command line and in INI files, everything is a word."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.validation import check_type_dict, check_type_list
+
+# How one writes a value of a type: on a command line, and in YAML.
+EXAMPLES = {
+    "list": ("-e {name}=one,two", "{name}: [one, two]"),
+    "list of int": ("-e {name}=0,1", "{name}: [0, 1]"),
+    "dict": ('-e \'{{"{name}": {{"key": "value"}}}}\'', "{name}: {{key: value}}"),
+    "bool": ("-e {name}=true", "{name}: true"),
+    "int": ("-e {name}=3", "{name}: 3"),
+    "float": ("-e {name}=1.5", "{name}: 1.5"),
+}
+NAMES = {"list of int": "list of whole numbers", "int": "whole number", "float": "number",
+         "bool": "true or false", "dict": "mapping"}  # fmt: skip
+
+
+def as_list(value: Any) -> list[Any]:
+    """A list, from a list, from words with commas between them, from JSON, or from one word.
+
+    Raises TypeError.
+    """
+    if isinstance(value, str):
+        text = value.strip()
+        if text.startswith("["):
+            return list(json.loads(text))
+        return [word.strip() for word in text.split(",") if word.strip()]
+    if isinstance(value, int | float):
+        return [value]
+    return check_type_list(value)
+
+
+def as_dict(value: Any) -> dict[str, Any]:
+    """A mapping, from a mapping, from JSON, or from `key=value` words. Raises TypeError."""
+    if isinstance(value, str) and not value.strip():
+        return {}
+    return dict(check_type_dict(value))
+
+
+def settled(name: str, option: dict[str, Any], value: Any) -> Any:
+    """`value` as the option's type.
+
+    name, option: of a role's argument specification. Raises ValueError with a sentence that shows
+    how to write it.
+    """
+    kind = option.get("type", "str")
+    asked = {key: option[key] for key in ("type", "elements", "choices") if key in option}
+    try:
+        whole = {"list": as_list, "dict": as_dict}.get(kind, lambda it: it)(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(_sentence(name, option, value)) from error
+    result = ArgumentSpecValidator({name: asked}).validate({name: whole})
+    if result.errors.errors:
+        raise ValueError(_sentence(name, option, value))
+    return result.validated_parameters[name]
+
+
+def _sentence(name: str, option: dict[str, Any], value: Any) -> str:
+    said = f"{name} is {json.dumps(value, default=str)}"
+    kind = option.get("type", "str")
+    if "choices" in option and kind != "list":
+        return f"{said}: choose from {', '.join(map(str, option['choices']))}."
+    if kind == "list" and option.get("elements") == "int":
+        kind = "list of int"
+    if kind not in EXAMPLES:
+        return f"{said}, which is no {kind}: give one word or text."
+    command, yaml = (text.format(name=name) for text in EXAMPLES[kind])
+    word = NAMES.get(kind, kind)
+    what = f"neither {word.replace(' or ', ' nor ')}" if kind == "bool" else f"no {word}"
+    return f"{said}, which is {what}: write {command} on a command line, {yaml} in YAML."

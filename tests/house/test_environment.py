@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`make` gives its commands an environment that works, whatever shell it is called in."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PRINT = "include Makefile\nprint-environment:\n\t@env\n"
+HOSTILE = {
+    "LC_ALL": "C",
+    "LANG": "de_DE.UTF-8",
+    "PIP_TARGET": "/elsewhere",
+    "PIP_REQUIRE_VIRTUALENV": "1",
+    "PIP_USER": "1",
+    "PYTHONPATH": "/elsewhere",
+    "PYTHONHOME": "/elsewhere",
+    "ANSIBLE_CONFIG": "/elsewhere/ansible.cfg",
+    "ANSIBLE_ROLES_PATH": "/elsewhere",
+    "ANSIBLE_COLLECTIONS_PATH": "/elsewhere",
+    "ANSIBLE_CALLBACK_PLUGINS": "/elsewhere",
+    "ANSIBLE_STRATEGY": "free",
+    "ANSIBLE_INJECT_FACT_VARS": "true",
+    "ANSIBLE_PYTHON_INTERPRETER": "/elsewhere/python",
+}
+WANTED = {
+    "PIP_INDEX_URL": "https://mirror.example.org/simple",
+    "PIP_CERT": "/etc/ssl/own.pem",
+    "ANSIBLE_PRIVATE_KEY_FILE": "/keys/op",
+    "ANSIBLE_REMOTE_USER": "op",
+    "ANSIBLE_VAULT_PASSWORD_FILE": "/keys/vault",
+}
+
+
+def seen(environment: dict[str, str], path: str) -> dict[str, str]:
+    """The environment of a recipe, by name."""
+    done = subprocess.run(
+        ["/usr/bin/make", "-s", "-f", "-", "print-environment"],
+        cwd=ROOT,
+        input=PRINT,
+        env={"HOME": "/", "PATH": path, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+
+
+def test_what_would_do_harm_does_not_reach_the_commands() -> None:
+    found = seen({**HOSTILE, **WANTED}, os.defpath)
+    assert found["LC_ALL"] == "C.UTF-8"
+    assert found["ANSIBLE_CONFIG"] == str(ROOT / "ansible.cfg")
+    assert set(HOSTILE) & set(found) == {"LC_ALL", "LANG", "ANSIBLE_CONFIG"}
+
+
+def test_how_hosts_and_packages_are_reached_stays() -> None:
+    found = seen(WANTED, os.defpath)
+    assert {name: found[name] for name in WANTED} == WANTED
+
+
+def test_folders_of_the_system_come_before_those_of_the_user() -> None:
+    folders = seen({}, "/home/op/bin").get("PATH", "").split(":")
+    assert folders[0] == str(ROOT / ".venv/bin")
+    assert folders.index("/usr/sbin") < folders.index("/home/op/bin")

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Values as people write them are taken, or refused with a sentence that shows the right way."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.hintfleet.bench.plugins.plugin_utils import given as _given
+from plays import Fleet
+
+PREFLIGHT = """\
+- hosts: all
+  gather_facts: true
+  tasks:
+    - ansible.builtin.include_role: {name: study, tasks_from: preflight, public: true}
+    - ansible.builtin.include_role: {name: numa_host, tasks_from: preflight, public: true}
+    - ansible.builtin.assert:
+        that: false
+        quiet: true
+        fail_msg: "{{ {'nodes': __numa_host_cells | map(attribute='node'),
+          'swap': __numa_host_swap_area_mib | int, 'mechanisms': __study_mechanisms,
+          'workloads': __study_workloads, 'memhog': study_parameters.memhog} | to_json }}"
+"""
+INTEGERS = {"type": "list", "elements": "int"}
+WORDS = {"type": "list", "elements": "str"}
+FLAG = {"type": "bool"}
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "meant"),
+    [
+        (INTEGERS, "1", [1]),
+        (INTEGERS, 1, [1]),
+        (INTEGERS, "0, 1", [0, 1]),
+        (INTEGERS, "[0, 1]", [0, 1]),
+        (INTEGERS, [0, "1"], [0, 1]),
+        (INTEGERS, "", []),
+        (WORDS, "consolidation", ["consolidation"]),
+        (WORDS, '["a", "b"]', ["a", "b"]),
+        (FLAG, "false", False),
+        (FLAG, "True", True),
+        (FLAG, 0, False),
+        ({"type": "int"}, "7", 7),
+        ({"type": "float"}, "0.5", 0.5),
+        ({"type": "dict"}, '{"a": 1}', {"a": 1}),
+        ({"type": "dict"}, "a=1", {"a": "1"}),
+        ({"type": "dict"}, "", {}),
+    ],
+)
+def test_what_can_be_meant_is_taken(option: dict[str, Any], value: Any, meant: Any) -> None:
+    assert _given.settled("name", option, value) == meant
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        (INTEGERS, "zero", 'name is "zero", which is no list of whole numbers: write -e name=0,1'),
+        (INTEGERS, "[0,", "no list of whole numbers"),
+        (INTEGERS, {"a": 1}, "no list of whole numbers"),
+        (FLAG, "perhaps", "neither true nor false: write -e name=true on a command line"),
+        ({"type": "int"}, "many", "no whole number: write -e name=3 .*, name: 3 in YAML"),
+        ({"type": "int"}, "2.5", "no whole number"),
+        ({"type": "float"}, "x", "no number"),
+        ({"type": "dict"}, "a", 'no mapping: write -e \'{"name": {"key": "value"}}\''),
+        ({"type": "str", "choices": ["a", "b"]}, "c", "choose from a, b"),
+    ],
+)
+def test_what_cannot_is_a_sentence(option: dict[str, Any], value: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        _given.settled("name", option, value)
+
+
+# Host: what its inventory gives it as words, and what the refusal says.
+CASES: dict[str, tuple[dict[str, Any], str]] = {
+    "first": ({}, "laptop_is_taken"),
+    "words": (
+        {
+            "study_mechanisms": "none,free_page_reporting,page_hinting",
+            "study_workloads": '["consolidation", "memhog", "page_fault"]',
+            "study_blocks": "3",
+            "numa_host_nodes": "1",
+            "numa_host_side_by_side": "false",
+            "study_node_mib": "900",
+        },
+        "words_are_taken",
+    ),
+    "no-number": (
+        {"study_blocks": "several"},
+        'study_blocks is "several", which is no whole number',
+    ),
+    "two-wrong": ({"study_blocks": "x", "study_seed": "y"}, "study_blocks is .* study_seed is"),
+    "no-flag": ({"numa_host_side_by_side": "maybe"}, "neither true nor false"),
+    "no-node": ({"numa_host_nodes": "zero"}, "which is no list of whole numbers"),
+    "another-study": (
+        {"study_blocks": 5, "study_seed": 9},
+        "another study_blocks, study_seed than host first",
+    ),
+    "another-guest": ({"study_memhog_mib": 200}, "another study_memhog_mib than host first"),
+    "own-size": ({"study_node_mib": 1024, "study_accelerator": "tcg"}, "own_is_taken"),
+}
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Fleet:
+    hosts = Fleet(tmp_path_factory.mktemp("fleet"))
+    for name, (variables, _) in CASES.items():
+        hosts.add(name, variables)
+    hosts.play(PREFLIGHT)
+    return hosts
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_host_is_asked_what_was_meant(fleet: Fleet, name: str) -> None:
+    said, words = fleet.sentences(name), CASES[name][1]
+    assert fleet.changed(name) == 0
+    if not words.endswith("_taken"):
+        assert re.search(words, said), said
+        return
+    asked = json.loads(said)
+    assert asked["mechanisms"] == ["none", "free_page_reporting", "page_hinting"]
+    assert asked["workloads"] == ["consolidation", "memhog", "page_fault"]
+    assert asked["nodes"] == ([1] if name == "words" else [0, 1])
+    assert asked["swap"] == 256 + 64
+    assert "kernel_arguments" not in asked["memhog"]
+
+
+def play_with(tmp_path: Path, *extra: str) -> tuple[Fleet, str]:
+    hosts = Fleet(tmp_path)
+    hosts.add("box")
+    hosts.play(PREFLIGHT, *(word for pair in extra for word in ("-e", pair)))
+    assert hosts.changed("box") == 0
+    return hosts, hosts.sentences("box")
+
+
+def test_one_name_on_the_command_line_is_a_list_of_one(tmp_path: Path) -> None:
+    _, said = play_with(
+        tmp_path,
+        "study_workloads=consolidation",
+        "study_mechanisms=none,page_hinting",
+        "numa_host_nodes=0,1",
+        "numa_host_side_by_side=true",
+        "study_guest_kernel_arguments=hintfleet.thp=always",
+    )
+    asked = json.loads(said)
+    assert (asked["nodes"], asked["swap"]) == ([0, 1], 2 * 256 + 64)
+    assert asked["workloads"] == ["consolidation"]
+    assert asked["mechanisms"] == ["none", "page_hinting"]
+    assert asked["memhog"]["kernel_arguments"] == "hintfleet.thp=always"
+
+
+def test_more_cpus_than_the_guest_kernel_takes_are_refused(tmp_path: Path) -> None:
+    _, said = play_with(
+        tmp_path,
+        "study_page_fault_guest_vcpus=48",
+        "study_page_fault_tasks=48",
+        "study_page_fault_guest_mib=8192",
+        "study_node_mib=10240",
+    )
+    assert "48 CPUs is asked for, and the guest kernel is built for 32" in said
