@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import copy
 import json
 import random
 import resource
@@ -63,7 +64,7 @@ def hurt(value: Any, draw: random.Random) -> None:
     elif draw.random() < 0.1 and isinstance(container, dict):
         container[draw.choice(["../evil", "evil", "", "\x1b"])] = container[key]
     else:
-        container[key] = draw.choice(NASTY)
+        container[key] = copy.deepcopy(draw.choice(NASTY))
 
 
 def damaged(draw: random.Random) -> dict[str, Any]:
@@ -86,7 +87,7 @@ def damaged(draw: random.Random) -> dict[str, Any]:
     for _ in range(draw.choice([0, 0, 1, 2])):
         hurt(given, draw)
     if draw.random() < 0.2:
-        given |= {"failed": draw.choice([True, "x", []]), "msg": draw.choice(NASTY)}
+        given |= {"failed": draw.choice([True, "x", []]), "msg": copy.deepcopy(draw.choice(NASTY))}
     return given
 
 
@@ -110,7 +111,10 @@ def check(draw: random.Random) -> None:
         else:
             assert controller.missing() == {}
             kept = json.loads((controller.folder / "record.json").read_text())
-            assert kept["run_id"] == RUN_ID and kept["outcome"] == result["outcome"]
+            assert (
+                kept["run_id"] == RUN_ID
+                and kept["outcome"]["status"] == result["outcome"]["status"]
+            )
         assert list(controller.results.glob("runs/.*")) == [], "half a run"
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     assert after - before < MOST_MIB, f"{after - before} MiB of memory"

@@ -104,9 +104,9 @@ class ActionModule(ActionBase):
         try:
             return self._on_host(arguments, task_vars)
         except BaseException as error:
-            # Ansible's end of a task's time has no public name, and no Exception is above it.
-            seconds = getattr(error, "timeout", None)
-            if seconds is None and not isinstance(error, AnsibleConnectionFailure):
+            # Ansible's end of a task's time is no Exception, and where it lies differs by version.
+            late = type(error).__name__ == "TaskTimeoutError"
+            if not late and not isinstance(error, AnsibleConnectionFailure):
                 raise
             # Nobody knows what comes of the run: it may go on, and be fetched the next time.
             note_missing(
@@ -115,11 +115,11 @@ class ActionModule(ActionBase):
                 f"host {host} could not be reached any more at run {run_id}; see to it and start "
                 "the study again",
             )
-            if seconds is None:
+            if not late:
                 raise
             raise AnsibleConnectionFailure(
-                f"Host {host} has not answered for {seconds} s at run {run_id}; see to it and "
-                "start the study again."
+                f"Host {host} has not answered for {self._task.timeout} s at run {run_id}; see to "
+                "it and start the study again."
             ) from error
 
     def _kept(
@@ -147,7 +147,7 @@ class ActionModule(ActionBase):
         return {
             "changed": answer.get("changed") is True,
             "run_id": run_id,
-            "outcome": cleaned(record["outcome"]),
+            "outcome": _outcome(record),
             "duration_seconds": record["duration_seconds"],
             "summary": _text(answer.get("summary", "")),
             "folder": str(folder),
@@ -159,9 +159,10 @@ class ActionModule(ActionBase):
         if answer.get("failed"):
             told |= {"failed": True, "msg": _text(answer.get("msg") or "no reason was given")}
             told |= {name: _text(answer[name]) for name in REMAINS if name in answer}
-        if isinstance(answer.get("outcome"), dict):
-            names = ("run_id", "outcome", "duration_seconds", "summary")
-            told |= {name: cleaned(answer.get(name)) for name in names}
+        seconds = answer.get("duration_seconds")
+        if isinstance(answer.get("outcome"), dict) and arrival.is_duration(seconds):
+            told |= {name: _text(answer.get(name)) for name in ("run_id", "summary")}
+            told |= {"outcome": _outcome(answer), "duration_seconds": seconds}
         elif "run_id" in answer:
             told["run_id"] = _text(answer["run_id"])
         return told
@@ -171,6 +172,11 @@ class ActionModule(ActionBase):
             module_name="hintfleet.bench.run", module_args=arguments, task_vars=task_vars
         )
         return result
+
+
+def _outcome(of: dict[str, Any]) -> dict[str, str | None]:
+    said = {name: of["outcome"].get(name) for name in ("status", "reason")}
+    return {name: value if value is None else _text(value) for name, value in said.items()}
 
 
 def _text(value: object) -> str:

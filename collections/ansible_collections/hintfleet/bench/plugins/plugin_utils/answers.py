@@ -70,6 +70,10 @@ def checked_artifact(answer: Any) -> dict[str, Any]:
     manifest = answer.get("manifest") if isinstance(answer, dict) else None
     if not isinstance(manifest, dict) or not manifest:
         raise BenchError(f"answered without a manifest; {BUILDERS_REMEDY}")
+    try:
+        manifest = cleaned(manifest)
+    except BenchError as error:
+        raise BenchError(f"answered no manifest: {error}; {BUILDERS_REMEDY}") from error
     if len(json.dumps(manifest, default=str)) > MANIFEST_MIB << 20:
         raise BenchError(f"answered a manifest of more than {MANIFEST_MIB} MiB; {BUILDERS_REMEDY}")
     _check_matches("key", answer.get("key"), SHA256)
@@ -84,7 +88,7 @@ def checked_artifact(answer: Any) -> dict[str, Any]:
             raise BenchError(f"answered manifest.debug_options that are no list; {BUILDERS_REMEDY}")
         for option in options:
             _check_matches("manifest.debug_options", option, OPTION)
-    return {"key": answer["key"], "manifest": cleaned(manifest)}
+    return {"key": answer["key"], "manifest": manifest}
 
 
 def _check_matches(name: str, value: Any, pattern: re.Pattern[str]) -> None:

@@ -38,6 +38,7 @@ RECORD_MIB = 16
 RUN_MIB = 128  # all files of a run together, unpacked
 MOST_FILES = 256
 MOST_EARLIER = 32  # attempts at a run, the newest, taken at a time
+LONGEST_SECONDS = 1 << 32
 MIB = 2**20
 PIECE_BYTES = 8 * MIB
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", re.ASCII)
@@ -144,10 +145,15 @@ def _check_form(record: dict[str, Any]) -> None:
         raise BenchError(f"outcome.status is {_shown(outcome.get('status'))}")
     if not isinstance(outcome.get("reason"), str | None):
         raise BenchError(f"outcome.reason is {_shown(outcome.get('reason'))}")
-    if not isinstance(record.get("duration_seconds"), int | float):
+    if not is_duration(record.get("duration_seconds")):
         raise BenchError(f"duration_seconds is {_shown(record.get('duration_seconds'))}")
     if not isinstance(record.get("started"), str) or not TIME.fullmatch(record["started"]):
         raise BenchError(f"started is {_shown(record.get('started'))}, no time")
+
+
+def is_duration(value: object) -> bool:
+    """Whether a value can be seconds that something took."""
+    return isinstance(value, int | float) and 0 <= value < LONGEST_SECONDS
 
 
 def _check_files(files: Files, record: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 LONGEST_NAME = 200  # a file system takes 255, and names get endings
 SHOWN = 80
 SECRET = re.compile(r"""(\S*(?:pass|key|cred|secret|token)[^\s=]*=)("[^"]*"|\S+)""", re.IGNORECASE)
+DEEPEST = 50
 
 
 def checked_name(name: object, what: str) -> str:
@@ -29,17 +30,20 @@ def checked_name(name: object, what: str) -> str:
     )
 
 
-def cleaned(value: Any) -> Any:
+def cleaned(value: Any, depth: int = 0) -> Any:
     """The same, in depth, with U+FFFD for characters that act on a terminal instead of showing.
 
-    New lines and tabs stay; controls, marks of direction and halves of characters go.
+    New lines and tabs stay; controls, marks of direction and halves of characters go. Raises
+    BenchError for what is nested deeper than anything of ours.
     """
+    if depth > DEEPEST:
+        raise BenchError(f"what was answered is nested deeper than {DEEPEST} levels")
     if isinstance(value, str):
         return "".join(character if _shows(character) else "\ufffd" for character in value)
     if isinstance(value, dict):
-        return {cleaned(key): cleaned(inner) for key, inner in value.items()}
+        return {cleaned(key): cleaned(inner, depth + 1) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [cleaned(inner) for inner in value]
+        return [cleaned(inner, depth + 1) for inner in value]
     return value
 
 

@@ -26,6 +26,14 @@ def test_anything_else_is_not(name: object) -> None:
         checked_name(name, "A run")
 
 
+def test_what_is_nested_without_end_is_refused() -> None:
+    deep: list[object] = []
+    for _ in range(900):
+        deep = [deep]
+    with pytest.raises(BenchError, match="nested deeper"):
+        cleaned(deep)
+
+
 def test_what_acts_on_a_terminal_is_replaced() -> None:
     assert cleaned("a\tb\nc é 漢") == "a\tb\nc é 漢"
     assert (
