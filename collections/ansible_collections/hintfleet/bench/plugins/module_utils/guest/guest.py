@@ -263,7 +263,11 @@ class Guest:
         return self.wait(process_id, seconds, started=started, poll_seconds=poll_seconds)
 
     def memory(self) -> ProcessMemory:
-        return read_process_memory(self.qemu.process_id)
+        """What its QEMU holds; raises GuestError once it has ended, as it then holds nothing."""
+        memory = read_process_memory(self.qemu.process_id)
+        if not self.qemu.is_alive():  # asked afterwards: it was alive when it was read
+            raise self._failure("died", self._why_ended())
+        return memory
 
     def note_placement(self) -> None:
         """Where its memory lies now; kept if it dies before it is asked again."""

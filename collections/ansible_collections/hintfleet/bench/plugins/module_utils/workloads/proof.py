@@ -25,6 +25,9 @@ SETTLED_SECONDS = 2.2
 # A booted guest has some MiB of small free pieces that the host holds anyway and that no mechanism
 # reports. They are handed out first, so a ballast takes them: what is freed then was whole chunks.
 BALLAST_MIB = 32
+# More than the program let go of, and what else a guest at rest may free meanwhile, was not given
+# back by the mechanism.
+MOST_BESIDE_MIB = 32
 SPARE_MIB = 64  # for the guest's kernel and its agent
 RELEASE = "/tmp/release"  # noqa: S108 - in the guest, whose only user is root
 # Ends when all has been touched; the programs hold it in the background.
@@ -44,6 +47,9 @@ def prove(bench: Bench, mechanism: str, mib: int, seconds: float) -> dict[str, A
 
     Times count from letting go. The watch ends at the last mark, when the mechanism has acted and
     nothing more has come for a while, or after `seconds`.
+
+    A guest that dies lets go of its memory too. So the guest must live through the watch, the drop
+    must fit what it freed, and it must be able to use as much memory again.
     """
     guest = bench.launch("proof")
     script = HOLD_SCRIPT.format(ballast_mib=BALLAST_MIB, mib=mib, release=RELEASE)
@@ -75,7 +81,26 @@ def prove(bench: Bench, mechanism: str, mib: int, seconds: float) -> dict[str, A
         if len(reached) == len(MARKS) or settled or now >= seconds:
             break
         time.sleep(POLL_SECONDS)
+    _check_drop(most_mib, mib)
+    again = guest.run(["/bin/hf-allocate", str(mib)], bench.seconds_left())
+    if again.failure or _touched_mib(again.output) < mib:
+        raise GuestError(
+            "stopped",
+            f"The proof's guest let go of {mib} MiB and cannot use as much again "
+            f"({again.failure or plain(again.output.strip())}): what came back was more than it "
+            "could spare; see its console log.",
+        )
     return verdict(mechanism, mib, dropped, now, reached)
+
+
+def _check_drop(most_mib: float, mib: int) -> None:
+    if most_mib > mib + MOST_BESIDE_MIB:
+        raise GuestError(
+            "stopped",
+            f"The proof's guest let go of {mib} MiB and the host holds {most_mib:.0f} MiB less for "
+            "it: something else took its memory, so this shows nothing of the mechanism; look for "
+            "what else acts on memory of the cell, such as another balloon or host reclaim.",
+        )
 
 
 def verdict(

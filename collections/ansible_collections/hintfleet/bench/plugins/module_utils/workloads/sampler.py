@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import Qemu
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.cgroup import CellCgroup
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.memory import (
@@ -48,15 +49,18 @@ class Sampler:
         self._qemus: dict[int, Qemu] = {}
         self._samples: list[Sample] = []
         self._done = threading.Event()
+        self._failed: Exception | None = None
         self._thread = threading.Thread(target=self._watch, name="sampler", daemon=True)
 
     def __enter__(self) -> Sampler:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         self._done.set()
         self._thread.join()
+        if kind is None:
+            self._check()
 
     def add(self, number: int, qemu: Qemu) -> None:
         """Watch guest `number` from now on, and take what it prints."""
@@ -64,6 +68,14 @@ class Sampler:
 
     def seconds(self) -> float:
         return time.monotonic() - self._started
+
+    def _check(self) -> None:
+        """What was not watched is not known: a run whose samples broke off is no measurement."""
+        if self._failed is not None:
+            raise BenchError(
+                f"The samples of the cell broke off: {self._failed}; make room for {self._path}, "
+                "or see runner.log beside it, and start the run again."
+            ) from self._failed
 
     def take(self) -> Sample:
         """A sample of this moment."""
@@ -75,7 +87,8 @@ class Sampler:
         )
 
     def since(self, seconds: float) -> list[Sample]:
-        """Samples from `seconds` after the run's start to now; never empty."""
+        """Samples from `seconds` after the run's start to now; never empty. Raises BenchError."""
+        self._check()
         recent = [self.take()]
         for sample in reversed(self._samples):
             if sample.seconds < seconds:
@@ -88,6 +101,12 @@ class Sampler:
         return max(sample.cell_swap_mib for sample in self.since(seconds))
 
     def _watch(self) -> None:
+        try:
+            self._keep_watching()
+        except Exception as error:
+            self._failed = error
+
+    def _keep_watching(self) -> None:
         with self._path.open("w") as file:
             file.write(HEADER)
             due = time.monotonic()
