@@ -159,7 +159,6 @@ def lay_out_runs(folder: Path, host: str, count: int) -> list[dict[str, Any]]:
             "guest_image": artifact,
             "user": "nobody",
             "state_dir": str(folder / host),
-            "runtime_dir": str(folder / host / "run"),
             "versions": {"version": "benchmark"},
         }
         finish(arguments)

@@ -65,10 +65,6 @@ options:
     description: Folder on the host whose C(probe/) keeps the console of the last such guest.
     type: path
     default: /var/lib/hintfleet
-  runtime_dir:
-    description: Folder on the host for sockets.
-    type: path
-    default: /run/hintfleet
 requirements:
   - qemu.qmp
   - QEMU 5.1 or later
@@ -125,9 +121,14 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import (
     Machine,
     check_version,
-    sockets_folder,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.accelerator import Booted, decide
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.cgroup import (
+    RUNNER_MIB,
+    apart,
+    find_hierarchy,
+)
+from ansible_collections.hintfleet.bench.plugins.module_utils.run.detached import turn
 from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight import (
     ARTIFACT,
     MANIFEST_KEYS,
@@ -135,21 +136,21 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight impo
     check_user,
 )
 
+QEMU_MIB = 128
+
 
 class _Prober:
     """Boots guests that are of no further use."""
 
-    def __init__(self, params: dict[str, Any], logs: Path, sockets: Path) -> None:
+    def __init__(self, params: dict[str, Any], logs: Path) -> None:
         self._params = params
         self._logs = logs
-        self._sockets = sockets
         self._guests: list[Guest] = []
 
     def boot(self, accelerator: str, deadline: float) -> Booted:
         params = self._params
         machine = Machine(
             name=f"probe-{accelerator}",
-            sockets=self._sockets,
             logs=self._logs,
             memory_mib=params["guest_memory_mib"],
             vcpus=1,
@@ -182,9 +183,12 @@ def _probe(params: dict[str, Any]) -> dict[str, Any]:
     for name in MANIFEST_KEYS:
         check_artifact(name, params[name])
     logs = Path(params["state_dir"]) / "probe"
-    logs.mkdir(parents=True, exist_ok=True)
-    with sockets_folder(Path(params["runtime_dir"]) / "probe", params["user"]) as sockets:
-        prober = _Prober(params, logs, sockets)
+    logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    logs.chmod(0o700)
+    # No cell is made for these guests: two of them, and what a QEMU takes beside its guest.
+    room_mib = RUNNER_MIB + 2 * (params["guest_memory_mib"] + QEMU_MIB)
+    with turn(logs / "lock", shared=False), apart("probe", find_hierarchy(), room_mib):
+        prober = _Prober(params, logs)
         found = decide(params["accelerator"], params["deadline_seconds"], prober.boot, prober.stop)
     release = params["guest_kernel"]["manifest"]["release"]
     if found.guest.kernel_release != release:
@@ -209,7 +213,6 @@ def main() -> None:
             "deadline_seconds": {"type": "float", "default": 120},
             "user": {"type": "str", "default": "hintfleet"},
             "state_dir": {"type": "path", "default": "/var/lib/hintfleet"},
-            "runtime_dir": {"type": "path", "default": "/run/hintfleet"},
         },
         supports_check_mode=True,
     )

@@ -212,10 +212,6 @@ options:
     description: Folder on the host for runs and their logs.
     type: path
     default: /var/lib/hintfleet
-  runtime_dir:
-    description: Folder on the host for sockets.
-    type: path
-    default: /run/hintfleet
   phase:
     description:
       - V(whole) starts the run, unless it is under way or done, and returns its record.
@@ -355,7 +351,6 @@ ARGUMENTS = {
     "guest_image": {"type": "dict", "required": True, "options": ARTIFACT},
     "user": {"type": "str", "default": "hintfleet"},
     "state_dir": {"type": "path", "default": "/var/lib/hintfleet"},
-    "runtime_dir": {"type": "path", "default": "/run/hintfleet"},
     "phase": {"type": "str", "choices": ["whole", "start", "rest"], "default": "whole"},
     "versions": {"type": "dict", "required": True},
 }
@@ -375,10 +370,18 @@ def _request(params: dict[str, Any]) -> dict[str, Any]:
     return {**request, "cell": cell}
 
 
+def _summary(record: dict[str, Any]) -> str:
+    """The result in a few words; one that cannot be put into words is fetched all the same."""
+    try:
+        return WORKLOADS[record["workload"]].summary(record["result"])
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        return f"a result that is none ({type(error).__name__})"
+
+
 def _result(folder: Path, study_id: str, changed: bool) -> dict[str, Any]:
     record = read_record(folder) or {}
     finished = record["outcome"]["status"] == "finished"
-    said = WORKLOADS[record["workload"]].summary(record["result"]) if finished else ""
+    said = _summary(record) if finished else ""
     return {
         "changed": changed,
         "run_id": record["run_id"],

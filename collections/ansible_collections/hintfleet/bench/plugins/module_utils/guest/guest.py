@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import random
 import re
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import GuestError
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.answers import plain
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.channel import (
     Channel,
     ChannelError,
@@ -57,6 +59,7 @@ TROUBLE = re.compile(
     r"WARNING:|BUG:|Oops|Call Trace|Kernel panic|Out of memory|soft lockup|rcu: INFO|oom-kill"
 )
 WARNINGS_KEPT = 20
+COMMAND_LINE_CHARACTERS = 2048  # COMMAND_LINE_SIZE of x86
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class Completed:
             return None
         how = f"signal {self.signal}" if self.signal else f"exit code {self.exit_code}"
         said = (self.errors or self.output).strip().splitlines()
-        return how + (f" ({said[-1][:200]})" if said else "")
+        return how + (f" ({plain(said[-1], 200)})" if said else "")
 
 
 @dataclass(frozen=True)
@@ -97,10 +100,31 @@ def parse_facts(text: str) -> GuestFacts:
     lines = text.splitlines() + [""] * 4
     thp = re.search(r"\[(\w+)\]", lines[3])
     return GuestFacts(
-        kernel_release=lines[0],
-        kernel_command_line=lines[1],
+        kernel_release=plain(lines[0]),
+        kernel_command_line=plain(lines[1], COMMAND_LINE_CHARACTERS),
         features=parse_features(lines[2]),
-        thp_enabled=thp.group(1) if thp else "absent",
+        thp_enabled=plain(thp.group(1)) if thp else "absent",
+    )
+
+
+def parse_status(status: Any, seconds: float) -> Completed | None:
+    """From the answer to guest-exec-status, None while the program runs.
+
+    Raises ValueError, TypeError, KeyError or AttributeError for what is no such answer.
+    """
+    if type(status["exited"]) is not bool:
+        raise TypeError("a program has exited or has not")
+    if not status["exited"]:
+        return None
+    ended = {name: status.get(name) for name in ("exitcode", "signal")}
+    if any(type(code) is not int and code is not None for code in ended.values()):
+        raise TypeError("an exit code is a number")
+    return Completed(
+        exit_code=ended["exitcode"],
+        signal=ended["signal"],
+        output=_decode(status.get("out-data")),
+        errors=_decode(status.get("err-data")),
+        seconds=seconds,
     )
 
 
@@ -109,7 +133,7 @@ def console_warnings(text: str) -> list[str]:
     found: dict[str, None] = {}
     for line in text.splitlines():
         if TROUBLE.search(line):
-            found[re.sub(r"^\[[^\]]*\]\s*", "", line.strip())] = None
+            found[plain(re.sub(r"^\[[^\]]*\]\s*", "", line.strip()))] = None
     return list(found)[:WARNINGS_KEPT]
 
 
@@ -130,17 +154,17 @@ class Guest:
         self.boot_seconds: float | None = None
         self._node = node
         self._loop = loop
-        self._agent: Channel | None = None
         self._end = "stopped"
         self._placement: dict[int, float] = {}
         self._started = time.monotonic()
         self.qemu = Qemu(machine, user, cgroup_procs)
+        self._agent = Channel(loop, self.qemu.agent, greets=False)
+        self._is_open = False
 
     def boot(self, seconds: float) -> None:
         """Wait for the agent's first answer and ask for the guest's facts; raises GuestError."""
         give_up = self._started + seconds
-        while self._agent is None:
-            self._open_agent(give_up, seconds)
+        self._open()
         token = random.getrandbits(31)
         left = max(give_up - time.monotonic(), 0.1)
         # A question sent before the agent is up waits in the channel: no polling is needed.
@@ -150,23 +174,15 @@ class Guest:
         left = max(give_up - time.monotonic(), 1.0)
         self.facts = parse_facts(self.run(["/bin/sh", "-c", FACTS_SCRIPT], seconds=left).output)
 
-    def _open_agent(self, give_up: float, seconds: float) -> None:
-        channel = Channel(self._loop, self.machine.agent_socket, greets=False)
+    def _open(self) -> None:
         try:
-            channel.open(1.0)
-        except ChannelError:  # QEMU has not made its socket yet
-            if not self.qemu.is_alive():
-                raise self._failure("never_up", self._why_ended()) from None
-            if time.monotonic() > give_up:
-                raise self._failure(
-                    "never_up", f"its QEMU made no socket within {seconds:g} s"
-                ) from None
-            time.sleep(0.01)
-        else:
-            self._agent = channel
+            self._agent.open(ANSWER_SECONDS)
+        except ChannelError:
+            raise self._failure("never_up", self._why_ended()) from None
+        self._is_open = True
 
     def _ask(self, command: str, arguments: dict[str, Any], seconds: float) -> Any:
-        if self._agent is None:
+        if not self._is_open:
             raise self._failure("never_up", "it has not been booted")
         try:
             return self._agent.call(command, arguments, seconds=seconds)
@@ -185,12 +201,13 @@ class Guest:
     def _why_ended(self) -> str:
         status = self.qemu.exit_status
         how = f"was killed by signal {-status}" if status and status < 0 else "ended by itself"
-        said = self.qemu.last_words()
+        said = plain(self.qemu.last_words())
         return f"its QEMU {how}" + (f" saying {said!r}" if said else "")
 
     def _failure(self, end: str, cause: str) -> GuestError:
         self._end = end
-        shown = [line.strip() for line in self.console_text().splitlines() if line.strip()][-3:]
+        lines = self.qemu.console.last().splitlines()
+        shown = [plain(line.strip()) for line in lines if line.strip()][-3:]
         last = " / ".join(shown)[-300:] or "nothing"
         remedy = "see its console log"
         if self.qemu.is_alive():
@@ -201,6 +218,10 @@ class Guest:
             cause,
         )
 
+    def _nonsense(self, command: str) -> GuestError:
+        end = "died" if self.boot_seconds else "never_up"
+        return self._failure(end, f"its agent answers {command} with nonsense")
+
     def start(self, command: list[str]) -> int:
         """Start a program and return its process id in the guest; raises GuestError."""
         answer = self._ask(
@@ -208,7 +229,10 @@ class Guest:
             {"path": command[0], "arg": command[1:], "capture-output": True},
             ANSWER_SECONDS,
         )
-        return int(answer["pid"])
+        process_id = answer.get("pid") if isinstance(answer, dict) else None
+        if type(process_id) is not int or not 0 < process_id < 2**31:
+            raise self._nonsense("guest-exec")
+        return process_id
 
     def wait(
         self, process_id: int, seconds: float, *, started: float | None = None,
@@ -220,14 +244,12 @@ class Guest:
         while True:
             status = self._ask("guest-exec-status", {"pid": process_id}, ANSWER_SECONDS)
             now = time.monotonic()
-            if status["exited"]:
-                return Completed(
-                    exit_code=status.get("exitcode"),
-                    signal=status.get("signal"),
-                    output=_decode(status.get("out-data")),
-                    errors=_decode(status.get("err-data")),
-                    seconds=now - since,
-                )
+            try:
+                done = parse_status(status, now - since)
+            except (ValueError, TypeError, KeyError, AttributeError):
+                raise self._nonsense("guest-exec-status") from None
+            if done:
+                return done
             if now > give_up:
                 raise self._failure("deadline", f"its program did not end within {seconds:g} s")
             time.sleep(poll_seconds)
@@ -243,10 +265,6 @@ class Guest:
     def memory(self) -> ProcessMemory:
         return read_process_memory(self.qemu.process_id)
 
-    def console_text(self) -> str:
-        path = self.machine.console
-        return path.read_text(errors="replace") if path.exists() else ""
-
     def note_placement(self) -> None:
         """Where its memory lies now; kept if it dies before it is asked again."""
         self._placement = read_placement(self.qemu.process_id) or self._placement
@@ -258,18 +276,20 @@ class Guest:
                 self._end = "died"
             return
         self.note_placement()
-        channel = Channel(self._loop, self.machine.qmp_socket, greets=True)
+        channel = Channel(self._loop, self.qemu.qmp, greets=True)
         try:
             channel.open(2.0)
             channel.call("quit", seconds=2.0)
         except ChannelError:
             self.qemu.kill()
+        finally:
+            channel.close()
 
     def close(self) -> None:
         """End the guest, whatever state it is in."""
         self.qemu.stop()
-        if self._agent is not None:
-            self._agent.close()
+        self._agent.close()
+        self.qemu.qmp.close()
 
     def kill(self) -> None:
         """End the guest without a word: somebody is waiting for the host to be free."""
@@ -295,8 +315,16 @@ class Guest:
             },
             "remote_share": _rounded(remote_share(self._placement, self._node), 6),
             "end": self._end,
-            "warnings": console_warnings(self.console_text()),
+            "warnings": [*self._left_out(), *console_warnings(self.qemu.console.text())],
         }
+
+    def _left_out(self) -> list[str]:
+        outputs = (self.qemu.console, self.qemu.errors)
+        return [
+            f"{output.path.name} was too long: {output.lost_bytes} bytes of it were left out."
+            for output in outputs
+            if output.lost_bytes
+        ]
 
 
 def wrong_kernel(guest: str, runs: str, wanted: str) -> str:
@@ -308,15 +336,19 @@ def wrong_kernel(guest: str, runs: str, wanted: str) -> str:
 
 
 def quit_all(guests: list[Guest], step: Callable[[Guest], None] = Guest.quit) -> None:
-    """End guests side by side: all are asked before the first is waited for."""
-    for guest in guests:
-        step(guest)
-    for guest in guests:
-        guest.close()
+    """End guests side by side: all are asked before the first is waited for.
+
+    What is wrong with one keeps no other from its end.
+    """
+    with contextlib.ExitStack() as ends:
+        for guest in reversed(guests):
+            ends.callback(guest.close)
+        for guest in guests:
+            step(guest)
 
 
-def _decode(text: str | None) -> str:
-    return base64.b64decode(text).decode(errors="replace") if text else ""
+def _decode(text: Any) -> str:
+    return "" if text is None else base64.b64decode(text).decode(errors="replace")
 
 
 def _rounded(value: float | None, digits: int = 3) -> float | None:

@@ -6,10 +6,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import pwd
 import re
-import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -19,11 +18,14 @@ from pathlib import Path
 
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.mechanisms import MECHANISMS
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.output import Output
 
 BINARY = "qemu-system-x86_64"
 OLDEST = (5, 1)  # the first with free-page-reporting
 STOP_SECONDS = 5.0
-SWAP_DESCRIPTOR = 100
+# QEMU's descriptors. They are far from the numbers in use, and what the runner keeps for each guest
+# lies beyond them, so that the same command line comes out each time.
+SWAP_DESCRIPTOR, QMP_DESCRIPTOR, AGENT_DESCRIPTOR, KEPT_DESCRIPTORS = 100, 101, 102, 128
 
 # Puts itself into the cgroups named before `--`, so that not one page is charged elsewhere, then
 # becomes the command after it.
@@ -34,11 +36,10 @@ ENTER_CELL = 'while [ "$1" != -- ]; do echo $$ >"$1" || exit; shift; done; shift
 class Machine:
     """What a guest is. `bind_node` None: its memory is not bound to a node by QEMU.
 
-    `sockets` is a folder that belongs to the unprivileged user; `logs` one that does not.
+    `logs` is a folder of root's.
     """
 
     name: str
-    sockets: Path
     logs: Path
     memory_mib: int
     vcpus: int
@@ -50,14 +51,6 @@ class Machine:
     tb_size_mib: int = 12
     swap_mib: int = 0
     bind_node: int | None = None
-
-    @property
-    def qmp_socket(self) -> Path:
-        return self.sockets / f"{self.name}.qmp"
-
-    @property
-    def agent_socket(self) -> Path:
-        return self.sockets / f"{self.name}.agent"
 
     @property
     def console(self) -> Path:
@@ -79,10 +72,15 @@ class Machine:
         return " ".join(words)
 
 
-def command_line(machine: Machine, swap: int | None = None) -> list[str]:
+def command_line(
+    machine: Machine,
+    swap: int | None = None,
+    qmp: int = QMP_DESCRIPTOR,
+    agent: int = AGENT_DESCRIPTOR,
+) -> list[str]:
     """No default devices and a small translation buffer: an idle guest's own footprint is small.
 
-    `swap` is the descriptor of the guest's swap disk, if it has one.
+    Descriptors: `swap` of the guest's swap disk, if it has one; `qmp` and `agent` of sockets.
     """
     memory = f"memory-backend-ram,id=ram,size={machine.memory_mib}M"
     if machine.bind_node is not None:
@@ -102,7 +100,7 @@ def command_line(machine: Machine, swap: int | None = None) -> list[str]:
         "-name", machine.name,
         "-nodefaults", "-no-user-config", "-no-reboot",
         "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
-        "-M", "pc,usb=off,vmport=off,memory-backend=ram",
+        "-M", "pc,usb=off,vmport=off,dump-guest-core=off,memory-backend=ram",
         *processor,
         "-smp", str(machine.vcpus),
         "-m", f"{machine.memory_mib}M",
@@ -111,12 +109,12 @@ def command_line(machine: Machine, swap: int | None = None) -> list[str]:
         "-kernel", str(machine.kernel),
         "-initrd", str(machine.initramfs),
         "-append", machine.kernel_command_line,
-        # Standard output is the console log: a file that the unprivileged user cannot open itself.
+        # Standard output is the console.
         "-chardev", "stdio,id=console,signal=off",
         "-serial", "chardev:console",
-        "-chardev", f"socket,id=qmp,path={machine.qmp_socket},server=on,wait=off",
+        "-chardev", f"socket,id=qmp,fd={qmp}",
         "-mon", "chardev=qmp,mode=control",
-        "-chardev", f"socket,id=agent,path={machine.agent_socket},server=on,wait=off",
+        "-chardev", f"socket,id=agent,fd={agent}",
         "-device", "virtio-serial-pci",
         "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0",
         "-device", "virtio-balloon-pci," + MECHANISMS[machine.mechanism].balloon_properties,
@@ -149,22 +147,14 @@ def check_version() -> str:
     return text
 
 
-@contextlib.contextmanager
-def sockets_folder(folder: Path, user: str) -> Iterator[Path]:
-    """A folder, and the one above it, that only `user` and root can look into; removed at the end.
-
-    What somebody else left in it, having been killed, goes first.
-    """
-    owner = pwd.getpwnam(user)
-    shutil.rmtree(folder, ignore_errors=True)
-    for path in (folder.parent, folder):
-        if not path.exists():
-            path.mkdir(mode=0o700)
-            os.chown(path, owner.pw_uid, owner.pw_gid)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def connection(number: int) -> tuple[socket.socket, int]:
+    """A socket, and the descriptor of its other end, which has that number or one above it."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        kept = fcntl.fcntl(ours.fileno(), fcntl.F_DUPFD_CLOEXEC, KEPT_DESCRIPTORS)
+        return socket.socket(fileno=kept), fcntl.fcntl(
+            theirs.fileno(), fcntl.F_DUPFD_CLOEXEC, number
+        )
 
 
 @contextlib.contextmanager
@@ -178,7 +168,6 @@ def swap_disk(folder: Path, mib: int) -> Iterator[int | None]:
         return
     with tempfile.TemporaryFile(dir=folder) as file:
         file.truncate(mib * 2**20)
-        # Far from the numbers in use, so that the same command line comes out each time.
         descriptor = fcntl.fcntl(file.fileno(), fcntl.F_DUPFD_CLOEXEC, SWAP_DESCRIPTOR)
     try:
         subprocess.run(
@@ -200,22 +189,30 @@ class Qemu:
         self.cpu_user_seconds = 0.0
         self.cpu_system_seconds = 0.0
         self.exit_status: int | None = None
+        self.console, self.errors = Output(machine.console), Output(machine.errors)
         enter = ["/bin/sh", "-c", ENTER_CELL, "sh", *(str(path) for path in cgroup_procs), "--"]
+        # The swap disk is the only file that QEMU has any business to write to.
+        limit = ["prlimit", "--core=0", f"--fsize={machine.swap_mib * 2**20}", "--"]
         drop = ["setpriv", "--reuid", user, "--regid", user, "--init-groups"]
         drop += ["--no-new-privs", "--pdeathsig", "KILL", "--"]
-        with (
-            machine.console.open("wb") as console,
-            machine.errors.open("wb") as errors,
-            swap_disk(machine.logs, machine.swap_mib) as swap,
-        ):
-            self.command_line = command_line(machine, swap)
-            self._process = subprocess.Popen(
-                enter + drop + self.command_line,
-                stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=errors,
-                pass_fds=[] if swap is None else [swap],
-            )
+        self.qmp, qmp = connection(QMP_DESCRIPTOR)
+        self.agent, agent = connection(AGENT_DESCRIPTOR)
+        theirs = [qmp, agent, self.console.writing, self.errors.writing]
+        try:
+            with swap_disk(machine.logs, machine.swap_mib) as swap:
+                self.command_line = command_line(machine, swap, qmp, agent)
+                self._process = subprocess.Popen(
+                    enter + limit + drop + self.command_line,
+                    stdin=subprocess.DEVNULL,
+                    stdout=self.console.writing,
+                    stderr=self.errors.writing,
+                    pass_fds=[qmp, agent] if swap is None else [qmp, agent, swap],
+                    # Root's environment may hold what a guest must not know.
+                    env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+                )
+        finally:
+            for descriptor in theirs:
+                os.close(descriptor)
         self.process_id = self._process.pid
 
     def is_alive(self) -> bool:
@@ -239,7 +236,7 @@ class Qemu:
 
     def last_words(self) -> str:
         """The last line QEMU itself printed, if any."""
-        lines = self.machine.errors.read_text(errors="replace").strip().splitlines()
+        lines = self.errors.last().strip().splitlines()
         return lines[-1] if lines else ""
 
     def stop(self) -> None:
@@ -249,7 +246,15 @@ class Qemu:
                 os.kill(self.process_id, wanted)
             give_up = time.monotonic() + STOP_SECONDS
             while self.is_alive() and time.monotonic() < give_up:
+                self.drain()
                 time.sleep(0.01)
+        self.console.close()
+        self.errors.close()
+
+    def drain(self) -> None:
+        """Take what it has printed, so that it need not wait."""
+        self.console.drain()
+        self.errors.drain()
 
     def kill(self) -> None:
         if self.is_alive():

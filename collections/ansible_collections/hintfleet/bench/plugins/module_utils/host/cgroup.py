@@ -9,9 +9,11 @@ is the cell's swap. To start every run alike, `remove` drops them before it remo
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
@@ -22,6 +24,8 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.host.hierarchy imp
 )
 
 PARENT = "hintfleet"
+RUNNER = "@runner"  # no cell's name has such a sign
+RUNNER_MIB = 512  # some 30 MiB of Python, and the samples of an hour and of dozens of guests
 MIB = 2**20
 REMOVE_SECONDS = 20.0
 
@@ -165,6 +169,28 @@ class CellCgroup:
                 reclaim.write_text(str(int(self.memory_mib() * MIB)))
             except OSError:
                 return
+
+
+@contextlib.contextmanager
+def apart(name: str, hierarchy: Hierarchy, memory_mib: float = RUNNER_MIB) -> Iterator[None]:
+    """Hold this process in a cgroup of its own, without swap, beside the cell of that name.
+
+    Whatever a guest makes it remember, it is this process that ends and not the host. Raises
+    BenchError.
+    """
+    alone = Hierarchy({"memory": hierarchy.roots["memory"]}, hierarchy.unified)
+    cgroup = CellCgroup(name + RUNNER, alone)
+    cgroup.remove()  # of one that was killed
+    cgroup.create(memory_mib, 0, [], 0)
+    own = str(os.getpid())
+    for path in cgroup.procs_files:
+        path.write_text(own)
+    try:
+        yield
+    finally:
+        # Not where it came from: that may have been an SSH session, which is over.
+        (alone.roots["memory"] / "cgroup.procs").write_text(own)
+        cgroup.remove()
 
 
 def _kill(process_id: int) -> None:

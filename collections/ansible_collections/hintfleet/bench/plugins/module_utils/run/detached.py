@@ -44,6 +44,13 @@ def run_folder(state_dir: Path, study: str, run_id: str) -> Path:
     return state_dir / "runs" / study / run_id
 
 
+def _make_runs(state_dir: Path, study: str) -> None:
+    """The folders above a run's: kernel messages and consoles in it are root's to read."""
+    for folder in (state_dir / "runs", state_dir / "runs" / study):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+
+
 def lock_path(folder: Path) -> Path:
     """The lock of the runner at work in `folder`; its text is the runner's process id."""
     return folder.with_name(folder.name + ".runner")
@@ -91,7 +98,7 @@ def carry_out(
     `begun`: whoever asks has set it going before, and takes what came of that, failed or not.
     """
     folder = run_folder(state_dir, request["study"], request["run_id"])
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    _make_runs(state_dir, request["study"])
     if _has_finished(folder, request):
         return folder, begun
     while begun or not set_going(request, state_dir, perform):
@@ -108,7 +115,7 @@ def carry_out(
 def set_going(request: dict[str, Any], state_dir: Path, perform: Perform) -> bool:
     """Start the runner of this run; False if one is at work on it, or the run has finished."""
     folder = run_folder(state_dir, request["study"], request["run_id"])
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    _make_runs(state_dir, request["study"])
     lock = try_lock(lock_path(folder))
     if lock is None:
         return False
@@ -116,7 +123,7 @@ def set_going(request: dict[str, Any], state_dir: Path, perform: Perform) -> boo
         if _has_finished(folder, request):
             return False
         _put_aside(folder)
-        folder.mkdir()
+        folder.mkdir(mode=0o700)
         write_json(folder / REQUEST, request)
         _start(lambda: _runner(request, folder, lock, perform), folder / LOG, lock)
     finally:
@@ -199,6 +206,7 @@ def _start(work: Callable[[], None], log: Path, lock: int) -> None:
 def _let_go(log: Path, lock: int) -> None:
     """Give up every descriptor but the lock: SSH waits for the last who holds its pipes."""
     os.chdir("/")
+    os.umask(0o077)
     null, out = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY | os.O_CREAT, 0o600)
     os.dup2(null, 0)
     os.dup2(out, 1)

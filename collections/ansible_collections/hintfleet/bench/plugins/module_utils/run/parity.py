@@ -33,11 +33,10 @@ def parity(record: dict[str, Any], guest: Guest) -> dict[str, Any]:
     """From a record whose provenance is complete, and a guest of the workload."""
     provenance, mechanism = record["provenance"], record["mechanism"]
     kernel = provenance["guest_kernel"]
-    arguments = " ".join(guest.qemu.command_line).replace(str(guest.machine.sockets), "<runtime>")
     entries: dict[str, Any] = {
         "accelerator": provenance["qemu"]["accelerator"],
         "qemu_version": provenance["qemu"]["version"],
-        "qemu_arguments": without_mechanism(arguments, mechanism),
+        "qemu_arguments": without_mechanism(" ".join(guest.qemu.command_line), mechanism),
         "guest_kernel_key": kernel["key"],
         "guest_kernel_sha256": kernel["sha256"],
         "guest_kernel_config_sha256": kernel.get("config_sha256"),

@@ -18,10 +18,10 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.errors import (
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import (
     Machine,
     check_version,
-    sockets_folder,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.cgroup import (
     CellCgroup,
+    apart,
     find_hierarchy,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.facts import (
@@ -40,6 +40,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.registry
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.sampler import Sampler
 
 SAMPLES, PROOF_SAMPLES, HOST_LOG = "samples.csv", "proof.csv", "host.log"
+HOST_LOG_BYTES = 2**22  # more than the kernel keeps; but it may go on while it is read
 
 
 @contextlib.contextmanager
@@ -56,6 +57,9 @@ def host_log(path: Path) -> Iterator[bool]:
     finally:
         with path.open("wb") as file:
             for message in _messages(descriptor):
+                if file.tell() > HOST_LOG_BYTES:
+                    file.write(b"[hintfleet: the rest was left out]\n")
+                    break
                 file.write(message)
         os.close(descriptor)
 
@@ -112,15 +116,18 @@ class _Run:
         self.folder = folder
         self.record = record
         self.cell = request["cell"]
-        self.cgroup = CellCgroup(self.cell["name"], find_hierarchy())
-        self.sockets = Path(request["runtime_dir"]) / self.cell["name"]
+        self.hierarchy = find_hierarchy()
+        self.cgroup = CellCgroup(self.cell["name"], self.hierarchy)
         self.started = time.monotonic()
 
     def carry_out(self) -> None:
         record = self.record
         record["started"] = utc(time.time())
         try:
-            with host_log(self.folder / HOST_LOG) as kept:
+            with (
+                apart(self.cell["name"], self.hierarchy),
+                host_log(self.folder / HOST_LOG) as kept,
+            ):
                 record["files"]["host_log"] = HOST_LOG if kept else None
                 self._carry_out(record)
         finally:
@@ -136,9 +143,8 @@ class _Run:
             record["provenance"]["host"] = host_facts()
             record["provenance"]["qemu"]["version"] = check_version()
             record["provenance"]["hintfleet"] = {**self.request["versions"], **own_versions()}
-            with sockets_folder(self.sockets, self.request["user"]):
-                self._phase(PROOF_SAMPLES, "proof_samples", self._prove)
-                self._phase(SAMPLES, "samples", self._measure)
+            self._phase(PROOF_SAMPLES, "proof_samples", self._prove)
+            self._phase(SAMPLES, "samples", self._measure)
         finally:
             self.cgroup.remove()
 
@@ -158,17 +164,18 @@ class _Run:
             kindly = False
             raise
         finally:
-            bench.end_guests(kindly=kindly)
-            record["guests"] += [guest.record() for guest in bench.guests]
-            record["files"]["consoles"] += bench.logs()
-            record["host_cpu_seconds"] = bench.cpu_seconds()
+            try:
+                bench.end_guests(kindly=kindly)
+            finally:
+                record["guests"] += [guest.record() for guest in bench.guests]
+                record["files"]["consoles"] += bench.logs()
+                record["host_cpu_seconds"] = bench.cpu_seconds()
         self.cgroup.remove()
 
     def _bench(self, sampler: Sampler) -> Bench:
         request, parameters = self.request, self.request["parameters"]
         machine = Machine(
             name="guest",
-            sockets=self.sockets,
             logs=self.folder,
             memory_mib=parameters["guest_memory_mib"],
             vcpus=parameters["guest_vcpus"],

@@ -59,7 +59,7 @@ class Bench:
         machine = replace(self._machine, name=name or f"guest{number}")
         guest = Guest(machine, self._user, self.cgroup.procs_files, self.cell["node"], self._loop)
         self.guests.append(guest)
-        self.sampler.add(number, guest.qemu.process_id)
+        self.sampler.add(number, guest.qemu)
         return guest
 
     def _boot(self, guest: Guest) -> None:
@@ -70,8 +70,10 @@ class Bench:
 
     def end_guests(self, *, kindly: bool = True) -> None:
         """End all guests, whatever state they are in."""
-        quit_all(self.guests, Guest.quit if kindly else Guest.kill)
-        self._loop.close()
+        try:
+            quit_all(self.guests, Guest.quit if kindly else Guest.kill)
+        finally:
+            self._loop.close()
 
     def seconds_left(self) -> float:
         """Time until the deadline of the run; never quite zero."""

@@ -7,12 +7,15 @@ when that has ended the next guest is started at once. It goes on until the cell
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from typing import Any
 
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import GuestError
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.answers import (
+    parse_numbers,
+    plain,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.bench import Bench
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.sampler import Sample
 
@@ -84,6 +87,14 @@ def _step(bench: Bench, number: int, started: float, actives: list[float]) -> di
             f"The allocation program in guest {guest.name} failed with {done.failure}; lower "
             "allocation_mib or raise guest_memory_mib.",
         )
+    try:
+        (touched_mib,) = parse_numbers(done.output, "touched_mib")
+    except ValueError as error:
+        raise GuestError(
+            "stopped",
+            f"The allocation program in guest {guest.name} does not say what it touched "
+            f"({plain(str(error))}); build the guest image again (role guest_image).",
+        ) from None
     for other in bench.guests:
         if not other.qemu.is_alive():  # the kernel's choice when memory and swap are used up
             raise GuestError("died", f"Guest {other.name} died while {guest.name} ran its program.")
@@ -95,7 +106,7 @@ def _step(bench: Bench, number: int, started: float, actives: list[float]) -> di
         "started_seconds": round(started, 3),
         "boot_seconds": round(guest.boot_seconds or 0.0, 3),
         "program_seconds": round(done.seconds, 3),
-        "touched_mib": float(json.loads(done.output)["touched_mib"]),
+        "touched_mib": float(touched_mib),
         "cell_memory_mib": round(now.cell_memory_mib, 3),
         "cell_swap_mib": round(now.cell_swap_mib, 3),
         "guest_resident_mib": [

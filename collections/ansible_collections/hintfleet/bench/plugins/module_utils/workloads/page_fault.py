@@ -4,16 +4,25 @@ single first touch takes."""
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError, GuestError
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.answers import (
+    number,
+    parse_numbers,
+    parse_object,
+    plain,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import Guest
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.bench import Bench
 
 NEEDS = ("tasks", "seconds", "task_mib", "latency_mib", "program")
 MODES = ("processes", "threads")
+LATENCY = ("count", "p50_ns", "p95_ns", "p99_ns", "p999_ns")
+BUCKETS = 4096  # more than any histogram of ours has
+Parsed = TypeVar("Parsed")
 POLL_SECONDS = 0.25  # questions to the agent are load in a guest whose idle time is measured
 FIRST_ROW = {
     "tasks": 0, "processes": 0, "processes_idle": 100,
@@ -48,9 +57,23 @@ def run(bench: Bench, result: dict[str, Any]) -> None:
         one = rows[1] if tasks > 1 else row
         row["linear"] = round(tasks * max(one[mode] for mode in MODES), 3)
         rows.append(row)
-    result["latency"] = latency(
-        _run(bench, guest, ["/bin/hf-fault-latency", "--mib", str(parameters["latency_mib"])])
-    )
+    command = ["/bin/hf-fault-latency", "--mib", str(parameters["latency_mib"])]
+    result["latency"] = _measured(bench, guest, command, latency)
+
+
+def _measured(
+    bench: Bench, guest: Guest, command: list[str], parse: Callable[[str], Parsed]
+) -> Parsed:
+    """What a program in the guest has measured; raises GuestError."""
+    output = _run(bench, guest, command)
+    try:
+        return parse(output)
+    except ValueError as error:
+        raise GuestError(
+            "stopped",
+            f"{command[0]} in guest {guest.name} printed no measurement ({plain(str(error))}); "
+            "build the guest image again (role guest_image).",
+        ) from None
 
 
 def _run(bench: Bench, guest: Guest, command: list[str]) -> str:
@@ -69,8 +92,12 @@ def _own_program(bench: Bench, guest: Guest, tasks: int, mode: str) -> tuple[flo
     seconds, task_mib = f"{parameters['seconds']:g}", str(parameters["task_mib"])
     command = ["/bin/hf-page-fault", "--tasks", str(tasks), "--mode", mode]
     command += ["--seconds", seconds, "--task-mib", task_mib]
-    answer = json.loads(_run(bench, guest, command))
-    return answer["touches_per_second"], answer["idle_percent"]
+    rate, idle = _measured(bench, guest, command, _rate_and_idle)
+    return rate, idle
+
+
+def _rate_and_idle(output: str) -> list[float]:
+    return parse_numbers(output, "touches_per_second", "idle_percent")
 
 
 def _will_it_scale(bench: Bench, guest: Guest, tasks: int, mode: str) -> tuple[float, float]:
@@ -83,18 +110,18 @@ def _will_it_scale(bench: Bench, guest: Guest, tasks: int, mode: str) -> tuple[f
         )
     seconds = max(1, round(bench.parameters["seconds"]))
     script = f"head -n1 /proc/stat; {program} -t {tasks} -s {seconds} || exit; head -n1 /proc/stat"
-    output = _run(bench, guest, ["/bin/sh", "-c", script])
-    return parse_will_it_scale(output)
+    return _measured(bench, guest, ["/bin/sh", "-c", script], parse_will_it_scale)
 
 
 def parse_will_it_scale(output: str) -> tuple[float, float]:
     """Rate and idle percent from two `cpu` lines of /proc/stat around the program's output.
 
-    Raises BenchError. Columns of /proc/stat: proc(5); the fourth is idle, the fifth iowait.
+    Raises BenchError, and ValueError for what is no number. Columns of /proc/stat: proc(5); the
+    fourth is idle, the fifth iowait.
     """
-    average = re.search(r"^average:(\d+(?:\.\d+)?)", output, re.MULTILINE)
+    average = re.search(r"^average:([0-9]+(?:\.[0-9]+)?)", output, re.MULTILINE)
     ticks = [
-        [int(field) for field in line.split()[1:9]]
+        [number(int(field)) for field in line.split()[1:9]]
         for line in output.splitlines()
         if line.startswith("cpu ")
     ]
@@ -103,18 +130,24 @@ def parse_will_it_scale(output: str) -> tuple[float, float]:
             f"will-it-scale printed no average ({output.strip()[-200:]!r}); use a commit of it "
             "whose page_fault1 prints one, or set program to hintfleet."
         )
-    spent = [after - before for before, after in zip(*ticks, strict=True)]
-    return float(average.group(1)), round(100 * (spent[3] + spent[4]) / max(sum(spent), 1), 2)
+    spent = [number(after - before) for before, after in zip(*ticks, strict=True)]
+    if len(spent) < 5:
+        raise ValueError("a line of /proc/stat is too short")
+    idle = round(100 * (spent[3] + spent[4]) / max(sum(spent), 1), 2)
+    return number(float(average.group(1))), idle
 
 
 PROGRAMS = {"hintfleet": _own_program, "will-it-scale": _will_it_scale}
 
 
 def latency(output: str) -> dict[str, Any]:
-    """Entry `latency` of the result from the output of hf-fault-latency."""
-    answer = json.loads(output)
-    entry = {name: answer[name] for name in ("count", "p50_ns", "p95_ns", "p99_ns", "p999_ns")}
-    entry["histogram"] = {"bounds_ns": answer["bounds_ns"], "counts": answer["counts"]}
+    """Entry `latency` of the result from the output of hf-fault-latency; raises ValueError."""
+    answer = parse_object(output)
+    entry: dict[str, Any] = {name: number(answer.get(name)) for name in LATENCY}
+    lists = {name: answer.get(name) for name in ("bounds_ns", "counts")}
+    if not all(isinstance(found, list) and len(found) <= BUCKETS for found in lists.values()):
+        raise ValueError("its histogram is no list")
+    entry["histogram"] = {name: [number(n) for n in found] for name, found in lists.items()}
     return entry
 
 

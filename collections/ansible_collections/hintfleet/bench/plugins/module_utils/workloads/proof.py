@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import GuestError
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.answers import (
+    parse_numbers,
+    plain,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.bench import Bench
 
 ACTED_SHARE = 0.9  # of what was freed
@@ -49,8 +52,9 @@ def prove(bench: Bench, mechanism: str, mib: int, seconds: float) -> dict[str, A
     if touched_mib < mib:
         raise GuestError(
             "stopped",
-            f"The proof's program touched {touched_mib:g} MiB of {mib} MiB ({held.output.strip()!r}"
-            "); the guest must have that much memory to spare: lower proof_mib.",
+            f"The proof's program touched {touched_mib:g} MiB of {mib} MiB "
+            f"({plain(held.output.strip())!r}); the guest must have that much memory to spare: "
+            "lower proof_mib.",
         )
     # An engine that still has a round to go from the boot would look quicker than it is.
     time.sleep(SETTLED_SECONDS)
@@ -95,6 +99,6 @@ def verdict(
 
 def _touched_mib(output: str) -> float:
     try:
-        return float(json.loads(output)["touched_mib"])
-    except (ValueError, KeyError, TypeError):
+        return parse_numbers(output, "touched_mib")[0]
+    except ValueError:
         return 0.0

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import Qemu
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.cgroup import CellCgroup
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.memory import (
     ProcessMemory,
@@ -44,7 +45,7 @@ class Sampler:
         self._path = path
         self._started = started
         self._period = 1 / hertz
-        self._processes: dict[int, int] = {}
+        self._qemus: dict[int, Qemu] = {}
         self._samples: list[Sample] = []
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="sampler", daemon=True)
@@ -57,9 +58,9 @@ class Sampler:
         self._done.set()
         self._thread.join()
 
-    def add(self, number: int, process_id: int) -> None:
-        """Watch guest `number` from now on."""
-        self._processes = {**self._processes, number: process_id}
+    def add(self, number: int, qemu: Qemu) -> None:
+        """Watch guest `number` from now on, and take what it prints."""
+        self._qemus = {**self._qemus, number: qemu}
 
     def seconds(self) -> float:
         return time.monotonic() - self._started
@@ -70,7 +71,7 @@ class Sampler:
             self.seconds(),
             self._cgroup.memory_mib(),
             self._cgroup.swap_mib(),
-            {number: read_process_memory(pid) for number, pid in self._processes.items()},
+            {n: read_process_memory(qemu.process_id) for n, qemu in self._qemus.items()},
         )
 
     def since(self, seconds: float) -> list[Sample]:
@@ -95,5 +96,7 @@ class Sampler:
                 self._samples.append(sample)
                 file.write(sample.rows())
                 file.flush()  # what has been seen survives a runner that is killed
+                for qemu in self._qemus.values():
+                    qemu.drain()
                 due = max(due + self._period, time.monotonic())
                 self._done.wait(due - time.monotonic())

@@ -16,7 +16,6 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.run.parity import 
 
 MACHINE = _qemu.Machine(
     name="guest1",
-    sockets=Path("/run/x"),
     logs=Path("/var/x"),
     memory_mib=320,
     vcpus=2,
