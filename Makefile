@@ -34,7 +34,7 @@ apt_install = { $(ROOT) apt-get update -qq && $(ROOT) env DEBIAN_FRONTEND=nonint
 
 .DEFAULT_GOAL := help
 .PHONY: help setup study report test check clean distclean lab lab-down test-host test-lab test-kernel \
-	test-browser readmes site pack collection sanity test-collection compare-engines bench-report bench-plan bench-orchestration examples
+	test-browser fuzz readmes site pack collection sanity test-collection compare-engines bench-report bench-plan bench-orchestration examples
 
 help:
 	@sed -n '3,11s/^# \{0,1\}//p' Makefile
@@ -145,6 +145,11 @@ test: check test-browser
 test-browser: $(TOOLS)
 	@command -v chromium >/dev/null || $(call apt_install,chromium fonts-dejavu-core)
 	pytest -m browser tests/analysis tests/site
+
+# Strangers on every side: guests, hosts, records. SECONDS is for each fuzzer; `make test` gives each a few.
+SECONDS ?= 3600
+fuzz: $(TOOLS)
+	for fuzzer in $$(ls tests/fuzz/*.py | grep -v /test_); do python "$$fuzzer" --seconds $(SECONDS) || exit; done
 
 # Not part of `make test` yet. test-host compares a host before it was prepared and after it was cleaned;
 # nothing else may run on it meanwhile.

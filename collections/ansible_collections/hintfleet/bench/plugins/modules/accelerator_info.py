@@ -115,6 +115,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.channel import (
     QMP_IMPORT_ERROR,
+    end_loop,
     new_loop,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import Guest, wrong_kernel
@@ -169,7 +170,7 @@ class _Prober:
             return Booted(guest.boot_seconds or 0.0, release)
         finally:
             guest.kill()
-            loop.close()
+            end_loop(loop)
 
     def stop(self) -> None:
         """Those that still boot see their QEMU end, and give up."""

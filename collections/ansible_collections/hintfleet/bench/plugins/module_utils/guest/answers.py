@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 LINE_CHARACTERS = 300
@@ -18,8 +17,8 @@ def plain(text: str, most: int = LINE_CHARACTERS) -> str:
 
 def number(value: Any) -> float:
     """A finite number from 0 on, as it is; raises ValueError."""
-    if type(value) not in (int, float) or not math.isfinite(value) or not 0 <= value <= MOST:
-        raise ValueError(f"{plain(repr(value), 40)} is no number that can be measured")
+    if type(value) not in (int, float) or not 0 <= value <= MOST:  # neither is NaN between them
+        raise ValueError(f"a {type(value).__name__} is no number, or none that can be measured")
     return value  # type: ignore[no-any-return]
 
 

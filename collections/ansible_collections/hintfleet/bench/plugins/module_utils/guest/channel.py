@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import socket
 import traceback
 from typing import Any
@@ -28,10 +27,6 @@ except ImportError:
 
 LINE_BYTES = 2**20  # a guest's longest honest answer is some ten KiB of a program's output
 CLOSE_SECONDS = 1.0
-
-# Its warnings quote what arrived, and would end up in the runner's log.
-logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
-logging.getLogger("qemu.qmp").propagate = False
 
 
 class ChannelError(Exception):
@@ -71,6 +66,16 @@ def new_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     loop.set_exception_handler(lambda _loop, _context: None)
     return loop
+
+
+def end_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """Close a loop of channels, and what a stranger has kept from ending by itself."""
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.wait(left, timeout=CLOSE_SECONDS))
+    loop.close()
 
 
 class Channel:

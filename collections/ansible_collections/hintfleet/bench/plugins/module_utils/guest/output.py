@@ -12,7 +12,7 @@ import os
 import threading
 from pathlib import Path
 
-HEAD_BYTES = 2**19  # the first of it, written at once: it survives a runner that is killed
+HEAD_BYTES = 2**18  # the first of it, written at once: it survives a runner that is killed
 TAIL_BYTES = 2**16  # and the last of it, written at the end
 PIPE_BYTES = 2**16
 

@@ -7,7 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import GuestError
-from ansible_collections.hintfleet.bench.plugins.module_utils.guest.channel import new_loop
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.channel import (
+    end_loop,
+    new_loop,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import (
     Guest,
     quit_all,
@@ -73,7 +76,7 @@ class Bench:
         try:
             quit_all(self.guests, Guest.quit if kindly else Guest.kill)
         finally:
-            self._loop.close()
+            end_loop(self._loop)
 
     def seconds_left(self) -> float:
         """Time until the deadline of the run; never quite zero."""

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest import guest as _guest
 
 CAPTURES = Path(__file__).parents[1] / "captures"
@@ -64,3 +66,54 @@ def test_why_a_program_failed() -> None:
     assert _guest.Completed(0, None, "", "", 1.0).failure is None
     assert _guest.Completed(None, 9, "", "", 1.0).failure == "signal 9"
     assert _guest.Completed(1, None, "", "no\nmemory\n", 1.0).failure == "exit code 1 (memory)"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None, [], "x", 7, {}, {"exited": "yes"}, {"exited": True, "exitcode": "0"},
+        {"exited": True, "signal": [1]}, {"exited": True, "out-data": 7},
+        {"exited": True, "out-data": "a"}, {"exited": True, "err-data": "\u00e9"},
+    ],
+)  # fmt: skip
+def test_a_status_that_is_none_is_told(answer: Any) -> None:
+    with pytest.raises((ValueError, TypeError, KeyError, AttributeError)):
+        _guest.parse_status(answer, 1.0)
+
+
+def test_a_status() -> None:
+    assert _guest.parse_status({"exited": False}, 1.0) is None
+    done = _guest.parse_status({"exited": True, "exitcode": 0, "out-data": "YQ=="}, 1.0)
+    assert done == _guest.Completed(0, None, "a", "", 1.0)
+
+
+def test_facts_and_warnings_act_on_no_terminal() -> None:
+    facts = _guest.parse_facts("6.1\x1b[2J\nroot=\x07\n")
+    assert facts.kernel_release == "6.1\ufffd[2J"
+    assert facts.kernel_command_line == "root=\ufffd"
+    assert _guest.console_warnings("BUG: \x1b]0;owned\x07\n") == ["BUG: \ufffd]0;owned\ufffd"]
+
+
+class Stubborn:
+    """A guest that cannot be asked, or not be closed."""
+
+    def __init__(self, closed: list[str], name: str, fails: str = "") -> None:
+        self.closed, self.name, self.fails = closed, name, fails
+
+    def quit(self) -> None:
+        if self.fails == "quit":
+            raise RecursionError
+
+    def close(self) -> None:
+        self.closed.append(self.name)
+        if self.fails == "close":
+            raise RecursionError
+
+
+@pytest.mark.parametrize("fails", ["quit", "close"])
+def test_a_guest_that_cannot_be_ended_keeps_no_other_from_its_end(fails: str) -> None:
+    closed: list[str] = []
+    guests: Any = [Stubborn(closed, "a", fails), Stubborn(closed, "b"), Stubborn(closed, "c")]
+    with pytest.raises(RecursionError):
+        _guest.quit_all(guests, Stubborn.quit)  # type: ignore[arg-type]
+    assert closed == ["a", "b", "c"]

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
+import stat
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -135,3 +138,75 @@ def test_no_qemu_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BenchError, match="install qemu-system-x86"):
         _qemu.check_version()
+
+
+# Stands for a QEMU that a guest has taken over: it looks at what it has and does what it can.
+TAKEN = """
+import json, os, resource, stat, sys
+found = {"environment": dict(os.environ), "descriptors": {}}
+for name in os.listdir("/proc/self/fd"):
+    try:
+        mode = os.fstat(int(name)).st_mode
+    except OSError:
+        continue
+    found["descriptors"][name] = stat.S_IFMT(mode)
+found["limits"] = [resource.getrlimit(limit) for limit in
+                   (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE)]
+try:
+    os.ftruncate(1, 2**40)
+except OSError as error:
+    found["stretched"] = error.strerror
+try:
+    with open(sys.argv[1], "wb", buffering=0) as file:
+        file.write(b"x")
+except OSError as error:
+    found["wrote"] = error.strerror
+print(json.dumps(found), file=sys.stderr, flush=True)
+os.write(101, b"hello")
+while True:
+    os.write(1, b"f" * 65536)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="starts a program as another user")
+def test_a_qemu_that_is_taken_has_pipes_sockets_and_nothing_to_write_to(
+    qemu_program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attack = tmp_path / "attack.py"
+    attack.write_text(TAKEN)
+    script(qemu_program, f"exec {sys.executable} {attack} {tmp_path}/mine")
+    monkeypatch.setenv("HTTPS_PROXY", "https://user:hunter2@proxy")
+    monkeypatch.setattr(_qemu, "STOP_SECONDS", 0.2)
+    qemu = _qemu.Qemu(replace(MACHINE, logs=tmp_path), "root", [])
+    assert qemu.qmp.recv(5) == b"hello"
+    for _ in range(200):
+        qemu.drain()
+    qemu.stop()
+    found = json.loads(qemu.errors.text())
+    assert "hunter2" not in json.dumps(found["environment"])
+    assert set(found["environment"]) <= {"PATH", "LC_ALL", "PWD", "LC_CTYPE"}
+    kinds = {int(number): kind for number, kind in found["descriptors"].items()}
+    assert {kinds[1], kinds[2]} == {stat.S_IFIFO}
+    assert {kinds[101], kinds[102]} == {stat.S_IFSOCK}
+    assert set(kinds) == {0, 1, 2, 101, 102}
+    assert found["limits"] == [[0, 0], [0, 0]]
+    assert found["stretched"] == "Invalid argument"
+    assert found["wrote"] == "File too large"
+    assert qemu.console.lost_bytes > 0
+    assert qemu.console.path.stat().st_size < 400_000
+
+
+def test_one_command_line_comes_out_each_time(tmp_path: Path) -> None:
+    kept = []
+    for _ in range(3):
+        ours, number = _qemu.connection(_qemu.QMP_DESCRIPTOR)
+        assert number == _qemu.QMP_DESCRIPTOR
+        os.close(number)
+        kept.append(ours)
+    assert all(ours.fileno() >= _qemu.KEPT_DESCRIPTORS for ours in kept)
+
+
+def test_a_guests_memory_is_in_no_core_dump_and_no_socket_has_a_path() -> None:
+    line = _qemu.command_line(MACHINE)
+    assert "dump-guest-core=off" in after(line, "-M")[0]
+    assert not any("path=" in word for word in line)

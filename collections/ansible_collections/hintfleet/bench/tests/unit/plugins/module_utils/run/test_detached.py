@@ -242,3 +242,16 @@ def test_turns_are_taken_alone_or_shared(tmp_path: Path) -> None:
     descriptor = _detached.try_lock(path)
     assert descriptor is not None
     os.close(descriptor)
+
+
+def test_what_a_run_leaves_is_for_its_owner_only(tmp_path: Path, ask: Ask) -> None:
+    os.umask(0o022)
+    (tmp_path / "runs").mkdir(mode=0o755)  # as an earlier version made it
+    process = ask()
+    working(tmp_path)
+    let_finish(tmp_path)
+    process.join()
+    where = folder(tmp_path)
+    for path in (tmp_path / "runs", where.parent, where, *where.iterdir()):
+        if path.name != _detached.REQUEST:  # below folders that nobody else enters
+            assert path.stat().st_mode & 0o077 == 0, path
