@@ -22,7 +22,9 @@ options:
     type: int
     default: 32767
   state:
-    description: Whether the area is in use, or gone (file removed, device blank).
+    description:
+      - Whether the area is in use, or gone. What lies in it is overwritten with zeros before a file
+        is removed or a device given back.
     type: str
     choices: [present, absent]
     default: present
@@ -100,8 +102,7 @@ class SwapArea:
         """Steps towards an area in use."""
         size_bytes = self.module.params["size_mib"] * _swap.MIB
         if self.device:
-            header = _swap.read_header(self.real)
-            ready = header is not None and header.label == _swap.LABEL
+            ready = _swap.is_ours(self.real, size_bytes)
             if not (ready and self.in_use):
                 _swap.check_device(self.real, size_bytes, self.signature())
         else:
@@ -121,6 +122,8 @@ class SwapArea:
         if self.in_use and not good:
             steps.append(("stop", self.stop))
         if not ready:
+            if _swap.is_ours(self.real):
+                steps.append(("blank", lambda: _swap.erase(self.real)))
             if not self.device:
                 steps.append(("allocate", lambda: _swap.allocate(self.path, size_bytes)))
             steps.append(("format", self.format))
@@ -132,17 +135,16 @@ class SwapArea:
         """Steps towards no area; one with another label is not ours and stays."""
         if not self.real.exists():
             return []
-        header = _swap.read_header(self.real)
-        ours = header is not None and header.label == _swap.LABEL
-        unfinished = header is None and self.real.is_file()
+        ours = _swap.is_ours(self.real)
+        unfinished = self.real.is_file() and _swap.read_header(self.real) is None
         steps: list[Step] = []
         if self.in_use and ours:
             steps.append(("stop", self.stop))
         if self.device:
             if ours:
-                steps.append(("blank", lambda: _swap.erase_header(self.real)))
+                steps.append(("blank", lambda: _swap.erase(self.real)))
         elif ours or unfinished:
-            steps.append(("remove", self.real.unlink))
+            steps += [("blank", lambda: _swap.erase(self.real)), ("remove", self.real.unlink)]
         return steps
 
     def signature(self) -> str:
@@ -168,7 +170,9 @@ class SwapArea:
         return " ".join(out.split())
 
     def format(self) -> None:
-        self.run("mkswap", "--label", _swap.LABEL, str(self.real))
+        """No more of a disk than is asked for is swapped to, and has to be overwritten later."""
+        kib = self.module.params["size_mib"] * 1024
+        self.run("mkswap", "--label", _swap.LABEL, str(self.real), str(kib))
 
     def use(self) -> None:
         self.run("swapon", "--priority", str(self.module.params["priority"]), str(self.real))

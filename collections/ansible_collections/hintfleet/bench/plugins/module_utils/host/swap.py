@@ -16,6 +16,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.errors import Benc
 LABEL = "hintfleet"
 MIB = 2**20
 PAGE_BYTES = 4096
+LOOKS = 64  # places where a device is looked at before it is taken for empty
 
 # Swapping goes past these file systems' own code straight to disk blocks, which they do not have
 # (memory, network, overlay) or may move (copy on write).
@@ -79,6 +80,12 @@ def read_header(path: Path) -> Header | None:
         return parse_header(file.read(PAGE_BYTES))
 
 
+def is_ours(path: Path, size_bytes: int | None = None) -> bool:
+    """Whether an area of ours lies there, of that size if one is given."""
+    header = read_header(path) if path.is_file() or is_device(path) else None
+    return header is not None and header.label == LABEL and size_bytes in (None, header.size_bytes)
+
+
 def empty_own() -> None:
     """Bring back into memory what others have put into areas of ours. Raises BenchError.
 
@@ -86,8 +93,7 @@ def empty_own() -> None:
     swap than it is to have.
     """
     for name, area in parse_swaps(Path("/proc/swaps").read_text()).items():
-        header = read_header(Path(name))
-        if header is None or header.label != LABEL or not area.used_kib:
+        if not is_ours(Path(name)) or not area.used_kib:
             continue
         for command in (["swapoff", name], ["swapon", "--priority", str(area.priority), name]):
             done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -141,13 +147,10 @@ def holds_file(path: Path, size_bytes: int) -> bool:
     if not path.is_file():
         return False
     status = path.stat()
-    header = read_header(path)
     return (
         status.st_size == size_bytes
         and status.st_blocks * 512 >= size_bytes
-        and header is not None
-        and header.label == LABEL
-        and header.size_bytes == size_bytes
+        and is_ours(path, size_bytes)
     )
 
 
@@ -178,13 +181,13 @@ def check_device(path: Path, size_bytes: int, signature: str) -> None:
 
     `signature` is what blkid says lies on it ("" for nothing).
     """
-    header = read_header(path)
-    if header is not None and header.label == LABEL:
-        signature = ""
-    if signature:
+    ours = is_ours(path)
+    if signature and not ours:
+        raise BenchError(f"Device {path} holds {signature}: {_remedy(path)}")
+    if not ours and not reads_blank(path):
         raise BenchError(
-            f"Device {path} holds {signature}: give an empty disk, or empty this one "
-            f"yourself with `wipefs -a {path}`."
+            f"Device {path} holds something that has no signature, as an encrypted disk or one that "
+            f"a database writes to: {_remedy(path)}"
         )
     size = device_bytes(path)
     if size < size_bytes:
@@ -194,9 +197,37 @@ def check_device(path: Path, size_bytes: int, signature: str) -> None:
         )
 
 
-def erase_header(path: Path) -> None:
-    """Make a device of ours blank again: its first page, where mkswap wrote, becomes zeros."""
-    with path.open("r+b") as file:
-        file.write(b"\0" * PAGE_BYTES)
-        file.flush()
+def _remedy(path: Path) -> str:
+    return (
+        "give an empty disk, or empty this one yourself, if nobody needs what is on it, with "
+        f"`blkdiscard --zeroout {path}`."
+    )
+
+
+def reads_blank(path: Path) -> bool:
+    """Whether nothing but zeros is seen in a device's first and last MiB and at places between."""
+    size = device_bytes(path)
+    with path.open("rb") as file:
+        for place in range(LOOKS + 1):
+            file.seek(max(0, size - MIB) * place // LOOKS)
+            if any(file.read(MIB)):
+                return False
+    return True
+
+
+def erase(path: Path) -> None:
+    """Overwrite an area of ours: anybody's memory has been in it, and others may get the disk.
+
+    Its header goes last: until then it is known as ours, and this can be begun again.
+    """
+    header = read_header(path)
+    size_bytes = header.size_bytes if header else path.stat().st_size
+    zeros = bytes(MIB)
+    with path.open("r+b", buffering=0) as file:
+        file.seek(PAGE_BYTES)
+        while (left := size_bytes - file.tell()) > 0:
+            file.write(zeros[:left])
+        os.fsync(file.fileno())
+        file.seek(0)
+        file.write(zeros[:PAGE_BYTES])
         os.fsync(file.fileno())

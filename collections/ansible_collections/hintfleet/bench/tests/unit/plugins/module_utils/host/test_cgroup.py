@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.cgroup import (
     MIB,
+    RUNNER_MIB,
     CellCgroup,
+    apart,
     format_cpus,
     parse_flat_keys,
 )
@@ -108,3 +111,25 @@ def test_a_cell_that_is_not_there_need_not_be_removed(tmp_path: Path) -> None:
 
 def test_format_cpus() -> None:
     assert format_cpus([0, 1, 4]) == "0,1,4"
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_runner_lives_apart_and_leaves(
+    version: int, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell: CellCgroup = request.getfixturevalue(f"v{version}")
+    runner = cell.memory.with_name("c@runner")
+    limits = {
+        1: {"memory.limit_in_bytes": RUNNER_MIB, "memory.memsw.limit_in_bytes": RUNNER_MIB},
+        2: {"memory.max": RUNNER_MIB, "memory.swap.max": 0},
+    }[version]
+    files(runner, [*limits, "cgroup.procs"])
+    removed: list[str] = []
+    monkeypatch.setattr(CellCgroup, "remove", lambda cgroup: removed.append(cgroup.cell))
+    with pytest.raises(KeyError), apart("c", cell.hierarchy):
+        assert (runner / "cgroup.procs").read_text() == str(os.getpid())
+        assert {name: int((runner / name).read_text()) // MIB for name in limits} == limits
+        assert removed == ["c@runner"], "what one that was killed has left goes first"
+        raise KeyError
+    assert (cell.hierarchy.roots["memory"] / "cgroup.procs").read_text() == str(os.getpid())
+    assert removed == ["c@runner"] * 2

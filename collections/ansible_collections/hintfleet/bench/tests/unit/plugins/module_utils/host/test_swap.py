@@ -104,13 +104,48 @@ def test_a_device_that_holds_something_is_refused(tmp_path: Path) -> None:
         _swap.check_device(disk, _swap.MIB, "")
 
 
-def test_erasing_makes_a_device_blank(tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", [0, 700 * 1024, 30 * _swap.MIB, 64 * _swap.MIB - 1])
+def test_a_device_without_a_signature_is_not_taken_for_empty(tmp_path: Path, where: int) -> None:
+    """A disk that is encrypted as a whole, or that a database writes to, has none."""
+    disk = tmp_path / "disk"
+    with disk.open("wb") as file:
+        file.truncate(64 * _swap.MIB)
+    _swap.check_device(disk, _swap.MIB, "")
+    with disk.open("r+b") as file:
+        file.seek(where)
+        file.write(b"s")
+    with pytest.raises(BenchError, match=r"has no signature.*blkdiscard --zeroout"):
+        _swap.check_device(disk, _swap.MIB, "")
+
+
+def test_nothing_of_what_was_swapped_can_be_read_afterwards(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    _swap.allocate(disk, 4 * _swap.MIB)
+    label = ["--label", _swap.LABEL]
+    subprocess.run([MKSWAP, *label, str(disk), "3072"], check=True, capture_output=True)
+    assert _swap.is_ours(disk, 3 * _swap.MIB)
+    with disk.open("r+b") as file:
+        for place in (_swap.PAGE_BYTES, _swap.MIB, 3 * _swap.MIB - 6, 3 * _swap.MIB):
+            file.seek(place)
+            file.write(b"secret")
+    _swap.erase(disk)
+    assert disk.stat().st_size == 4 * _swap.MIB
+    content = disk.read_bytes()
+    assert content.index(b"secret") == 3 * _swap.MIB, "what lies beyond the area is not ours"
+    assert set(content[: 3 * _swap.MIB]) == {0}
+    assert not _swap.is_ours(disk)
+
+
+def test_an_overwriting_that_was_cut_off_can_be_begun_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     disk = tmp_path / "disk"
     _swap.allocate(disk, _swap.MIB)
     subprocess.run([MKSWAP, "--label", _swap.LABEL, str(disk)], check=True, capture_output=True)
-    assert _swap.read_header(disk) is not None
-    _swap.erase_header(disk)
-    assert set(disk.read_bytes()) == {0}
+    monkeypatch.setattr(_swap.os, "fsync", lambda _: (_ for _ in ()).throw(OSError("gone")))
+    with pytest.raises(OSError, match="gone"):
+        _swap.erase(disk)
+    assert _swap.is_ours(disk)
 
 
 def test_only_used_areas_of_ours_are_emptied(
