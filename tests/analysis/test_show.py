@@ -68,7 +68,6 @@ def command_of(mechanism: str, accelerator: str = "tcg", **more: Any) -> list[st
     """What a host writes into the record of a guest."""
     machine = qemu.Machine(
         name="guest1",
-        sockets=Path("/run/hintfleet/numa1-node0"),
         logs=Path("/var/lib/hintfleet/runs/numa1-node0.b1.none.memhog"),
         memory_mib=320,
         vcpus=1,
@@ -90,7 +89,9 @@ def reproduced(builder: Builder, capsys: pytest.CaptureFixture[str], command: ob
 
 @pytest.mark.parametrize("mechanism", ["none", "page_hinting", "free_page_reporting"])
 @pytest.mark.parametrize("accelerator", ["kvm", "tcg"])
-@pytest.mark.parametrize("more", [{}, {"swap_mib": 64, "bind_node": 1}])
+@pytest.mark.parametrize(
+    "more", [{}, {"swap_mib": 64, "bind_node": 1}, {"binary": "/opt/bin/qemu-system-x86_64"}]
+)
 def test_the_script_starts_what_a_host_started(
     builder: Builder,
     tmp_path: Path,
@@ -109,6 +110,9 @@ def test_the_script_starts_what_a_host_started(
     ran = subprocess.run(
         ["sh", str(script)], capture_output=True, text=True, check=True, env={"PATH": path}
     )
+    for name, number in (("qmp", qemu.QMP_DESCRIPTOR), ("agent", qemu.AGENT_DESCRIPTOR)):
+        place = command.index(f"socket,id={name},fd={number}")
+        command[place] = f"socket,id={name},path=guest.{name},server=on,wait=off"
     assert ran.stdout == "".join(f"{word}|" for word in command[1:])
 
 

@@ -14,7 +14,12 @@ import shlex
 from hintfleet.records.read import Run
 
 LONGEST_WORD = 80
-BINARY = re.compile(r"qemu-system-[a-z0-9_]+")
+BINARY = re.compile(
+    r"(?:/[A-Za-z0-9._-]+)*/(?P<name>qemu-system-[a-z0-9_]+|qemu-kvm)|qemu-system-[a-z0-9_]+"
+)
+"""A host says where its QEMU lies; the reader's is the one that the reader's shell finds by name."""
+SOCKET = re.compile(r"socket,id=(qmp|agent),fd=[0-9]+")
+"""The runner hands its sockets over; somebody who types the command has none to hand over."""
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _PATH = r"(?:/[A-Za-z0-9_][A-Za-z0-9._+-]*)+"
 ALONE = frozenset({"-nodefaults", "-no-user-config", "-no-reboot"})
@@ -36,7 +41,7 @@ OPTIONS = {
         "-append": r"[ -~]*",
         "-chardev": r"stdio,id=console,signal=off"
         # QEMU removes what lies where its socket shall be: only what is called like one may.
-        rf"|socket,id=(?:qmp|agent),(?:path={_PATH}\.(?:qmp|agent)|fd=[0-9]+),server=on,wait=off",
+        rf"|socket,id=(?:qmp|agent),path={_PATH}\.(?:qmp|agent),server=on,wait=off|{SOCKET.pattern}",
         "-serial": "chardev:console",
         "-mon": "chardev=qmp,mode=control",
         "-device": r"virtio-serial-pci|virtserialport,chardev=agent,name=org\.qemu\.guest_agent\.0"
@@ -63,8 +68,8 @@ def as_text(run: Run) -> str:
         f"# QEMU {record['provenance']['qemu']['version']}; cell {cell['name']}: "
         f"{cell['memory_mib']:g} MiB memory, {cell['swap_mib']:g} MiB swap, node {cell['node']}",
         "# The cell itself (cgroup, swap) is made by the playbooks; to repeat the whole run, take",
-        f"# away {run.run_id}/record.json and start the study again. Paths of sockets and",
-        "# logs may have to be changed.",
+        f"# away {run.run_id}/record.json and start the study again. Sockets lie in",
+        "# the folder where it is run.",
         "set -eu",
     ]
     if not record["guests"]:
@@ -95,8 +100,12 @@ def foreign_word(command: list[str]) -> str | None:
 
 def _wrapped(command: list[str]) -> str:
     """One option with its value a line, as people write it."""
-    lines = [shlex.quote(command[0])]
+    lines = [command[0].rpartition("/")[2]]
     words = iter(command[1:])
     for option in words:
-        lines.append(option if option in ALONE else f"{option} {shlex.quote(next(words))}")
+        if option in ALONE:
+            lines.append(option)
+            continue
+        value = SOCKET.sub(r"socket,id=\1,path=guest.\1,server=on,wait=off", next(words))
+        lines.append(f"{option} {shlex.quote(value)}")
     return " \\\n    ".join(lines)
