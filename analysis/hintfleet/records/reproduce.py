@@ -14,10 +14,8 @@ import shlex
 from hintfleet.records.read import Run
 
 LONGEST_WORD = 80
-BINARY = re.compile(
-    r"(?:/[A-Za-z0-9._-]+)*/(?P<name>qemu-system-[a-z0-9_]+|qemu-kvm)|qemu-system-[a-z0-9_]+"
-)
-"""A host says where its QEMU lies; the reader's is the one that the reader's shell finds by name."""
+BINARY = re.compile(r"(?:(?:/[A-Za-z0-9._-]+)*/)?qemu-(?:system-[a-z0-9_]+|kvm)")
+"""A host says where its QEMU lies; the reader's is what the reader's shell finds by its name."""
 SOCKET = re.compile(r"socket,id=(qmp|agent),fd=[0-9]+")
 """The runner hands its sockets over; somebody who types the command has none to hand over."""
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
