@@ -162,3 +162,11 @@ def test_outliers_name_the_one_that_stands_out() -> None:
     assert s.outliers([7.0, 7.1, 6.9, 7.0, 3.0]).tolist() == [False] * 4 + [True]
     assert s.outliers([7.0, 7.0, 7.0, 7.0, 6.0]).tolist() == [False] * 4 + [True]
     assert not s.outliers([7.0, 7.0, 7.0]).any()
+
+
+@pytest.mark.parametrize(("usual", "other", "n"), [(6, 4, 12), (6, 0, 30), (6, 0, 100), (9, 3, 13)])
+def test_one_block_that_differs_leaves_a_finite_interval(usual: int, other: int, n: int) -> None:
+    found = s.mean_interval([usual] * (n - 1) + [other], resolution=math.sqrt(2.0))
+    assert found is not None
+    assert math.isfinite(found.low) and math.isfinite(found.high)
+    assert found.low < usual - (usual - other) / n < found.high < usual + (usual - other)

@@ -245,7 +245,7 @@ def test_a_generated_fleet_reports_its_truth(tmp_path: Path) -> None:
         ):
             assert figure.interval is not None
             reach = figure.interval.high - figure.interval.low
-            assert figure.interval.method == "Student t over cells"
+            assert figure.interval.method == "Student t"
             assert abs(expected - (figure.estimate or 0.0)) < reach
         more = report.figures["density"][name]["more_guests_than_none"].estimate
         assert more == pytest.approx(4.0, abs=0.05)
@@ -317,3 +317,18 @@ def test_the_sql_of_the_documentation_gives_the_numbers_of_the_report(fleet: Bui
         assert {low, high} <= set(histograms[name][0].tolist())
     swap = {name: (runs, peak) for name, runs, peak in run("swap")}
     assert swap["none"] == (36, 244.0)
+
+
+def test_two_studies_of_a_cell_are_paired_apart_and_named(tmp_path: Path) -> None:
+    for study, guests, without in (("before", 8, 2), ("after", 4, 2)):
+        builder = Builder(tmp_path, study=study, mechanisms=tuple(TRUTHS), seed=len(study))
+        builder.truth = {
+            "none": dataclasses.replace(LAPTOP["none"], guests=without),
+            "page_hinting": dataclasses.replace(LAPTOP["page_hinting"], guests=guests),
+        }
+        stored(builder.write())
+    report = fleet_report(tmp_path / "store")
+    gain = report.figures["density"]["page_hinting"]["more_guests_than_none"]
+    assert (gain.n, gain.low, gain.high) == (6, 2.0, 6.0)
+    assert report.verdict is Verdict.UNSETTLED
+    assert "1 cell (local-node0 first) measured by several studies" in report.doubts[0].reason

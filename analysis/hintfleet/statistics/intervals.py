@@ -18,11 +18,8 @@ from hintfleet.statistics.distributions import beta_quantile, student_t_cdf, stu
 
 Floats = NDArray[np.float64]
 
-BOOTSTRAP_FROM = 12
-"""From this many values on an interval is bootstrapped; below, a resample holds too few values."""
-
-BOOTSTRAP_DRAWS = 1 << 20
-"""How many values are drawn at once, which bounds the memory of a resampling."""
+VALUES_AT_ONCE = 1 << 20
+"""How many values a permutation test draws at once, which bounds its memory."""
 
 CELLS_AS_SAMPLE = 5
 """From this many cells on they stand for a fleet; fewer stand for themselves only."""
@@ -88,7 +85,6 @@ def mean_interval(
     confidence: float = 0.95,
     resolution: float = 0.0,
     groups: Sequence[str] | None = None,
-    seed: int = 20190603,
 ) -> Interval | None:
     """Two-sided interval of the mean; None for fewer than two independent values.
 
@@ -96,9 +92,9 @@ def mean_interval(
     deviation is taken as at least resolution / sqrt(12), the deviation of a rounding error
     (GUM, JCGM 100:2008, F.2.2.1), so that equal counts do not claim perfect knowledge.
 
-    groups names the cell of each value. One cell: Student's t below BOOTSTRAP_FROM values,
-    the studentised bootstrap (Efron and Tibshirani 1993, 12.5) from there on. A few cells:
-    t with the variance within cells (one-way analysis of variance, fixed cells), so that a
+    groups names the cell of each value. One cell: Student's t, whatever the number of values,
+    for a resampling of counts that tie can draw one value only, whose interval has no end. A few
+    cells: t with the variance within cells (one-way analysis of variance, fixed cells), so that a
     difference between cells is not taken for noise. CELLS_AS_SAMPLE cells or more: the same
     as for one cell, on the means of the cells, which then stand for a fleet.
     """
@@ -114,8 +110,6 @@ def mean_interval(
     if array.size < 2:
         return None
     deviation = float(array.std(ddof=1))
-    if array.size >= BOOTSTRAP_FROM and deviation > floor:
-        return _studentised_bootstrap(array, confidence, seed)
     error = max(deviation, floor) / math.sqrt(array.size)
     return _t_interval(float(array.mean()), error, array.size - 1, confidence, "Student t")
 
@@ -146,24 +140,6 @@ def _t_interval(
     return Interval(centre - reach, centre + reach, confidence, method, degrees)
 
 
-def _studentised_bootstrap(values: Floats, confidence: float, seed: int) -> Interval:
-    size = values.size
-    resamples = int(np.clip(BOOTSTRAP_DRAWS // size, 999, 1999))
-    random = np.random.default_rng(seed)
-    mean, error = values.mean(), values.std(ddof=1) / math.sqrt(size)
-    samples = values[random.integers(0, size, (resamples, size))]
-    shifts = samples.mean(axis=1) - mean
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # a resample of one value only has no error: its pivot is infinite, with the shift's sign
-        pivots = shifts / (samples.std(axis=1, ddof=1) / math.sqrt(size))
-    pivots = np.nan_to_num(pivots, nan=0.0, posinf=np.inf, neginf=-np.inf)
-    tail = (1.0 - confidence) / 2.0
-    low, high = np.quantile(pivots, [1.0 - tail, tail], method="nearest")
-    return Interval(
-        float(mean - low * error), float(mean - high * error), confidence, "studentised bootstrap"
-    )
-
-
 def sign_flip_p(differences: ArrayLike, resamples: int = 9999, seed: int = 20190603) -> float:
     """Two-sided p of the paired permutation test: signs of the differences are exchangeable.
 
@@ -179,7 +155,7 @@ def sign_flip_p(differences: ArrayLike, resamples: int = 9999, seed: int = 20190
         sums = np.abs((1.0 - 2.0 * patterns) @ array)
         return float(np.count_nonzero(sums >= observed) / sums.size)
     random = np.random.default_rng(seed)
-    hits, batch = 0, max(BOOTSTRAP_DRAWS // array.size, 1)
+    hits, batch = 0, max(VALUES_AT_ONCE // array.size, 1)
     for start in range(0, resamples, batch):
         size = (min(batch, resamples - start), array.size)
         signs = random.integers(0, 2, size, dtype=np.int8) * 2.0 - 1.0
@@ -217,7 +193,7 @@ def two_sample_p(
         sums = (sum(chosen) for chosen in combinations(both.tolist(), left.size))
         return sum(gap(value) >= observed for value in sums) / splits
     random = np.random.default_rng(seed)
-    hits, batch = 0, max(BOOTSTRAP_DRAWS // size, 1)
+    hits, batch = 0, max(VALUES_AT_ONCE // size, 1)
     for start in range(0, resamples, batch):
         shuffled = random.permuted(np.tile(both, (min(batch, resamples - start), 1)), axis=1)
         sums = shuffled[:, : left.size].sum(axis=1)

@@ -20,21 +20,20 @@ from numpy.typing import NDArray
 from hintfleet.figures.estimate import paired_p
 from hintfleet.figures.figure import DEFAULTS, Figure, Judgement, Thresholds, Verdict
 from hintfleet.figures.judge import Evidence, judge_effect
-from hintfleet.statistics.distributions import student_t_quantile
 from hintfleet.statistics.intervals import CELLS_AS_SAMPLE, Floats, Interval, mean_interval
 from hintfleet.store import parquet as store
 
 Codes = NDArray[np.int64]
 
 RESAMPLED_CELLS = 1000
-"""Up to this many cells the interval is that of every report; beyond, the mean of so many cells
-is normal enough for Student's t, and a bootstrap would cost more than reading the runs."""
+"""Up to this many cells p is that of every report; beyond, the mean of so many cells is normal
+enough for Student's t, and a permutation would cost more than reading the runs."""
 
 FEW_CENSORED = 0.05
 """Up to this share of censored runs neither the median nor the upper 5 % depends on them."""
 
 KEY_COLUMNS = (
-    "cell", "host", "block", "mechanism", "status", "as_expected", "debug_options",
+    "study", "cell", "host", "block", "mechanism", "status", "as_expected", "debug_options",
     "parity_digest", "cpu_user_seconds", "cpu_system_seconds", "seconds_to_50",
     "seconds_to_90", "seconds_to_99",
 )  # fmt: skip
@@ -127,18 +126,11 @@ def cell_means(values: Floats, cell: Codes) -> tuple[Floats, Codes]:
 def fleet_interval(
     values: Floats, cell: Codes, confidence: float, resolution: float = 0.0
 ) -> Interval | None:
-    """Interval of the mean over cells; statistics.mean_interval up to RESAMPLED_CELLS."""
+    """Interval of the mean over cells; each cell counts once."""
     means, present = cell_means(values, cell)
     if present.size < CELLS_AS_SAMPLE:
         return mean_interval(values, confidence, resolution, [str(code) for code in cell])
-    if present.size <= RESAMPLED_CELLS:
-        return mean_interval(means, confidence, resolution)
-    deviation = max(float(means.std(ddof=1)), resolution / math.sqrt(12.0))
-    degrees = present.size - 1
-    reach = student_t_quantile(0.5 + confidence / 2.0, degrees) * deviation
-    reach /= math.sqrt(present.size)
-    centre = float(means.mean())
-    return Interval(centre - reach, centre + reach, confidence, "Student t over cells", degrees)
+    return mean_interval(means, confidence, resolution)
 
 
 def absolute(
@@ -254,13 +246,27 @@ def ratio(
     )
 
 
+def block_keys(runs: Runs) -> Codes:
+    """A number for each run that is the same within a block of a cell of a study only."""
+    study, studies = runs.texts("study")
+    blocks = int(runs.block.max(initial=0)) + 1
+    return (runs.cell * max(len(studies), 1) + study) * blocks + runs.block
+
+
 def pairs(runs: Runs, baseline: str, other: str) -> tuple[Codes, Codes]:
-    """Indices of the runs of two mechanisms that share cell and block, pair by pair."""
-    step = int(runs.block.max(initial=0)) + 1
-    key = runs.cell * step + runs.block
+    """Indices of the runs of two mechanisms that share study, cell and block, pair by pair."""
+    key = block_keys(runs)
     first, second = (np.flatnonzero(runs.of(name)) for name in (baseline, other))
     _, left, right = np.intersect1d(key[first], key[second], return_indices=True)
     return first[left], second[right]
+
+
+def cells_of_several_studies(runs: Runs) -> list[str]:
+    """Cells that more than one study measured, by name."""
+    study, studies = runs.texts("study")
+    measured = np.unique(runs.cell * max(len(studies), 1) + study) // max(len(studies), 1)
+    cell, times = np.unique(measured, return_counts=True)
+    return sorted(runs.cells[code] for code in cell[times > 1])
 
 
 def matrix(runs: Runs, column: str, index: str, value: str) -> tuple[Floats, list[int]]:

@@ -40,11 +40,14 @@ from hintfleet.statistics.intervals import (
     trials_for_share,
 )
 from hintfleet.statistics.series import histogram_quantile
+from hintfleet.statistics.units import plural
 from hintfleet.store import parquet as store
 from hintfleet.store.arrays import (
     Runs,
     absolute,
+    block_keys,
     cell_means,
+    cells_of_several_studies,
     effect,
     load,
     matrix,
@@ -107,6 +110,7 @@ def _fleet_report(root: Path, limits: Thresholds) -> FleetReport:
     figures: dict[str, dict[str, Figures]] = {}
     left_out: list[LeftOut] = []
     cells: set[str] = set()
+    mixed: set[str] = set()
     hosts: set[str | None] = set()
     studies, total = _studies(root)
     fits: dict[str, tuple[Fit, ...]] = {}
@@ -119,6 +123,7 @@ def _fleet_report(root: Path, limits: Thresholds) -> FleetReport:
     ):
         runs = load(root, workload, columns)
         cells.update(runs.cells)
+        mixed.update(cells_of_several_studies(runs))
         hosts.update(runs.texts("host")[1])
         runs, dropped = _believable(runs, workload)
         left_out += dropped
@@ -137,7 +142,7 @@ def _fleet_report(root: Path, limits: Thresholds) -> FleetReport:
     mechanisms = sorted(
         {name for topic in figures.values() for name in topic}, key=lambda n: (n != BASELINE, n)
     )
-    doubts = _doubts(left_out, total, figures, limits)
+    doubts = _doubts(left_out, total, figures, mixed, limits)
     return FleetReport(
         studies,
         tuple(mechanisms),
@@ -212,8 +217,7 @@ def _disparate(runs: Runs) -> NDArray[np.bool_]:
     if runs.cell.size == 0:
         return np.zeros(0, dtype=np.bool_)
     digest, _ = runs.texts("parity_digest")
-    key = runs.cell * (int(runs.block.max()) + 1) + runs.block
-    _, block = np.unique(key, return_inverse=True)
+    _, block = np.unique(block_keys(runs), return_inverse=True)
     least = np.full(block.max() + 1, np.iinfo(np.int64).max)
     most = np.full(block.max() + 1, -1)
     np.minimum.at(least, block, digest)
@@ -435,6 +439,7 @@ def _doubts(
     left_out: list[LeftOut],
     total: int,
     figures: dict[str, dict[str, Figures]],
+    mixed: set[str],
     limits: Thresholds,
 ) -> list[Judgement]:
     """What to know before believing the report: the gravest first."""
@@ -446,6 +451,15 @@ def _doubts(
                 Verdict.NOT_TO_BE_TRUSTED if dropped > total / 2 else Verdict.UNSETTLED,
                 f"{dropped} of {total} runs are left out; the rest may be a selection",
                 "find out the causes below and repeat those runs",
+            )
+        )
+    if mixed:
+        doubts.append(
+            Judgement(
+                Verdict.UNSETTLED,
+                f"{plural(len(mixed), 'cell')} ({min(mixed)} first) measured by several studies: "
+                "the figures mix them, and what changed between them is in none",
+                "export each study into a store of its own, and hintfleet compare the two",
             )
         )
     if not any(topic.get(BASELINE) for topic in figures.values()):
