@@ -23,7 +23,7 @@ SHA256 = sha256(CONTENT).hexdigest()
 KERNEL = {"key": "a" * 64, "release": "6.1.0", "version": "6.1", "sha256": SHA256,
           "config_sha256": SHA256, "debug_options": []}  # fmt: skip
 IMAGE = {"key": "b" * 64, "sha256": SHA256}
-NODE = {"node": 0, "memory_mib": 4096, "free_mib": 4000, "cpus": [0, 1]}
+NODE = {"node": 0, "memory_mib": 4096, "available_mib": 4000, "cpus": [0, 1]}
 FACTS = {"ansible_distribution": "Debian", "ansible_python": {"version": {"major": 3, "minor": 11}}}
 HONEST: dict[str, Any] = {
     "setup": {"ansible_facts": FACTS},
@@ -35,14 +35,23 @@ HONEST: dict[str, Any] = {
         "available_mib": 4000,
         "disk_free_mib": 100_000,
         "cgroup": {"version": 2, "controllers": ["cpuset", "memory"], "counts_swap": True},
-        "qemu": {"installed": "7.2.0", "offered": None},
+        "qemu": {"installed": "7.2.0", "path": "/usr/bin/qemu-system-x86_64"},
         "swap_there": False,
         "user_exists": False,
         "packages_missing": [],
+        "packages_offered": {},
+        "apt": True,
+        "programs_missing": [],
+        "held_mib": 0,
+        "closed_folder": None,
+        "overcommit_memory": 0,
+        "daemons": [],
         "settings": {},
     },
     "command id": {"rc": 0, "stdout": "0"},
     "command dpkg-query": {"rc": 0, "stdout": ""},
+    "builder_info": {"kernel_series": "6.1", "packages_unknown": []},
+    "command uname": {"rc": 0, "stdout": "x86_64"},
     "guest_kernel_build": {"due": False, "key": KERNEL["key"], "manifest": KERNEL},
     "guest_image_build": {"key": IMAGE["key"], "manifest": IMAGE},
     "slurp": {"encoding": "base64", "content": base64.b64encode(CONTENT).decode()},
@@ -77,6 +86,7 @@ class Fleet:
                     "study_results_dir": str(self.results),
                     "numa_host_results_dir": str(self.results),
                     "guest_artifact_cache_dir": str(self.folder / "cache"),
+                    "guest_artifact_controller_dir": str(self.folder / "cache"),
                     "study_name": "s",
                     "study_blocks": 1,
                     "study_mechanisms": ["none"],
@@ -179,6 +189,7 @@ def test_hosts_that_lie_cost_themselves_only(fleet: Fleet) -> None:
         f"results/s/runs/{run}/record.json",
         f"results/s/runs/{run}/samples.csv",
         "results/s/missing/liar-node0.b1.none.memhog.txt",
+        "results/s/kept/honest-node0.b1.none.memhog.txt",
         *(f"cache/{kind}/{of['key']}/{name}"
           for kind, of, names in (("kernels", KERNEL, ("bzImage", "config", "manifest.json")),
                                   ("images", IMAGE, ("initramfs.img", "manifest.json")))
@@ -204,7 +215,8 @@ def test_where_facts_become_variables_nothing_is_played(fleet: Fleet) -> None:
         played = fleet.play(playbook, builder="liar", ANSIBLE_INJECT_FACT_VARS="true")
         assert "set inject_facts_as_vars = false" in played.stdout + played.stderr
         assert played.returncode != 0
-    assert {call.split()[0] for call in liar.calls} == {"setup"}
+    # It was looked at, and nothing was done with what it said.
+    assert {call.split()[0] for call in liar.calls} == {"setup", "stat"}
     assert fleet.written() == set()
 
 

@@ -91,6 +91,10 @@ def damaged(draw: random.Random) -> dict[str, Any]:
     return given
 
 
+KEPT = ("runs", "missing", "kept")
+"""Where a study's folder holds what hosts answered."""
+
+
 def check(draw: random.Random) -> None:
     """One case; raises AssertionError, or whatever should not have been raised."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -102,7 +106,7 @@ def check(draw: random.Random) -> None:
         for path in controller.files():
             top, kind, run, *_ = path.split("/")
             number = run.removesuffix(".txt").removeprefix(RUN_ID)
-            assert (top, kind) in (("results", "runs"), ("results", "missing")), path
+            assert (top, kind in KEPT) == ("results", True), path
             assert number == "" or number[1:].isdigit(), path
         if result.get("failed"):
             assert result["run_id"] == RUN_ID and result["msg"]

@@ -45,7 +45,7 @@ def check_nodes(nodes: Any) -> None:
     for place, node in enumerate(nodes):
         if not isinstance(node, dict):
             raise BenchError(f"nodes[{place}] is no node; {REMEDY}")
-        for name in ("memory_mib", "free_mib"):
+        for name in ("memory_mib", "available_mib"):
             _check_whole(node.get(name), MOST_MIB, f"nodes[{place}].{name}")
         _check_whole(node.get("node"), MOST_NODES, f"nodes[{place}].node")
         cpus = node.get("cpus")

@@ -17,7 +17,7 @@ from ansible_collections.hintfleet.bench.plugins.plugin_utils.answers import (
     checked_artifact,
 )
 
-NODE = {"node": 0, "memory_mib": 4096, "free_mib": 4000, "cpus": [0, 1]}
+NODE = {"node": 0, "memory_mib": 4096, "available_mib": 4000, "cpus": [0, 1]}
 DIGEST = "a" * 64
 KERNEL = {"key": DIGEST, "release": "6.1.0-hintfleet-0123456789ab", "sha256": DIGEST,
           "config_sha256": DIGEST, "debug_options": ["KASAN"], "inputs": {}}  # fmt: skip
