@@ -83,8 +83,8 @@ swap_there:
   description: Whether something lies at O(swap_path).
   returned: always
   type: bool
-user_exists:
-  description: Whether there is such a user.
+user_foreign:
+  description: Whether there is such a user and hintfleet did not make it.
   returned: always
   type: bool
 packages_missing:
@@ -101,13 +101,13 @@ settings:
 from dataclasses import asdict
 from os import geteuid
 from pathlib import Path
-from pwd import getpwnam
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest import qemu as _qemu
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import hierarchy as _hierarchy
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import nodes as _nodes
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import settings as _settings
+from ansible_collections.hintfleet.bench.plugins.module_utils.host import users as _users
 
 
 def qemu_installed(module: AnsibleModule) -> str | None:
@@ -116,15 +116,6 @@ def qemu_installed(module: AnsibleModule) -> str | None:
         return None
     _, out, _ = module.run_command([_qemu.BINARY, "--version"])
     return ".".join(str(part) for part in _qemu.parse_version(out))
-
-
-def user_exists(name: str) -> bool:
-    """Whether the user database has this name."""
-    try:
-        getpwnam(name)
-    except KeyError:
-        return False
-    return True
 
 
 def main() -> None:
@@ -140,6 +131,7 @@ def main() -> None:
     )
     hierarchy = _hierarchy.find()
     installed = qemu_installed(module)
+    user = module.params["user"]
     module.exit_json(
         changed=False,
         user_id=geteuid(),
@@ -157,7 +149,7 @@ def main() -> None:
             "offered": None if installed else _nodes.qemu_offered(),
         },
         swap_there=Path(module.params["swap_path"]).exists(),
-        user_exists=user_exists(module.params["user"]),
+        user_foreign=_users.exists(user) and user not in _users.made(user),
         packages_missing=_nodes.packages_missing(module.params["packages"]),
         settings=_settings.read_all(),
     )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-MODULES = ("run", "accelerator_info", "study_plan")
+MODULES = ("run", "accelerator_info", "study_plan", "own_folder")
 PACKAGE = "ansible_collections.hintfleet.bench.plugins.modules"
 
 
