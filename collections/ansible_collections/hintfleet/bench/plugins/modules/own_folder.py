@@ -20,7 +20,7 @@ options:
     type: str
     default: "0755"
   known_by:
-    description: Name of a file that stands for the mark in a folder of an earlier version.
+    description: Name of an entry that stands for the mark in a folder of an earlier version.
     type: str
     default: ""
   made:

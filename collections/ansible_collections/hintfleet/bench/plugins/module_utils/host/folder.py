@@ -21,8 +21,8 @@ def entries(folder: Path) -> list[Path]:
 
 
 def is_ours(folder: Path, known_by: str = "") -> bool:
-    """Whether the folder carries the mark, or the file that only we put there."""
-    return any((folder / name).is_file() for name in (MARK, known_by) if name)
+    """Whether the folder carries the mark, or what only we put there."""
+    return any((folder / name).exists() for name in (MARK, known_by) if name)
 
 
 def check(folder: Path, known_by: str = "") -> None:
