@@ -10,7 +10,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,8 +24,8 @@ pytestmark = pytest.mark.guest
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "hintfleet-test"
-STATE, RUNTIME = Path("/var/lib") / NAME, Path("/run") / NAME
-MEMORY = "/dev/shm"  # noqa: S108 - named because it is no disk; nothing is written there
+STATE = Path("/var/lib") / NAME
+MEMORY = "/dev/shm"  # noqa: S108 - it is no disk, and everybody may write there
 FINISHED = json.dumps({"outcome": {"status": "finished"}})
 PLAY = "- hosts: all\n  roles: [numa_host]\n"
 
@@ -41,7 +40,6 @@ def variables(**more: Any) -> str:
     return json.dumps(
         {
             "numa_host_state_dir": str(STATE),
-            "numa_host_runtime_dir": str(RUNTIME),
             "numa_host_cgroup": NAME,
             "numa_host_user": NAME,
             "numa_host_swap_mib": 48,
@@ -97,7 +95,7 @@ def prepare(tmp_path: Path) -> Iterator[Path]:
 
 
 def leave_a_run_behind() -> subprocess.Popen[bytes]:
-    """What a study killed at a bad moment leaves: a guest in its cell, a socket."""
+    """What a study killed at a bad moment leaves: a guest in its cell, and what its user left."""
     cells = [path / NAME / "cell" for path in map(Path, ("/sys/fs/cgroup", *cgroup_v1()))]
     cells = [cell for cell in cells if cell.parent.is_dir()]
     assert cells, "the role made no cgroup"
@@ -108,8 +106,7 @@ def leave_a_run_behind() -> subprocess.Popen[bytes]:
                 (cell / key).write_text((cell.parent / key).read_text() or "0")
     script = 'for f in "$@"; do echo $$ >"$f"; done; exec setpriv --reuid "$0" sleep 600'
     guest = subprocess.Popen(["sh", "-c", script, NAME, *(str(c / "cgroup.procs") for c in cells)])
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(RUNTIME / "guest1.qmp"))
+    subprocess.run(["setpriv", "--reuid", NAME, "touch", f"{MEMORY}/{NAME}"], check=True)
     return guest
 
 
@@ -137,6 +134,7 @@ def test_prepared_and_cleaned_is_as_found(prepare: Path) -> None:
     _, said = play(ROOT / "playbooks" / "clean.yml", variables())
     assert guest.wait(timeout=10) == -signal.SIGKILL
     assert "1 processes ended" in said
+    assert not (Path(MEMORY) / NAME).exists()
     assert ours(differences(before, snapshot())) == []
     changed, _ = play(ROOT / "playbooks" / "clean.yml", variables())
     assert changed == 0, "cleaning a clean host changed it"
@@ -154,7 +152,36 @@ def test_a_folder_that_was_moved_is_found_without_being_named(prepare: Path) -> 
     assert ours(differences(before, snapshot())) == []
 
 
-@pytest.mark.parametrize("moment", [STATE / "found.json", RUNTIME, STATE / "venv", STATE / "swap"])
+def test_a_folder_that_held_something_is_refused_and_left_as_it_was(
+    prepare: Path, tmp_path: Path
+) -> None:
+    precious = tmp_path / "disk" / "images" / "holiday.jpg"
+    precious.parent.mkdir(parents=True)
+    precious.touch()
+    extra = variables(numa_host_state_dir=str(tmp_path / "disk"))
+    before = snapshot()
+    done = subprocess.run(
+        command(prepare, extra), cwd=ROOT, env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert "holds images, which hintfleet did not put there" in " ".join(done.stdout.split())
+    assert ours(differences(before, snapshot())) == []
+    play(ROOT / "playbooks" / "clean.yml", extra)
+    assert precious.exists()
+
+
+def test_a_user_that_was_there_is_refused(prepare: Path) -> None:
+    before = snapshot()
+    done = subprocess.run(
+        command(prepare, variables(numa_host_user="games")),
+        cwd=ROOT, env=environment(), capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "user games is there and was not made by hintfleet" in " ".join(done.stdout.split())
+    assert ours(differences(before, snapshot())) == []
+
+
+@pytest.mark.parametrize("moment", [STATE, STATE / "found.json", STATE / "venv", STATE / "swap"])
 def test_cleaning_works_wherever_preparing_was_killed(prepare: Path, moment: Path) -> None:
     before = snapshot()
     process = subprocess.Popen(
@@ -187,7 +214,7 @@ def test_runs_nobody_fetched_survive_cleaning(prepare: Path, tmp_path: Path) -> 
     _, said = play(ROOT / "playbooks" / "clean.yml", extra)
     assert "1 runs were not fetched yet" in said
     assert (STATE / "runs" / "laptop" / "waiting" / "record.json").exists()
-    assert [path.name for path in STATE.iterdir()] == ["runs"]
+    assert sorted(path.name for path in STATE.iterdir()) == [".hintfleet", "runs"]
 
 
 @pytest.mark.parametrize(

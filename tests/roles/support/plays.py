@@ -43,7 +43,7 @@ FIT: dict[str, Any] = {
     "cgroup": {"version": 2, "controllers": ["cpuset", "memory"], "counts_swap": True},
     "qemu": {"installed": "7.2.22", "path": "/usr/bin/qemu-system-x86_64"},
     "swap_there": False,
-    "user_exists": False,
+    "user_foreign": False,
     "packages_missing": [],
     "packages_offered": {},
     "apt": True,

@@ -89,8 +89,8 @@ swap_there:
   description: Whether something lies at O(swap_path).
   returned: always
   type: bool
-user_exists:
-  description: Whether there is such a user.
+user_foreign:
+  description: Whether there is such a user and hintfleet did not make it.
   returned: always
   type: bool
 packages_missing:
@@ -140,7 +140,6 @@ import shutil
 from dataclasses import asdict
 from os import defpath, environ, geteuid
 from pathlib import Path
-from pwd import getpwnam
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest import qemu as _qemu
@@ -148,6 +147,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.host import daemon
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import hierarchy as _hierarchy
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import nodes as _nodes
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import settings as _settings
+from ansible_collections.hintfleet.bench.plugins.module_utils.host import users as _users
 
 # Of util-linux and passwd, which a very small system may lack.
 PROGRAMS = ("mkswap", "swapon", "swapoff", "setpriv", "useradd")
@@ -158,15 +158,6 @@ def programs_missing() -> list[str]:
     """Programs that preparing takes and that are not there."""
     path = f"{environ.get('PATH', defpath)}:{SYSTEM_FOLDERS}"
     return [name for name in PROGRAMS if shutil.which(name, path=path) is None]
-
-
-def user_exists(name: str) -> bool:
-    """Whether the user database has this name."""
-    try:
-        getpwnam(name)
-    except KeyError:
-        return False
-    return True
 
 
 def main() -> None:
@@ -189,6 +180,7 @@ def main() -> None:
     wanted = [n for n in module.params["packages"] if not (usable and n == _qemu.PACKAGE)]
     missing = _nodes.packages_missing(wanted)
     closed = _nodes.closed_folder(state_dir)
+    user = module.params["user"]
     module.exit_json(
         changed=False,
         user_id=geteuid(),
@@ -206,7 +198,7 @@ def main() -> None:
             "path": qemu.path if qemu else None,
         },
         swap_there=Path(module.params["swap_path"]).exists(),
-        user_exists=user_exists(module.params["user"]),
+        user_foreign=_users.exists(user) and user not in _users.made(user),
         packages_missing=missing,
         packages_offered=_nodes.offered(missing),
         apt=_nodes.has_apt(),

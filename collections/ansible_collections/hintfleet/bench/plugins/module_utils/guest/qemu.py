@@ -233,7 +233,8 @@ class Qemu:
         self.console, self.errors = Output(machine.console), Output(machine.errors)
         enter = ["/bin/sh", "-c", ENTER_CELL, "sh", *(str(path) for path in cgroup_procs), "--"]
         # The swap disk is the only file that QEMU has any business to write to.
-        limit = ["prlimit", "--core=0", f"--fsize={machine.swap_mib * 2**20}", "--"]
+        # Without a namespace of its own it could leave memory behind that belongs to no process.
+        limit = ["prlimit", "--core=0", f"--fsize={machine.swap_mib * 2**20}", "unshare", "--ipc"]
         drop = ["setpriv", "--reuid", user, "--regid", user, "--init-groups"]
         drop += ["--no-new-privs", "--pdeathsig", "KILL", "--"]
         self.qmp, qmp = connection(QMP_DESCRIPTOR)
@@ -243,7 +244,7 @@ class Qemu:
             with swap_disk(machine.logs, machine.swap_mib) as swap:
                 self.command_line = command_line(machine, swap, qmp, agent)
                 self._process = subprocess.Popen(
-                    enter + limit + drop + self.command_line,
+                    [*enter, *limit, "--", *drop, *self.command_line],
                     stdin=subprocess.DEVNULL,
                     stdout=self.console.writing,
                     stderr=self.errors.writing,

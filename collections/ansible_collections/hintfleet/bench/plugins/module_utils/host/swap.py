@@ -186,8 +186,8 @@ def check_device(path: Path, size_bytes: int, signature: str) -> None:
         raise BenchError(f"Device {path} holds {signature}: {_remedy(path)}")
     if not ours and not reads_blank(path):
         raise BenchError(
-            f"Device {path} holds something that has no signature, as an encrypted disk or one "
-            f"that a database writes to: {_remedy(path)}"
+            f"Device {path} holds something that has no signature, as an encrypted disk has none "
+            f"and one that a database writes to: {_remedy(path)}"
         )
     size = device_bytes(path)
     if size < size_bytes:

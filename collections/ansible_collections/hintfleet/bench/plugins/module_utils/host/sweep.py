@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Find and end what a run left behind: processes, cgroups, sockets."""
+"""Find and end what a run left behind: processes and cgroups."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import re
-import shutil
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,21 +85,20 @@ def in_cgroups(folders: Iterable[Path]) -> list[int]:
     return found
 
 
-def of_user(user_id: int) -> list[int]:
-    """Processes whose real user is this one."""
+def of_users(user_ids: Collection[int]) -> list[int]:
+    """Processes whose real user is one of these."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             match = re.search(r"^Uid:\s+(\d+)", (folder / "status").read_text(), re.MULTILINE)
-            if match and int(match.group(1)) == user_id:
+            if match and int(match.group(1)) in user_ids:
                 found.append(int(folder.name))
     return found
 
 
-def find(folders: list[Path], runners: list[int], user_id: int | None) -> list[Process]:
-    """All processes of ours: in the cells' cgroups, of the guests' user, and the runners."""
-    users = of_user(user_id) if user_id is not None else []
-    pids = {*runners, *in_cgroups(folders), *users} - {os.getpid(), os.getppid(), 1}
+def find(folders: list[Path], runners: list[int], user_ids: Collection[int]) -> list[Process]:
+    """All processes of ours: in the cells' cgroups, of the guests' users, and the runners."""
+    pids = {*runners, *in_cgroups(folders), *of_users(user_ids)} - {os.getpid(), os.getppid(), 1}
     found = []
     for pid in sorted(pids):
         started = start_time(pid)
@@ -157,20 +155,6 @@ def remove_cgroups(folders: Iterable[Path]) -> None:
                         "still in it; see its cgroup.procs, end that process and clean again."
                     ) from error
                 time.sleep(POLL_SECONDS)
-
-
-def entries(folder: Path) -> list[Path]:
-    """What lies in a folder, which may not exist."""
-    return sorted(folder.iterdir()) if folder.is_dir() else []
-
-
-def remove(paths: Iterable[Path]) -> None:
-    """Remove files and folders."""
-    for path in paths:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
 
 
 def finished_runs(state_dir: Path) -> list[str]:

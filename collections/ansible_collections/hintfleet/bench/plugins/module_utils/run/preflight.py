@@ -81,11 +81,16 @@ def check_request(request: dict[str, Any]) -> None:
 def check_user(user: str) -> None:
     """QEMU must not run as root; raises BenchError."""
     try:
-        pwd.getpwnam(user)
+        number = pwd.getpwnam(user).pw_uid
     except KeyError:
         raise BenchError(
             f"Host has no user {user} for QEMU to run as; prepare the host (role numa_host)."
         ) from None
+    if number == 0:
+        raise BenchError(
+            f"User {user} is root, and QEMU must not run as root; give a user of its own "
+            "(numa_host_user)."
+        )
 
 
 def _check_cell(cell: dict[str, Any]) -> None:

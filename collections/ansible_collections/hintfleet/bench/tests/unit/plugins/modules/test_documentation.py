@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 import yaml
 
-MODULES = ("run", "accelerator_info", "builder_info", "guest_kernel_progress", "study_plan")
+MODULES = (
+    "run",
+    "accelerator_info",
+    "builder_info",
+    "guest_kernel_progress",
+    "study_plan",
+    "own_folder",
+)
 PACKAGE = "ansible_collections.hintfleet.bench.plugins.modules"
 
 

@@ -61,8 +61,8 @@ def test_start_time_and_zombies() -> None:
 
 
 def test_processes_of_a_user() -> None:
-    assert os.getpid() in _sweep.of_user(os.getuid())
-    assert os.getpid() not in _sweep.of_user(os.getuid() + 1)
+    assert os.getpid() in _sweep.of_users({os.getuid()})
+    assert os.getpid() not in _sweep.of_users({os.getuid() + 1})
 
 
 def test_processes_in_a_cgroup_and_below_it(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_processes_in_a_cgroup_and_below_it(tmp_path: Path) -> None:
 
 def test_runner_ends_first_and_writes_its_record(tmp_path: Path, start: Start) -> None:
     runner = start(TIDIES_UP, str(tmp_path))
-    found = _sweep.find([], [runner.pid], None)
+    found = _sweep.find([], [runner.pid], ())
     assert [(process.pid, process.runner) for process in found] == [(runner.pid, True)]
     _sweep.end(found, grace_seconds=30)
     assert (tmp_path / "record.json").read_text() == "aborted"
@@ -84,14 +84,14 @@ def test_runner_ends_first_and_writes_its_record(tmp_path: Path, start: Start) -
 
 def test_what_does_not_end_kindly_is_killed(start: Start) -> None:
     deaf = start("import signal; signal.signal(15, signal.SIG_IGN); " + WAITS)
-    _sweep.end(_sweep.find([], [deaf.pid], None), grace_seconds=0.1)
+    _sweep.end(_sweep.find([], [deaf.pid], ()), grace_seconds=0.1)
     assert deaf.wait(timeout=30) == -9
 
 
 def test_a_guest_in_a_cell_is_ended_at_once(tmp_path: Path, start: Start) -> None:
     guest = start(WAITS)
     (tmp_path / "cgroup.procs").write_text(f"{guest.pid}\n")
-    found = _sweep.find([tmp_path], [], None)
+    found = _sweep.find([tmp_path], [], ())
     assert [(process.pid, process.runner) for process in found] == [(guest.pid, False)]
     _sweep.end(found, grace_seconds=30)
     assert guest.wait(timeout=30) == -9

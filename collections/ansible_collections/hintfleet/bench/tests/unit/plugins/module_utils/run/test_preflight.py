@@ -28,7 +28,7 @@ def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         manifest = {**dict.fromkeys(keys, ""), "sha256": hashlib.sha256(name.encode()).hexdigest()}
         artifacts[name] = {"path": str(path), "manifest": manifest}
     return {
-        "user": "root",
+        "user": "nobody",
         "state_dir": str(tmp_path),
         "cell": {"name": "c", "node": 0, "memory_mib": 960.0, "swap_mib": 256.0, "cpus": [0, 1]},
         "workload": "consolidation",
@@ -84,6 +84,11 @@ def test_a_kernel_that_changed_on_the_way_is_refused(request_: dict[str, Any]) -
 def test_an_unknown_user_is_named(request_: dict[str, Any]) -> None:
     with pytest.raises(BenchError, match="no user nobody-of-that-name"):
         _preflight.check_request({**request_, "user": "nobody-of-that-name"})
+
+
+def test_qemu_never_runs_as_root(request_: dict[str, Any]) -> None:
+    with pytest.raises(BenchError, match="root is root, and QEMU must not run as root"):
+        _preflight.check_request({**request_, "user": "root"})
 
 
 def test_a_host_that_is_not_prepared_is_named(request_: dict[str, Any]) -> None:

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What hintfleet did not put somewhere, hintfleet does not remove."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils.host import folder as _folder
+
+MADE = ["images", "runs", "swap*", "found.json"]
+
+
+def test_a_folder_that_holds_something_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    with pytest.raises(BenchError, match=r"holds images, which hintfleet did not put there"):
+        _folder.check(tmp_path, "found.json")
+    assert _folder.ours(tmp_path, MADE) == []
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_an_empty_or_new_folder_becomes_ours_and_goes(tmp_path: Path, there: bool) -> None:
+    folder = tmp_path / "state"
+    if there:
+        folder.mkdir()
+    _folder.check(folder)
+    _folder.claim(folder, 0o700)
+    _folder.check(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert _folder.give_back(folder)
+    assert not folder.exists()
+
+
+def test_a_folder_of_an_earlier_version_is_known(tmp_path: Path) -> None:
+    (tmp_path / "found.json").touch()
+    (tmp_path / "runs").mkdir()
+    _folder.check(tmp_path, "found.json")
+    assert [path.name for path in _folder.ours(tmp_path, MADE, "found.json")] == [
+        "runs",
+        "found.json",
+    ]
+
+
+def test_only_what_we_make_is_removed_and_what_was_found_goes_last(tmp_path: Path) -> None:
+    _folder.claim(tmp_path, 0o755)
+    outside = tmp_path.with_name("outside")
+    outside.mkdir()
+    (outside / "precious").touch()
+    for name in ("found.json", "swap", "photographs"):
+        (tmp_path / name).touch()
+    (tmp_path / "runs").symlink_to(outside)
+    going = _folder.ours(tmp_path, MADE)
+    assert [path.name for path in going] == ["runs", "swap", "found.json"]
+    _folder.remove(going)
+    assert (outside / "precious").exists()
+    assert not _folder.give_back(tmp_path)
+    assert [path.name for path in _folder.entries(tmp_path)] == ["photographs"]
