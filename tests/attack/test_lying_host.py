@@ -222,7 +222,7 @@ def test_where_facts_become_variables_nothing_is_played(fleet: Fleet) -> None:
 
 def test_cleaning_believes_no_host(fleet: Fleet) -> None:
     """Names of runs become paths on the controller there."""
-    swept = {"processes": [], "cgroups": [], "state": [], "runs": []}
+    swept = {"processes": [], "cgroups": [], "users": [], "runs": []}
     gone = {"host_settings": {"found": {}}}
     fleet.add("liar", sweep={**swept, "runs": ["../../secret"]}, **gone)
     fleet.add("honest", sweep={**swept, "runs": ["s/a.b1.none.memhog"]}, **gone)
@@ -231,9 +231,11 @@ def test_cleaning_believes_no_host(fleet: Fleet) -> None:
     assert "A study is named '..', which cannot name a file" in said
     assert "1 runs were not fetched yet" in said
     # What the controller may not have yet stays.
-    for name, host in fleet.hosts.items():
-        removed = [call for call in host.asked("file") if "/state/runs" in call]
-        assert removed == [], name
+    assert fleet.hosts["liar"].asked("own_folder") == []
+    (removed,) = fleet.hosts["honest"].asked("own_folder")
+    assert json.loads(removed.removeprefix("own_folder "))["ANSIBLE_MODULE_ARGS"]["keep"] == [
+        "runs"
+    ]
 
 
 @pytest.mark.parametrize("module", ["guest_kernel_build", "guest_image_build"])
