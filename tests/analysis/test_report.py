@@ -37,11 +37,12 @@ def test_the_answer_says_what_to_do_how_sure_it_is_and_what_it_costs(
     laptop_report: Report,
 ) -> None:
     assert laptop_report.answer.startswith(
-        "Turn free_page_reporting or page_hinting on: 7 guests fit a node without swapping instead "
-        "of 2. That is sound: 5 more in each of 3 blocks (95 % interval "
+        "Turn free_page_reporting or page_hinting on for density: 7 guests fit a node without "
+        "swapping instead of 2. That is sound: 5 more in each of 3 blocks (95 % interval "
     )
     assert "With page_hinting: 2.3 % fewer page faults a second" in laptop_report.answer
     assert "memhog in guest 3 takes 1.21 s instead of 2.56 s" in laptop_report.answer
+    assert "-62 % host CPU time a guest" in laptop_report.answer
     assert laptop_report.verdict == Verdict.SOUND
 
 
@@ -535,3 +536,18 @@ def test_tables_break_between_words_and_lose_nothing(laptop_report: Report, widt
     for name in data.columns:
         assert name in shown or width == 40
     assert shown.count("?") == sum(cell.text.count("?") for row in data.rows for cell in row.cells)
+
+
+@pytest.mark.parametrize("unended", [1, 3])
+def test_work_that_does_not_end_is_a_price_and_no_sound_ratio(
+    builder: Builder, unended: int
+) -> None:
+    def never_ends(record: dict[str, Any]) -> None:
+        if record["block"] <= unended:
+            record["result"]["guests"][2]["seconds"] = None
+
+    builder.write()
+    change_records(builder, "*page_hinting.memhog", never_ends)
+    report = report_of(builder)
+    assert f"memhog in guest 3 not seen to end in {unended} of 3 blocks" in report.answer
+    assert report.verdict != Verdict.SOUND

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hintfleet.figures.figure import DEFAULTS, Figure, Objection, Thresholds, overrule
+from hintfleet.figures.figure import DEFAULTS, Figure, Objection, Thresholds, Verdict, overrule
 from hintfleet.figures.judge import UNENDED, Evidence, judge_absolute, judge_effect, nothing
 from hintfleet.records.observations import Values
 from hintfleet.statistics.intervals import (
@@ -94,14 +94,17 @@ def ratio(
 ) -> Figure:
     """other / baseline, paired within blocks: the geometric mean, on logarithms.
 
-    Pairs with a zero or a censored value have no ratio; they are counted as censored.
+    Pairs with a zero or a censored value have no ratio; they are counted as censored, and the
+    ratio of the others is not sound, for they were chosen by what is measured.
     """
     left, right = as_floats(baseline.numbers), as_floats(other.numbers)
     usable = _has_logarithm(left) & _has_logarithm(right)
     cells = [cell for cell, use in zip(baseline.cells, usable, strict=True) if use]
     evidence = _paired(np.log(right[usable] / left[usable]), cells, limits, 0.0)
-    figure = _effect(evidence, unit, objections, limits, math.log1p(limits.practical_ratio))
-    return _exponential(figure, int(left.size - usable.sum()))
+    censored = int(left.size - usable.sum())
+    doubts = [*without_ratio(censored, int(left.size)), *objections]
+    figure = _effect(evidence, unit, doubts, limits, math.log1p(limits.practical_ratio))
+    return _exponential(figure, censored)
 
 
 def independent_difference(
@@ -129,8 +132,19 @@ def independent_ratio(
     left, right = as_floats(first.numbers), as_floats(second.numbers)
     logs = [np.log(side[_has_logarithm(side)]) for side in (left, right)]
     evidence = _unpaired(logs[0], logs[1], limits, 0.0)
-    figure = _effect(evidence, unit, objections, limits, math.log1p(limits.practical_ratio))
-    return _exponential(figure, int(left.size + right.size - logs[0].size - logs[1].size))
+    total = int(left.size + right.size)
+    censored = total - int(logs[0].size + logs[1].size)
+    doubts = [*without_ratio(censored, total), *objections]
+    figure = _effect(evidence, unit, doubts, limits, math.log1p(limits.practical_ratio))
+    return _exponential(figure, censored)
+
+
+def without_ratio(censored: int, n: int) -> list[Objection]:
+    """The doubt about a ratio that leaves out so many of n."""
+    if not censored:
+        return []
+    reason = f"{censored} of {n} have no ratio (zero, or {UNENDED[0]})"
+    return [Objection(Verdict.UNSETTLED, reason, UNENDED[1])]
 
 
 def _paired(steps: Floats, cells: list[str], limits: Thresholds, resolution: float) -> Evidence:

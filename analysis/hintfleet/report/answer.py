@@ -17,15 +17,30 @@ COSTS = {"processes": False, "memhog_last_guest": True}
 """Figures of against.py that decide between equals, and whether less of it is better."""
 
 
+FAULTS = "page faults a second"
+MEMHOG_TIME = "of memhog's time"
+FAULT_P99 = "of the slowest percent of page faults"
+HOST_CPU = "host CPU time a guest"
+EVERY_COST = {
+    FAULTS: "page faults a second",
+    MEMHOG_TIME: "memhog's time",
+    FAULT_P99: "the slowest percent of page faults",
+    HOST_CPU: "host CPU time a guest",
+}
+"""What the headline weighs, by its words in a price, and its words in a list."""
+
+
 @dataclass(frozen=True)
 class Cost:
     """What else changes under a mechanism: the effect that is judged, and it as a clause."""
 
     effect: Figure
     clause: str
-    loss: float
-    """Relative; below 0 it is a gain."""
+    worst: float
+    """The relative loss at the worse end of its interval; below 0 it is a gain."""
     what: str
+    unended: str = ""
+    """In how many blocks the mechanism's work was not seen to end, if in more than without it."""
 
 
 def answer(
@@ -132,11 +147,14 @@ def _condition(costs: Sequence[Sequence[Cost]], limits: Thresholds) -> str:
     """ " if ..." where a cost is large or open: then density alone does not decide."""
     every = [cost for of_mechanism in costs for cost in of_mechanism]
     prices = [
-        f"{change(cost.effect.estimate)} {cost.what}"
+        cost.unended or f"{change(cost.effect.estimate)} {cost.what}"
         for cost in every
-        if cost.effect.verdict == Verdict.SOUND
-        and cost.effect.claims_effect
-        and cost.loss > limits.practical_ratio
+        if cost.unended
+        or (
+            cost.effect.verdict == Verdict.SOUND
+            and cost.effect.claims_effect
+            and cost.worst > limits.practical_ratio
+        )
     ]
     if prices:
         return f" if that is worth {' and '.join(dict.fromkeys(prices))}"
@@ -146,14 +164,26 @@ def _condition(costs: Sequence[Sequence[Cost]], limits: Thresholds) -> str:
 def _told(names: Sequence[str], costs: Sequence[Sequence[Cost]]) -> list[str]:
     """A sentence for each mechanism on what else soundly changes with it."""
     sound = [
-        (name, [cost.clause for cost in found if cost.effect.verdict == Verdict.SOUND])
+        (
+            name,
+            [
+                c.unended or c.clause
+                for c in found
+                if c.unended or c.effect.verdict == Verdict.SOUND
+            ],
+        )
         for name, found in zip(names, costs, strict=True)
     ]
-    return [f"With {name}: {'; '.join(clauses)}." for name, clauses in sound if clauses]
+    told = [f"With {name}: {'; '.join(clauses)}." for name, clauses in sound if clauses]
+    measured = {cost.what for found in costs for cost in found}
+    unmeasured = [words for what, words in EVERY_COST.items() if what not in measured]
+    if names and unmeasured:
+        told.append(f"Not measured against {BASELINE}: {', '.join(unmeasured)}.")
+    return told
 
 
 def _costs(figures: Topics, name: str) -> list[Cost]:
-    """Page fault rate and last memhog guest of a mechanism against none, as far as measured."""
+    """What a mechanism changes against none, as far as measured, in the order of EVERY_COST."""
     found = []
     rate = figures.get("page_fault", {}).get(name, {}).get("processes_vs_none")
     if rate is not None and rate.estimate is not None:
@@ -161,16 +191,43 @@ def _costs(figures: Topics, name: str) -> list[Cost]:
         clause = f"{change(rate.estimate).lstrip('+-')} {direction} page faults a second"
         if rate.interval:
             clause += f" ({change(rate.interval.low)} to {change(rate.interval.high)})"
-        found.append(Cost(rate, clause, 1.0 - rate.estimate, "page faults a second"))
-    memhog = figures.get("memhog", {})
+        lowest = rate.interval.low if rate.interval else rate.estimate
+        found.append(Cost(rate, clause, 1.0 - lowest, FAULTS))
+    found += _memhog_cost(figures.get("memhog", {}), name)
+    for topic, key, what in (
+        ("page_fault", "fault_p99_ns_vs_none", FAULT_P99),
+        ("density", "host_cpu_per_guest_vs_none", HOST_CPU),
+    ):
+        effect = figures.get(topic, {}).get(name, {}).get(key)
+        if effect is not None and effect.estimate is not None:
+            clause = f"{change(effect.estimate)} {what}"
+            found.append(Cost(effect, clause, _most(effect) - 1.0, what))
+    return found
+
+
+def _memhog_cost(memhog: Mapping[str, Figures], name: str) -> list[Cost]:
+    """The last guest's time; a guest that was not seen to end is worse than any that was."""
     own = memhog.get(name, {})
     last = max((int(k) for key in own for k in re.findall(r"^guest(\d+)_seconds$", key)), default=0)
     seconds = own.get(f"guest{last}_seconds")
     effect = own.get("last_guest_vs_none") or own.get(f"guest{last}_vs_none")
     base = memhog.get(BASELINE, {}).get(f"guest{last}_seconds")
-    if seconds is None or effect is None or effect.estimate is None:
-        return found
+    if seconds is None or effect is None:
+        return []
+    unended = ""
+    if seconds.censored > (base.censored if base else 0):
+        unended = (
+            f"memhog in guest {last} not seen to end in "
+            f"{seconds.censored} of {plural(seconds.n, 'block')}"
+        )
+    elif effect.estimate is None:
+        return []
     clause = f"memhog in guest {last} takes {quantity(seconds.estimate, 's')}"
     if base is not None and base.estimate is not None:
         clause += f" instead of {quantity(base.estimate, 's')}"
-    return [*found, Cost(effect, clause, effect.estimate - 1.0, "of memhog's time")]
+    return [Cost(effect, clause, _most(effect) - 1.0, MEMHOG_TIME, unended)]
+
+
+def _most(effect: Figure) -> float:
+    """The upper end of what a ratio may be."""
+    return effect.interval.high if effect.interval else effect.estimate or 1.0

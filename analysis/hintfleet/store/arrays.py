@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hintfleet.figures.estimate import paired_p
-from hintfleet.figures.figure import DEFAULTS, Figure, Judgement, Thresholds, Verdict
+from hintfleet.figures.estimate import paired_p, without_ratio
+from hintfleet.figures.figure import DEFAULTS, Figure, Judgement, Thresholds, Verdict, overrule
 from hintfleet.figures.judge import Evidence, judge_effect
 from hintfleet.statistics.intervals import CELLS_AS_SAMPLE, Floats, Interval, mean_interval
 from hintfleet.store import parquet as store
@@ -231,6 +231,8 @@ def ratio(
     figure = effect(logs, cell[usable], "ratio", math.log1p(limits.practical_ratio), limits=limits)
     if figure is None:
         return None
+    censored, n = int(known.sum() - usable.sum()), int(known.sum())
+    doubts = without_ratio(censored, n) if censored > FEW_CENSORED * n else []
     interval = figure.interval
     if interval is not None:
         interval = Interval(
@@ -242,7 +244,8 @@ def ratio(
         low=math.exp(figure.low or 0.0),
         high=math.exp(figure.high or 0.0),
         interval=interval,
-        censored=int(known.sum() - usable.sum()),
+        judgement=overrule(figure.judgement, doubts),
+        censored=censored,
     )
 
 
