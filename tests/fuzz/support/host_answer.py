@@ -12,7 +12,7 @@ from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
-from ansible_collections.hintfleet.bench.plugins.action.run import ActionModule
+from ansible_collections.hintfleet.bench.plugins.action import run as _run
 from ansible_collections.hintfleet.bench.plugins.module_utils.record.record import new_record
 
 HOST = "box"
@@ -76,6 +76,7 @@ class Controller:
         self.results = results
         self.folder = results / "runs" / RUN_ID
         self.calls: list[dict[str, Any]] = []
+        self.begin_again()
         self._monkeypatch = monkeypatch
         monkeypatch.setenv("ANSIBLE_INJECT_FACT_VARS", "false")
 
@@ -90,7 +91,7 @@ class Controller:
         """The task's result; an answer that is an exception is raised instead of given."""
         task = MagicMock(async_val=0, check_mode=check_mode, diff=False)
         task.args = {**copy.deepcopy(ASKED), "results_dir": str(self.results), **arguments}
-        action = ActionModule(
+        action = _run.ActionModule(
             task=task,
             connection=MagicMock(),
             play_context=MagicMock(),
@@ -107,6 +108,10 @@ class Controller:
 
         self._monkeypatch.setattr(action, "_execute_module", execute)
         return action.run(task_vars={"inventory_hostname": host})
+
+    def begin_again(self) -> None:
+        """As another play does, which is a process of its own."""
+        _run._GONE.clear()
 
     def missing(self) -> dict[str, str]:
         """Reasons why there is no record, by run or host."""

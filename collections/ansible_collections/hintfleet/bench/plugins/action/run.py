@@ -32,6 +32,9 @@ from ansible_collections.hintfleet.bench.plugins.plugin_utils.controller import 
 LONGEST_TEXT = 10_000
 # What a module that did not come to its own end leaves.
 REMAINS = ("module_stdout", "module_stderr", "rc")
+# Hosts that one loop over runs has lost. A loop is a process of its own, and the next play asks
+# anew: a host that is gone costs the run under way, and no more time for each that is left.
+_GONE: set[str] = set()
 
 
 class ActionModule(ActionBase):
@@ -101,6 +104,8 @@ class ActionModule(ActionBase):
         task_vars: dict[str, Any],
     ) -> dict[str, Any]:
         """The host's answer; AnsibleConnectionFailure if there is none, within the time given."""
+        if host in _GONE:
+            raise AnsibleConnectionFailure(f"Host {host} could not be reached a moment ago.")
         try:
             return self._on_host(arguments, task_vars)
         except BaseException as error:
@@ -108,6 +113,7 @@ class ActionModule(ActionBase):
             late = type(error).__name__ == "TaskTimeoutError"
             if not late and not isinstance(error, AnsibleConnectionFailure):
                 raise
+            _GONE.add(host)
             # Nobody knows what comes of the run: it may go on, and be fetched the next time.
             note_missing(
                 results,

@@ -107,6 +107,10 @@ def test_a_host_that_is_gone_or_silent_leaves_its_reason(
         f"host box could not be reached any more at run {RUN_ID}; see to it and start the study "
         "again\n"
     )
+    with pytest.raises(AnsibleConnectionFailure, match="a moment ago"):
+        controller.run(answer(), run_id="box-node0.b2.none.memhog")
+    assert len(controller.calls) == 1, "each run that is left costs time"
+    controller.begin_again()
     controller.run(answer())
     assert controller.missing() == {}
 
