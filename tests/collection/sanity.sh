@@ -11,7 +11,7 @@ release=$(ansible --version | sed -n 's/.*core \([0-9]*\.[0-9]*\).*/\1/p;q')
 mkdir -p tests/sanity
 for file in plugins/*/*.py; do
   case $file in
-    plugins/module_utils/* | plugins/action/*) ;;
+    plugins/module_utils/* | plugins/plugin_utils/* | plugins/action/* | plugins/filter/*) ;;
     *) echo "$file validate-modules:missing-gplv3-license" ;;
   esac
 done > "tests/sanity/ignore-$release.txt"

@@ -43,7 +43,8 @@ RUN = "hintfleet.bench.run"
 PLAN = "hintfleet.bench.study_plan"
 SAY = ("debug", "ansible.builtin.debug", "ansible.legacy.debug")
 COLOURS = {"finished": "green", "failed": "red", "aborted": "yellow"}
-PHASE_COLOUR, FAILURE_COLOUR = "bright blue", "red"
+PHASE_COLOUR = "bright blue"
+FAILURE_COLOUR = "red"
 
 
 class Foot:

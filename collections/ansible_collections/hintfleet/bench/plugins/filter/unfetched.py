@@ -58,7 +58,7 @@ def unfetched(runs: list[str], results_dir: str) -> list[str]:
 
 
 def _folder(results: Path, run: str) -> Path:
-    study, _, run_id = str(run).partition("/")
+    study, _slash, run_id = str(run).partition("/")
     try:
         return results / checked_name(study, "A study") / "runs" / checked_name(run_id, "A run")
     except BenchError as error:

@@ -27,7 +27,8 @@ options:
     description: Where to keep the tarball, C(linux-source-<version>.tar.xz), on the builder.
     type: path
     required: true
-author: hintfleet
+author:
+  - hintfleet contributors (@hintfleet)
 """
 
 EXAMPLES = r"""

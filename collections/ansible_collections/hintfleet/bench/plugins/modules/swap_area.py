@@ -206,11 +206,11 @@ def main() -> None:
         area = SwapArea(module)
         steps = getattr(area, module.params["state"])()
         if not module.check_mode:
-            for _, action in steps:
+            for _name, action in steps:
                 action()
     except (BenchError, OSError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=bool(steps), steps=[name for name, _ in steps])
+    module.exit_json(changed=bool(steps), steps=[name for name, _action in steps])
 
 
 if __name__ == "__main__":

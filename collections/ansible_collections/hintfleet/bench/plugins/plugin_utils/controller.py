@@ -33,7 +33,7 @@ class ControllerAction(ActionBase):
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        _, params = self.validate_argument_spec(self.ARGUMENTS)
+        _result, params = self.validate_argument_spec(self.ARGUMENTS)
         try:
             return self.act(params, self._task.check_mode)
         except (BenchError, OSError) as error:

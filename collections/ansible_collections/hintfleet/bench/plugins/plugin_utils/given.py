@@ -10,7 +10,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.validation import check_type_dict, check_type_list
 
 # How one writes a value of a type: on a command line, and in YAML.
-EXAMPLES = {
+WRITTEN = {
     "list": ("-e {name}=one,two", "{name}: [one, two]"),
     "list of int": ("-e {name}=0,1", "{name}: [0, 1]"),
     "dict": ('-e \'{{"{name}": {{"key": "value"}}}}\'', "{name}: {{key: value}}"),
@@ -69,9 +69,9 @@ def _sentence(name: str, option: dict[str, Any], value: Any) -> str:
         return f"{said}: choose from {', '.join(map(str, option['choices']))}."
     if kind == "list" and option.get("elements") == "int":
         kind = "list of int"
-    if kind not in EXAMPLES:
+    if kind not in WRITTEN:
         return f"{said}, which is no {kind}: give one word or text."
-    command, yaml = (text.format(name=name) for text in EXAMPLES[kind])
+    command, yaml = (text.format(name=name) for text in WRITTEN[kind])
     word = NAMES.get(kind, kind)
     what = f"neither {word.replace(' or ', ' nor ')}" if kind == "bool" else f"no {word}"
     return f"{said}, which is {what}: write {command} on a command line, {yaml} in YAML."

@@ -107,17 +107,22 @@ def parse_facts(text: str) -> GuestFacts:
     )
 
 
+def is_whole(value: Any) -> bool:
+    """Whether it is an int; JSON's true and false are no numbers."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def parse_status(status: Any, seconds: float) -> Completed | None:
     """From the answer to guest-exec-status, None while the program runs.
 
     Raises ValueError, TypeError, KeyError or AttributeError for what is no such answer.
     """
-    if type(status["exited"]) is not bool:
+    if not isinstance(status["exited"], bool):
         raise TypeError("a program has exited or has not")
     if not status["exited"]:
         return None
     ended = {name: status.get(name) for name in ("exitcode", "signal")}
-    if any(type(code) is not int and code is not None for code in ended.values()):
+    if not all(code is None or is_whole(code) for code in ended.values()):
         raise TypeError("an exit code is a number")
     return Completed(
         exit_code=ended["exitcode"],
@@ -230,7 +235,7 @@ class Guest:
             ANSWER_SECONDS,
         )
         process_id = answer.get("pid") if isinstance(answer, dict) else None
-        if type(process_id) is not int or not 0 < process_id < 2**31:
+        if not is_whole(process_id) or not 0 < process_id < 2**31:
             raise self._nonsense("guest-exec")
         return process_id
 

@@ -62,7 +62,7 @@ def parse_mounts(mountinfo: str) -> tuple[dict[str, Path], Path | None]:
     legacy: dict[str, Path] = {}
     unified: Path | None = None
     for line in mountinfo.splitlines():
-        before, _, after = line.partition(" - ")
+        before, _dash, after = line.partition(" - ")
         fields, source = before.split(), after.split()
         if len(fields) < 5 or len(source) < 3:
             continue

@@ -26,7 +26,7 @@ def parse_status(text: str) -> ProcessMemory:
     """From /proc/PID/status; a process that is ending has neither line and no memory."""
     found = {"RssAnon": 0, "VmSwap": 0}
     for line in text.splitlines():
-        name, _, value = line.partition(":")
+        name, _colon, value = line.partition(":")
         if name in found:
             found[name] = int(value.split()[0])
     return ProcessMemory(found["RssAnon"] / KIB_PER_MIB, found["VmSwap"] / KIB_PER_MIB)

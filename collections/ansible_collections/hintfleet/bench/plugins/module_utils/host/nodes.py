@@ -39,7 +39,7 @@ def parse_list(text: str) -> list[int]:
     numbers: list[int] = []
     for part in text.strip().split(","):
         if part:
-            first, _, last = part.partition("-")
+            first, _dash, last = part.partition("-")
             numbers += range(int(first), int(last or first) + 1)
     return numbers
 

@@ -55,7 +55,7 @@ def parse_swaps(text: str) -> dict[str, Active]:
     """Areas in use by path, from /proc/swaps (white space in paths is octal there)."""
     areas: dict[str, Active] = {}
     for line in text.splitlines()[1:]:
-        path, _, *numbers = line.rsplit(maxsplit=4)
+        path, _kind, *numbers = line.rsplit(maxsplit=4)
         areas[path.strip().encode().decode("unicode_escape")] = Active(*map(int, numbers))
     return areas
 
@@ -109,7 +109,7 @@ def file_system(path: Path, mountinfo: str) -> str:
     real = path.resolve()
     best, kind = -1, "unknown"
     for line in mountinfo.splitlines():
-        before, _, after = line.partition(" - ")
+        before, _dash, after = line.partition(" - ")
         fields = before.split()
         if len(fields) < 5 or not after:
             continue

@@ -208,7 +208,7 @@ def stop(folder: Path) -> bool:
 
 def known_host(host: LabHost) -> str:
     """The line of known_hosts that belongs to this host."""
-    kind, key, *_ = host.host_key.with_suffix(".pub").read_text().split()
+    kind, key, *_comment = host.host_key.with_suffix(".pub").read_text().split()
     return f"[127.0.0.1]:{host.port} {kind} {key}"
 
 

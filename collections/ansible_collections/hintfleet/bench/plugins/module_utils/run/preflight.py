@@ -112,7 +112,7 @@ def _check_cell(cell: dict[str, Any]) -> None:
             f"{node_memory_mib(node):.0f} MiB; lower the cell's memory."
         )
     # What is free now says nothing: another run may be under way, for whose end this one waits.
-    total, _ = swap_mib()
+    total, _free_mib = swap_mib()
     if cell["swap_mib"] > total:
         raise BenchError(
             f"Cell {name} is to have {cell['swap_mib']:g} MiB of swap and this host has "

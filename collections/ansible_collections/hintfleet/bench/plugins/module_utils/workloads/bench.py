@@ -52,7 +52,7 @@ class Bench:
 
     def launch_together(self, count: int) -> list[Guest]:
         """Boot guests side by side; raises GuestError."""
-        guests = [self._start(None) for _ in range(count)]
+        guests = [self._start(None) for _number in range(count)]
         for guest in guests:
             self._boot(guest)
         return guests

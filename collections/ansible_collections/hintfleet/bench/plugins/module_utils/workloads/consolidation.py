@@ -110,7 +110,7 @@ def _step(bench: Bench, number: int, started: float, actives: list[float]) -> di
         "cell_memory_mib": round(now.cell_memory_mib, 3),
         "cell_swap_mib": round(now.cell_swap_mib, 3),
         "guest_resident_mib": [
-            round(memory.resident_mib, 3) for _, memory in sorted(now.guests.items())
+            round(memory.resident_mib, 3) for _number, memory in sorted(now.guests.items())
         ],
     }
 
