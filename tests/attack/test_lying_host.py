@@ -44,6 +44,7 @@ HONEST: dict[str, Any] = {
         "programs_missing": [],
         "held_mib": 0,
         "closed_folder": None,
+        "foreign_entry": None,
         "overcommit_memory": 0,
         "daemons": [],
         "settings": {},

@@ -12,6 +12,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,6 +80,14 @@ def play(playbook: Path, extra: str, *arguments: str) -> tuple[int, str]:
 def ours(lines: list[str]) -> list[str]:
     """Without processes of others, who come and go on a machine in use."""
     return [line for line in lines if not line.startswith("processes") or NAME in line]
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that the user of guests can enter, as those of tests are not."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 @pytest.fixture
@@ -153,12 +162,12 @@ def test_a_folder_that_was_moved_is_found_without_being_named(prepare: Path) -> 
 
 
 def test_a_folder_that_held_something_is_refused_and_left_as_it_was(
-    prepare: Path, tmp_path: Path
+    prepare: Path, open_folder: Path
 ) -> None:
-    precious = tmp_path / "disk" / "images" / "holiday.jpg"
+    precious = open_folder / "disk" / "images" / "holiday.jpg"
     precious.parent.mkdir(parents=True)
     precious.touch()
-    extra = variables(numa_host_state_dir=str(tmp_path / "disk"))
+    extra = variables(numa_host_state_dir=str(open_folder / "disk"))
     before = snapshot()
     done = subprocess.run(
         command(prepare, extra), cwd=ROOT, env=environment(), capture_output=True, text=True

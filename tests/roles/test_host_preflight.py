@@ -62,6 +62,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str | None]] = {
     "overcommit-always": ({"overcommit_memory": 1}, {}, None),
     "ksmtuned": ({"daemons": ["ksmtuned"]}, {}, "systemctl stop ksmtuned"),
     "earlyoom": ({"daemons": ["earlyoom", "irqbalance"]}, {}, None),
+    "used-folder": ({"foreign_entry": "photos"}, {}, "holds photos, which hintfleet did not put"),
     "closed-folder": ({"closed_folder": "/home/op"}, {}, "who cannot enter /home/op"),
     "no-swap-accounting": (
         {"cgroup": {**FIT["cgroup"], "counts_swap": False}},

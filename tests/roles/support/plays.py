@@ -49,6 +49,7 @@ FIT: dict[str, Any] = {
     "apt": True,
     "programs_missing": [],
     "closed_folder": None,
+    "foreign_entry": None,
     "overcommit_memory": 0,
     "daemons": [],
     "settings": {},

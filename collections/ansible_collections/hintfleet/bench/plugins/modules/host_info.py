@@ -116,6 +116,10 @@ held_mib:
   description: Memory that cells hold just now, those of a run under way.
   returned: always
   type: int
+foreign_entry:
+  description: Something in O(state_dir) that hintfleet did not put there; null if there is nothing.
+  returned: always
+  type: str
 closed_folder:
   description: The first folder on the way to O(state_dir) that other users cannot enter; null if
     there is none.
@@ -144,6 +148,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest import qemu as _qemu
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import daemons as _daemons
+from ansible_collections.hintfleet.bench.plugins.module_utils.host import folder as _folder
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import hierarchy as _hierarchy
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import nodes as _nodes
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import settings as _settings
@@ -205,6 +210,7 @@ def main() -> None:
         programs_missing=programs_missing(),
         held_mib=hierarchy.held_mib(module.params["cgroup"]),
         closed_folder=str(closed) if closed else None,
+        foreign_entry=_folder.foreign_entry(state_dir, "found.json"),
         overcommit_memory=int(Path("/proc/sys/vm/overcommit_memory").read_text()),
         daemons=_daemons.at_work(),
         settings=_settings.read_all(),

@@ -25,12 +25,18 @@ def is_ours(folder: Path, known_by: str = "") -> bool:
     return any((folder / name).exists() for name in (MARK, known_by) if name)
 
 
+def foreign_entry(folder: Path, known_by: str = "") -> str | None:
+    """Something that lies in a folder of somebody else's; None if it is ours, empty or not there."""
+    found = entries(folder)
+    return found[0].name if found and not is_ours(folder, known_by) else None
+
+
 def check(folder: Path, known_by: str = "") -> None:
     """Refuse a folder of somebody else's. Raises BenchError."""
-    found = entries(folder)
-    if found and not is_ours(folder, known_by):
+    foreign = foreign_entry(folder, known_by)
+    if foreign is not None:
         raise BenchError(
-            f"Folder {folder} holds {found[0].name}, which hintfleet did not put there: name a "
+            f"Folder {folder} holds {foreign}, which hintfleet did not put there: name a "
             "folder of its own, as one below this one; cleaning removes what lies in it."
         )
 
