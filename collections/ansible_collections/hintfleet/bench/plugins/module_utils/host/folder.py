@@ -26,7 +26,7 @@ def is_ours(folder: Path, known_by: str = "") -> bool:
 
 
 def foreign_entry(folder: Path, known_by: str = "") -> str | None:
-    """Something that lies in a folder of somebody else's; None if it is ours, empty or not there."""
+    """Something that lies in a folder that is not ours; None if it is, or is empty or not there."""
     found = entries(folder)
     return found[0].name if found and not is_ours(folder, known_by) else None
 
