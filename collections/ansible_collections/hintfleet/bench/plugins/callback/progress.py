@@ -27,6 +27,7 @@ author:
 """
 
 import os
+import re
 import shutil
 import sys
 import threading
@@ -36,6 +37,7 @@ from typing import Any
 
 from ansible import context
 from ansible.plugins.callback.default import CallbackModule as DefaultCallback
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import cleaned
 from ansible_collections.hintfleet.bench.plugins.module_utils.study.phases import Phases
 from ansible_collections.hintfleet.bench.plugins.module_utils.study.progress import Progress
 
@@ -45,6 +47,21 @@ SAY = ("debug", "ansible.builtin.debug", "ansible.legacy.debug")
 COLOURS = {"finished": "green", "failed": "red", "aborted": "yellow"}
 PHASE_COLOUR = "bright blue"
 FAILURE_COLOUR = "red"
+COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
+
+
+def only_text(show: Callable[..., None]) -> Callable[..., None]:
+    """`show` for text of others: nothing in it acts on a terminal, but Ansible's own colours.
+
+    What a module said stands in warnings and messages that Ansible prints by itself, too.
+    """
+
+    def show_text(message: str, *args: Any, **kwargs: Any) -> None:
+        parts = COLOUR.split(message)
+        parts[::2] = map(cleaned, parts[::2])
+        show("".join(parts), *args, **kwargs)
+
+    return show_text
 
 
 class Foot:
@@ -126,6 +143,7 @@ class CallbackModule(DefaultCallback):
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         super().v2_playbook_on_start(playbook)
+        self._display.display = only_text(self._display.display)
         if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
             self._foot = Foot(self._display, self._foot_lines)
         threading.Thread(target=self._tick, daemon=True).start()
@@ -185,7 +203,7 @@ class CallbackModule(DefaultCallback):
 
     def _say(self, line: str, colour: str | None = None) -> None:
         self._phases.spoke()
-        self._display.display(line, color=colour)
+        self._display.display(cleaned(line), color=colour)
         sys.stdout.flush()
 
     # --- results --------------------------------------------------------------------
@@ -264,7 +282,7 @@ class CallbackModule(DefaultCallback):
         found, host = result.result, result.host.get_name()
         if "outcome" in found:
             line = self._progress.ended(host, found)
-            self._say(line, COLOURS[found["outcome"]["status"]])
+            self._say(line, COLOURS.get(found["outcome"]["status"]))
             self._announce(host)
         elif "run_id" in found:  # it was started, and others start beside it
             self._announce(host, found["run_id"])
