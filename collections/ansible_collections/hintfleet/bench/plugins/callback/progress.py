@@ -223,8 +223,7 @@ class CallbackModule(DefaultCallback):
             super().v2_runner_on_ok(result)
         else:
             self._handle_warnings_and_exception(result)
-            if result.task.action in SAY and "msg" in result.result:
-                self._say(f"  {result.host.get_name()}: {result.result['msg']}".rstrip())
+            self._say_message(result)
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         self._phases.host_done()
@@ -235,6 +234,8 @@ class CallbackModule(DefaultCallback):
             self._after_run(result)
         elif not self._brief:
             super().v2_runner_item_on_ok(result)
+        else:
+            self._say_message(result)
 
     def v2_runner_item_on_skipped(self, result: Any) -> None:
         if result.task.action == RUN and "run_id" in result.result:
@@ -270,6 +271,12 @@ class CallbackModule(DefaultCallback):
     def _items_were_shown(self, result: Any) -> bool:
         """For a loop over runs, whose results are long; the recap counts the host all the same."""
         return result.task.action == RUN and "results" in result.result
+
+    def _say_message(self, result: Any) -> None:
+        """What a task is there to say; a loop has said it item by item."""
+        found = result.result
+        if result.task.action in SAY and "msg" in found and "results" not in found:
+            self._say(f"  {result.host.get_name()}: {found['msg']}".rstrip())
 
     def _say_failure(self, result: Any) -> None:
         """The sentence, before Ansible's own frame of it."""

@@ -102,6 +102,16 @@ def test_what_a_task_says_is_said() -> None:
     assert callback.lines == ["  box: A guest answered."]
 
 
+def test_what_a_loop_says_is_said_item_by_item() -> None:
+    callback = Callback()
+    for host in ("lab1: up", "lab2: down"):
+        callback.v2_runner_item_on_ok(happened("ansible.builtin.debug", msg=host))
+    callback.v2_runner_on_ok(
+        happened("ansible.builtin.debug", msg="All items completed", results=[{}, {}])
+    )
+    assert callback.lines == ["  box: lab1: up", "  box: lab2: down"]
+
+
 def test_of_a_failure_the_sentence_comes_first(passed_on: list[str]) -> None:
     callback = Callback()
     callback._display.display.side_effect = lambda line, **_: passed_on.append(line)
