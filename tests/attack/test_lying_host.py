@@ -45,6 +45,7 @@ HONEST: dict[str, Any] = {
         "held_mib": 0,
         "closed_folder": None,
         "foreign_entry": None,
+        "exchangeable_folder": None,
         "overcommit_memory": 0,
         "daemons": [],
         "settings": {},

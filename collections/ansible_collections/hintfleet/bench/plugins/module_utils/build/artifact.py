@@ -19,6 +19,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.folder import check_way
+
 LOG_LINES_SHOWN = 20
 LOG_CHARACTERS_SHOWN = 8000
 LOG_BYTES = 2**22  # of a log that are looked at: what a foreign source makes it say has no end
@@ -120,8 +123,12 @@ def publish(store: Path, key: str, files: Mapping[str, Path], manifest: Mapping[
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder for one builder at a time; another one waits here."""
+    """Hold the folder for one builder at a time; another one waits here. Raises ArtifactError."""
     folder.mkdir(parents=True, exist_ok=True)
+    try:
+        check_way(folder)
+    except BenchError as error:
+        raise ArtifactError(f"{error} Set guest_artifact_cache_dir.") from error
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
