@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from hintfleet.figures.against import against_each_other
 from hintfleet.figures.density import Density, densities
@@ -28,6 +27,7 @@ from hintfleet.figures.latency import (
     page_fault_results,
 )
 from hintfleet.figures.memory import Memory, Timeline, memories, observe
+from hintfleet.records.missing import why_not_run
 from hintfleet.records.observations import (
     BASELINE,
     DensityObservation,
@@ -38,7 +38,6 @@ from hintfleet.records.observations import (
     page_fault_of,
 )
 from hintfleet.records.read import Damage, Run, Study
-from hintfleet.records.types import PlannedRun
 from hintfleet.report.answer import answer
 from hintfleet.statistics.units import number, percent, plural
 from hintfleet.trust.objections import objections_to, objections_to_the_whole
@@ -264,17 +263,8 @@ def _missing(study: Study) -> list[Missing]:
         if name in damaged:
             missing.append(Missing(name, "damaged", "its record is named under unusable"))
         elif name not in known:
-            missing.append(Missing(name, "not run", _why_not_run(study.folder, planned)))
+            missing.append(Missing(name, "not run", why_not_run(study.folder, planned)))
     return missing
-
-
-def _why_not_run(folder: Path, planned: PlannedRun) -> str:
-    """What the controller noted of the run, or of its host, when it asked for it."""
-    for name in filter(None, (planned["run_id"], planned.get("host"))):
-        note = folder / "missing" / f"{name}.txt"
-        if note.is_file():
-            return note.read_text(encoding="utf-8", errors="replace").strip()
-    return "start the study again to run it"
 
 
 def _notes(
