@@ -101,6 +101,21 @@ def test_a_link_of_a_good_name_is_not_followed(
     assert said.count("expected a regular file, found a symbolic link") >= 2
 
 
+@pytest.mark.parametrize("form", ["terminal", "html", "json", "markdown"])
+def test_a_report_is_written_over_no_other_file(
+    builder: Builder, file: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    """Somebody else's folder may hold a link where the report is to lie."""
+    target, report = outside(builder.root), builder.folder / "report"
+    report.symlink_to(target)
+    before = target.read_text()
+    assert main(["report", str(builder.folder), "--format", form, "--output", str(report)]) == 1
+    assert "is a symbolic link; name the file" in capsys.readouterr().err
+    assert target.read_text() == before
+    command = ["report", str(builder.folder), "--format", form, "--output", "/dev/null"]
+    assert main(command) in (0, 2)
+
+
 def planned_only(builder: Builder) -> Path:
     """The folder of a run that is planned and has not been run, where the controller notes why."""
     plan = json.loads((builder.folder / "study.json").read_text())
