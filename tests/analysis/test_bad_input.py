@@ -510,6 +510,16 @@ def test_secrets_of_a_kernel_command_line_are_masked(
     assert "rd.iscsi.password=*** luks.KEY=*** api_token=*** quiet" in said
 
 
+def test_a_document_of_empty_lists_is_not_parsed(file: Path) -> None:
+    """16 MiB of them take more than a GiB."""
+    text = file.read_text().replace(
+        '"parameters": {', '"parameters": {"x": [' + "[]," * 2**22 + "0],"
+    )
+    file.write_text(text)
+    with pytest.raises(DamagedError, match="at most 4194304 values"):
+        load_run(file)
+
+
 def test_no_text_is_looked_through_for_secrets_without_end(file: Path) -> None:
     """As long as a text may be: a search that goes back and forth over it takes a day."""
     changed(file, "parity", "odd", value="=" + "key" * 21_000)
