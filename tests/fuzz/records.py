@@ -4,8 +4,9 @@
     python tests/fuzz/records.py --seconds 3600 --seed 7
     python tests/fuzz/records.py --seed 7 --case 123     # one case again, with its traceback
 
-What must hold in every case: a command ends within a minute of work, with 0, 1 or 2 and no traceback;
-nothing it writes acts on a terminal; runs that were not touched are still counted; JSON is JSON.
+What must hold in every case: a command ends within a minute of work, with 0, 1 or 2 and no
+traceback; nothing it writes acts on a terminal; runs that were not touched are still counted; JSON
+is JSON.
 """
 
 from __future__ import annotations
