@@ -162,7 +162,7 @@ def evil_facts(fleet: Fleet) -> dict[str, Any]:
 def test_hosts_that_lie_cost_themselves_only(fleet: Fleet) -> None:
     """The first of the play lies in facts and records, the second says nonsense of its nodes."""
     touched = fleet.folder / "touched"
-    template = f"{{{{ lookup('ansible.builtin.pipe', 'touch {touched}') }}}}"
+    template = f"\x1b]0;owned\x07{{{{ lookup('ansible.builtin.pipe', 'touch {touched}') }}}}"
     liar = fleet.add(
         "liar",
         **{
@@ -198,6 +198,7 @@ def test_hosts_that_lie_cost_themselves_only(fleet: Fleet) -> None:
           for name in names),
     }  # fmt: skip
     assert not touched.exists()
+    assert "\x1b]" not in said and "\x07" not in said
     assert not fleet.heard_the_secret()
     # Only the builder that the inventory names was asked to build.
     assert (

@@ -251,13 +251,16 @@ class Build:
         give(self.output)
         self.log.unlink(missing_ok=True)
         if source.is_file():
+            # Not by root, who would make the devices of an archive.
+            give(self.source)
             command = ["tar", "--extract", f"--file={source}", "--strip-components=1"]
             command += ["--no-same-owner", "--no-same-permissions"]
-            run(command, f"unpack {source}", folder=self.source, log=self.log)
-            give(self.source)
+            purpose = f"unpack {source}"
+            run(command, purpose, folder=self.source, log=self.log, unprivileged=True)
             return
         command = ["rsync", "--archive", "--no-owner", "--no-group", "--chmod=ug-s,go-w"]
-        command += ["--exclude=/.git", f"{source}/", f"{self.source}/"]
+        command += ["--no-devices", "--no-specials", "--exclude=/.git"]
+        command += [f"{source}/", f"{self.source}/"]
         run(command, f"copy {source}", log=self.log)
         give(self.source)
         # A tree that was built in is refused as source of a build elsewhere.
