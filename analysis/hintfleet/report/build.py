@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from hintfleet.figures.against import against_each_other
 from hintfleet.figures.density import Density, densities
@@ -27,7 +28,7 @@ from hintfleet.figures.latency import (
     page_fault_results,
 )
 from hintfleet.figures.memory import Memory, Timeline, memories, observe
-from hintfleet.records.missing import why_not_run
+from hintfleet.records.files import read_note
 from hintfleet.records.observations import (
     BASELINE,
     DensityObservation,
@@ -38,6 +39,8 @@ from hintfleet.records.observations import (
     page_fault_of,
 )
 from hintfleet.records.read import Damage, Run, Study
+from hintfleet.records.text import clean
+from hintfleet.records.types import PlannedRun
 from hintfleet.report.answer import answer
 from hintfleet.statistics.units import number, percent, plural
 from hintfleet.trust.objections import objections_to, objections_to_the_whole
@@ -263,8 +266,16 @@ def _missing(study: Study) -> list[Missing]:
         if name in damaged:
             missing.append(Missing(name, "damaged", "its record is named under unusable"))
         elif name not in known:
-            missing.append(Missing(name, "not run", why_not_run(study.folder, planned)))
+            missing.append(Missing(name, "not run", _why_not_run(study.folder, planned)))
     return missing
+
+
+def _why_not_run(folder: Path, planned: PlannedRun) -> str:
+    """What the controller noted of the run, or of its host, when it asked for it."""
+    for name in filter(None, (planned["run_id"], planned.get("host"))):
+        if note := read_note(folder / "missing", f"{name}.txt"):
+            return note
+    return "start the study again to run it"
 
 
 def _notes(
@@ -276,7 +287,7 @@ def _notes(
     if any(name != BASELINE for name in density):
         notes.append(
             "Guests used memory in turn. Where they peak together, returned memory helps less: "
-            f"hintfleet plan --from {study.folder}"
+            f"hintfleet plan --from {clean(str(study.folder))}"
         )
     for name, result in density.items():
         if result.cells_that_stand_out:
