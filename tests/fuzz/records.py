@@ -147,34 +147,19 @@ def damage_samples(file: Path, draw: random.Random) -> None:
     (file.parent / "samples.csv").write_text("\n".join(lines))
 
 
-def something_else(place: Path, draw: random.Random) -> None:
-    """What is no regular file where one should be."""
+def damage_kind(file: Path, draw: random.Random) -> None:
+    """Something else where a regular file should be."""
+    victim = file.parent / draw.choice(["record.json", "samples.csv"])
+    victim.unlink()
     draw.choice(
         [
-            lambda: os.mkfifo(place),
-            lambda: place.symlink_to("/dev/zero"),
-            lambda: place.symlink_to(place.name),
-            place.mkdir,
+            lambda: os.mkfifo(victim),
+            lambda: victim.symlink_to("/dev/zero"),
+            lambda: victim.symlink_to(victim.name),
+            victim.mkdir,
             lambda: None,
         ]
     )()
-
-
-def damage_kind(file: Path, draw: random.Random) -> None:
-    victim = file.parent / draw.choice(["record.json", "samples.csv"])
-    victim.unlink()
-    something_else(victim, draw)
-
-
-def note_missing(study: Path, run: str, draw: random.Random) -> None:
-    """Why a run that was planned is not there."""
-    note = study / "missing" / f"{run}.txt"
-    note.parent.mkdir(exist_ok=True)
-    if draw.random() < 0.3:
-        something_else(note, draw)
-    else:
-        said = draw.choice([CONTROLS, "\n# sound", "x" * 70_000, "api_key=x", ""])
-        note.write_bytes(draw.choice([said.encode(errors="surrogatepass"), draw.randbytes(99)]))
 
 
 def damage_folder(file: Path, draw: random.Random) -> None:
@@ -212,8 +197,6 @@ def damaged(whole: Path, target: Path, draw: random.Random) -> set[str]:
     if draw.random() < 0.3:  # few runs: no interval, no pair, no baseline
         for run in draw.sample(runs, draw.randrange(len(runs))):
             shutil.rmtree(run)
-            if draw.random() < 0.3:
-                note_missing(target, run.name, draw)
         runs = sorted((target / "runs").iterdir())
     touched = draw.sample(runs, min(draw.randint(1, MOST_TOUCHED), len(runs)))
     for run in touched:
