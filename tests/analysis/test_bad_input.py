@@ -7,6 +7,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -98,6 +99,64 @@ def test_a_link_of_a_good_name_is_not_followed(
     said = everything(builder.folder, capsys)
     assert SECRET not in said
     assert said.count("expected a regular file, found a symbolic link") >= 2
+
+
+@pytest.mark.parametrize("form", ["terminal", "html", "json", "markdown"])
+def test_a_report_is_written_over_no_other_file(
+    builder: Builder, file: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    """Somebody else's folder may hold a link where the report is to lie."""
+    target, report = outside(builder.root), builder.folder / "report"
+    report.symlink_to(target)
+    before = target.read_text()
+    assert main(["report", str(builder.folder), "--format", form, "--output", str(report)]) == 1
+    assert "is a symbolic link; name the file" in capsys.readouterr().err
+    assert target.read_text() == before
+    command = ["report", str(builder.folder), "--format", form, "--output", "/dev/null"]
+    assert main(command) in (0, 2)
+
+
+def planned_only(builder: Builder) -> Path:
+    """The folder of a run that is planned and has not been run, where the controller notes why."""
+    plan = json.loads((builder.folder / "study.json").read_text())
+    run_id = plan["runs"][0]["run_id"]
+    shutil.rmtree(builder.folder / "runs" / run_id)
+    folder = builder.folder / "missing"
+    folder.mkdir()
+    return folder / f"{run_id}.txt"
+
+
+@pytest.mark.parametrize("linked", ["file", "folder"])
+def test_a_note_on_a_missing_run_leads_to_no_other_file(
+    builder: Builder, file: Path, capsys: pytest.CaptureFixture[str], linked: str
+) -> None:
+    note = planned_only(builder)
+    if linked == "file":
+        (builder.root / "diary").write_text("nobody else's")
+        note.symlink_to(builder.root / "diary")
+    else:
+        elsewhere = builder.root / "documents"
+        note.parent.rename(elsewhere)
+        (elsewhere / note.name).write_text("nobody else's")
+        note.parent.symlink_to(elsewhere)
+    said = everything(builder.folder, capsys)
+    assert "nobody" not in said
+    assert note.name.removesuffix(".txt") in said
+
+
+@pytest.mark.parametrize("kind", ["fifo", "endless", "escapes"])
+def test_a_note_on_a_missing_run_is_a_line_of_text(
+    builder: Builder, file: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    note = planned_only(builder)
+    if kind == "fifo":
+        os.mkfifo(note)
+    else:
+        note.write_bytes(b"\xff\x1b]0;owned\x07\n\n# sound\n" * (1 if kind == "escapes" else 10**5))
+    said = everything(builder.folder, capsys)
+    assert "\x1b" not in said and "\n# sound" not in said
+    wanted = {"fifo": "found a FIFO", "endless": "at most 65536 bytes", "escapes": "]0;owned"}
+    assert wanted[kind] in " ".join(said.split())
 
 
 def test_nothing_is_quoted_of_a_file_that_is_no_csv(file: Path) -> None:
@@ -449,6 +508,22 @@ def test_secrets_of_a_kernel_command_line_are_masked(
     said = everything(builder.folder, capsys)
     assert not any(secret in said for secret in ("hunter2", "two words", "t0k"))
     assert "rd.iscsi.password=*** luks.KEY=*** api_token=*** quiet" in said
+
+
+def test_a_document_of_empty_lists_is_not_parsed(file: Path) -> None:
+    """16 MiB of them take more than a GiB."""
+    text = file.read_text().replace(
+        '"parameters": {', '"parameters": {"x": [' + "[]," * 2**22 + "0],"
+    )
+    file.write_text(text)
+    with pytest.raises(DamagedError, match="at most 4194304 values"):
+        load_run(file)
+
+
+def test_no_text_is_looked_through_for_secrets_without_end(file: Path) -> None:
+    """As long as a text may be: a search that goes back and forth over it takes a day."""
+    changed(file, "parity", "odd", value="=" + "key" * 21_000)
+    assert load_run(file).record["parity"]["odd"] == "=" + "key" * 21_000
 
 
 # --- the command line -----------------------------------------------------------------

@@ -20,9 +20,12 @@ ROOT = Path(__file__).resolve().parents[2]
 SECRET = "the-controllers-own-secret"  # noqa: S105 - it opens nothing
 CONTENT = b"bytes of an artifact"
 SHA256 = sha256(CONTENT).hexdigest()
+# On a controller that took it for one, it would make a file of which nobody had spoken.
+TEMPLATE = "{{ lookup('ansible.builtin.pipe', 'touch $TOUCHED') }}"
+EVIL = "\x1b]0;owned\x07" + TEMPLATE
 KERNEL = {"key": "a" * 64, "release": "6.1.0", "version": "6.1", "sha256": SHA256,
-          "config_sha256": SHA256, "debug_options": []}  # fmt: skip
-IMAGE = {"key": "b" * 64, "sha256": SHA256}
+          "config_sha256": SHA256, "debug_options": [], "inputs": {"tool": TEMPLATE}}  # fmt: skip
+IMAGE = {"key": "b" * 64, "sha256": SHA256, "packages": {TEMPLATE: TEMPLATE}}
 NODE = {"node": 0, "memory_mib": 4096, "available_mib": 4000, "cpus": [0, 1]}
 FACTS = {"ansible_distribution": "Debian", "ansible_python": {"version": {"major": 3, "minor": 11}}}
 HONEST: dict[str, Any] = {
@@ -45,6 +48,7 @@ HONEST: dict[str, Any] = {
         "held_mib": 0,
         "closed_folder": None,
         "foreign_entry": None,
+        "exchangeable_folder": None,
         "overcommit_memory": 0,
         "daemons": [],
         "settings": {},
@@ -103,7 +107,12 @@ class Fleet:
         return subprocess.run(
             command,
             cwd=ROOT,
-            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), **environment},
+            env={
+                **os.environ,
+                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+                "TOUCHED": str(self.folder / "touched"),
+                **environment,
+            },
             text=True,
             capture_output=True,
             check=False,
@@ -160,8 +169,7 @@ def evil_facts(fleet: Fleet) -> dict[str, Any]:
 
 def test_hosts_that_lie_cost_themselves_only(fleet: Fleet) -> None:
     """The first of the play lies in facts and records, the second says nonsense of its nodes."""
-    touched = fleet.folder / "touched"
-    template = f"{{{{ lookup('ansible.builtin.pipe', 'touch {touched}') }}}}"
+    told = {**HONEST["host_info"], "daemons": [EVIL], "packages_offered": {EVIL: EVIL}}
     liar = fleet.add(
         "liar",
         **{
@@ -170,12 +178,13 @@ def test_hosts_that_lie_cost_themselves_only(fleet: Fleet) -> None:
                 "add_host": {"host_name": "evil", "groups": ["builders"], "host_vars": {}},
                 "add_group": "builders",
                 "_ansible_delegated_vars": {"ansible_host": "evil"},
-                "warnings": [template],
-                "msg": template,
+                "warnings": [EVIL],
+                "msg": EVIL,
             },
+            "host_info": told,
             "setup": {"ansible_facts": {**FACTS, **evil_facts(fleet)}},
-            "accelerator_info": {"accelerator": "tcg", "reason": template},
-            "run": {**honest_run("honest"), "earlier": [{"../../evil": "x"}], "summary": template},
+            "accelerator_info": {"accelerator": "tcg", "reason": EVIL},
+            "run": {**honest_run("honest"), "earlier": [{"../../evil": "x"}], "summary": EVIL},
         },
     )
     fleet.add("fool", host_info={**HONEST["host_info"], "nodes": [{**NODE, "node": "../../evil"}]})
@@ -196,7 +205,7 @@ def test_hosts_that_lie_cost_themselves_only(fleet: Fleet) -> None:
                                   ("images", IMAGE, ("initramfs.img", "manifest.json")))
           for name in names),
     }  # fmt: skip
-    assert not touched.exists()
+    assert "\x1b]" not in said and "\x07" not in said
     assert not fleet.heard_the_secret()
     # Only the builder that the inventory names was asked to build.
     assert (

@@ -42,8 +42,9 @@ NASTY: list[Any] = [
     RUN_ID, "2026-01-01T00:00:09.000Z",
 ]  # fmt: skip
 RAW = [b"", b"{", b"[]", b"null", b"[" * 200_000, b"\xff\xfe", b'{"a":' * 50_000, b"9" * 10_000]
-# Zeros that become too much, or nearly.
-PACKED = [packed(raw) for raw in (*RAW, bytes(20 * MIB), bytes(130 * MIB))]
+# Zeros that become too much, or nearly; and lists that take a hundred times the room that they had.
+LARGE = (bytes(20 * MIB), bytes(130 * MIB), b'{"x": [' + b"[]," * (4 * MIB) + b"[]]}")
+PACKED = [packed(raw) for raw in (*RAW, *LARGE)]
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:

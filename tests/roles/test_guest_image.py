@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import stat
 import subprocess
 from pathlib import Path
@@ -15,6 +16,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact imp
     ArtifactError,
     input_key,
 )
+from ansible_collections.hintfleet.bench.plugins.modules.guest_program_build import compile_program
 
 # apt-cache show --no-all-versions numactl qemu-guest-agent, Debian 12, 2026-11-22, shortened
 APT_CACHE_SHOW = """\
@@ -225,3 +227,25 @@ def test_every_script_of_the_role_is_put_into_the_image() -> None:
         assert f"files/tree/{path.relative_to(role / 'files/tree')}'" in named
         if path.name != "inittab":
             subprocess.run(["sh", "-n", path], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to lose")
+def test_a_foreign_makefile_compiles_a_program_without_rights(tmp_path: Path) -> None:
+    secret, made = tmp_path / "secret", tmp_path / "made"
+    secret.write_text("roots own")
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "Makefile").write_text(
+        f"honest:\n\tid -u >honest\n"
+        f"link:\n\tln -s {secret} link\n"
+        f"evil:\n\ttouch {tmp_path}/evil ../evil {source}/evil\n"
+    )
+    compile_program(source, "honest", made / "honest")
+    assert (made / "honest").read_text() == "65534\n"
+    status = (made / "honest").stat()
+    assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (0, 0o755)
+    for program in ("link", "evil", "absent"):
+        with pytest.raises(ArtifactError, match=r"Permission denied|absent"):
+            compile_program(source, program, made / program)
+        assert not (made / program).exists()
+    assert sorted(path.name for path in source.iterdir()) == ["Makefile"]

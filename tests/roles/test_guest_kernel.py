@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import tempfile
 import time
@@ -14,7 +15,9 @@ import pytest
 import yaml
 from ansible_collections.hintfleet.bench.plugins.module_utils.build import kernel
 from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact import (
+    LOG_BYTES,
     ArtifactError,
+    end_of,
     input_key,
 )
 
@@ -315,6 +318,41 @@ def test_a_build_has_no_network(tmp_path: Path) -> None:
         line.split(":")[0].strip() for line in lines if line.split(":")[1].split()[:1] == ["0"]
     }
     assert cards == {"lo"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make devices")
+@pytest.mark.parametrize("kind", ["tarball", "tree"])
+def test_no_device_of_a_foreign_source_is_made(tmp_path: Path, kind: str) -> None:
+    """A disk of the builder in the folder that a Makefile owns would be its to write."""
+    archive = tarball(tmp_path, makefile=MAKEFILE + "mrproper:\n\t@true\n")
+    tree = tmp_path / "linux-6.1.999"
+    os.mknod(tree / "disk", stat.S_IFBLK | 0o666, os.makedev(8, 0))
+    subprocess.run(["tar", "-cf", archive, "-C", tmp_path, tree.name], check=True)
+    build = kernel.Build(tmp_path / "build", tmp_path / "ccache", jobs=1)
+    if kind == "tarball":
+        with pytest.raises(ArtifactError, match=r"(?s)Cannot unpack .*disk: Cannot mknod"):
+            build.unpack(archive)
+    else:
+        build.unpack(tree)
+    assert (build.source / "page_alloc.c").exists()
+    assert not (build.source / "disk").exists()
+
+
+def test_what_a_makefile_says_is_held_in_part_only(tmp_path: Path) -> None:
+    """It may go on for ever, in its log and in what it is asked for."""
+    makefile = (
+        "kernelversion:\n\t@yes 6.1 | head -c 20000000\n"
+        "bzImage:\n\t@yes nonsense | head -c 20000000 | tr -d '\\n'; exit 1\n"
+    )
+    build = kernel.Build(tmp_path / "build", tmp_path / "ccache", jobs=1)
+    build.unpack(tarball(tmp_path, makefile=makefile))
+    assert len(build.version()) == 64
+    with pytest.raises(ArtifactError) as caught:
+        build.image()
+    assert build.log.stat().st_size > 2 * LOG_BYTES
+    assert len(str(caught.value)) < 9000
+    assert len(end_of(build.log)) == LOG_BYTES
+    assert kernel.progress(end_of(build.log))["done"] == 0
 
 
 @pytest.mark.parametrize("kind", ["tarball", "tree"])

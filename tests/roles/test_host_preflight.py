@@ -63,6 +63,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str | None]] = {
     "ksmtuned": ({"daemons": ["ksmtuned"]}, {}, "systemctl stop ksmtuned"),
     "earlyoom": ({"daemons": ["earlyoom", "irqbalance"]}, {}, None),
     "used-folder": ({"foreign_entry": "photos"}, {}, "holds photos, which hintfleet did not put"),
+    "others-folder": ({"exchangeable_folder": "/home/op"}, {}, "than root may write to /home/op"),
     "closed-folder": ({"closed_folder": "/home/op"}, {}, "who cannot enter /home/op"),
     "no-swap-accounting": (
         {"cgroup": {**FIT["cgroup"], "counts_swap": False}},

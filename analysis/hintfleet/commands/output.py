@@ -18,6 +18,7 @@ from hintfleet.render.console import as_text, make_console
 
 FORMATS = ("terminal", "json", "html", "markdown")
 WIDTH_OF_FILES = 80
+DEVICES = Path("/dev")
 
 
 def add_output_options(command: argparse.ArgumentParser) -> None:
@@ -59,8 +60,14 @@ def write_terminal(
 
 
 def write(text: str, output: Path | None) -> None:
-    """To the file asked for, else to stdout; UnusableError if it cannot be written."""
+    """To the file asked for, else to stdout; UnusableError if it cannot be written.
+
+    People write into folders of results, which may be somebody else's: a link is not followed, but
+    for /dev/stdout and its kin.
+    """
     _require(output)
+    if output is not None and output.is_symlink() and output.parent != DEVICES:
+        raise UnusableError(f"{output} is a symbolic link; name the file that is to be written")
     with _said_if_not_written(output):
         if output is None:
             sys.stdout.write(text)

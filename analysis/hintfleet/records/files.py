@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from hintfleet.records.damage import Damage, DamagedError
+from hintfleet.records.damage import Damage, DamagedError, UnusableError
+from hintfleet.records.text import clean
 
 KINDS = {
     stat.S_IFLNK: "a symbolic link",
@@ -26,12 +27,17 @@ KINDS = {
 }
 
 
+LARGEST_NOTE_BYTES = 1 << 16
+
+
 @contextmanager
-def open_regular(file: Path) -> Iterator[tuple[BinaryIO, int]]:
-    """The open file and its size; DamagedError for what is no readable regular file."""
+def open_regular(file: Path, follow: bool = False) -> Iterator[tuple[BinaryIO, int]]:
+    """The open file and its size; DamagedError for what is no readable regular file. Links are
+    followed only in a name that the reader typed."""
     try:
         # Without O_NONBLOCK the open itself would wait for a FIFO's writer.
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(file, flags if follow else flags | os.O_NOFOLLOW)
         with os.fdopen(descriptor, "rb") as stream:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
@@ -41,15 +47,41 @@ def open_regular(file: Path) -> Iterator[tuple[BinaryIO, int]]:
         raise _unreadable(file, error) from error
 
 
-def read_regular(file: Path, most_bytes: int) -> bytes:
+def read_regular(file: Path, most_bytes: int, follow: bool = False) -> bytes:
     """All of a file; DamagedError also for one that is larger than `most_bytes`."""
-    with open_regular(file) as (stream, size):
+    with open_regular(file, follow) as (stream, size):
         content = stream.read(most_bytes + 1)
     if len(content) > most_bytes:
         raise DamagedError(
             Damage(file, "size", f"at most {most_bytes} bytes", f"{max(size, len(content))} bytes")
         )
     return content
+
+
+def read_given(file: Path, most_bytes: int) -> str:
+    """The text of a file that was named on the command line; UnusableError if it has none."""
+    try:
+        return read_regular(file, most_bytes, follow=True).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UnusableError(
+            f"{file}: expected text in UTF-8, found other bytes at {error.start}"
+        ) from error
+    except DamagedError as error:
+        raise UnusableError(f"{error}; name another file") from error
+
+
+def read_note(folder: Path, name: str) -> str | None:
+    """What was noted in a file of a folder of results, as one line; None if there is no such
+    file. A note that cannot be read says so in its place."""
+    file = folder / name
+    if not os.path.lexists(file):
+        return None
+    try:
+        if folder.is_symlink():
+            raise _irregular(folder, stat.S_IFLNK)
+        return clean(read_regular(file, LARGEST_NOTE_BYTES).decode("utf-8", "replace").strip())
+    except DamagedError as error:
+        return str(error)
 
 
 def read_end(file: Path, most_bytes: int) -> bytes:

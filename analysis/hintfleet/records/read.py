@@ -38,6 +38,8 @@ __all__ = [
 
 SCHEMAS = Path(__file__).parent / "schemas"
 LARGEST_RECORD_BYTES = 64 << 20
+MOST_VALUES = 1 << 22
+"""Of a JSON document: each takes some hundred bytes once it is parsed."""
 NAMED_STUDIES = 20
 
 
@@ -218,6 +220,8 @@ def read_json(file: Path) -> Any:
     (document.py); DamagedError for a file that is unreadable, no regular one, too large, or no
     such JSON."""
     content = read_regular(file, LARGEST_RECORD_BYTES)
+    if sum(map(content.count, (b"[", b"{", b","))) > MOST_VALUES:
+        raise _damaged(file, "JSON", f"at most {MOST_VALUES} values", "more")
     try:
         document = json.loads(content.decode("utf-8"))
     except json.JSONDecodeError as error:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-SECRET = re.compile(r"""(\S*(?:pass|key|cred|secret|token)[^\s=]*=)("[^"]*"|\S+)""", re.IGNORECASE)
-"""A setting of a command line whose name says that its value is nobody's business."""
+WORD = re.compile(r"""(?:"[^"]*"?|[^\s"])+""")
+SECRET = re.compile(r"pass|key|cred|secret|token", re.IGNORECASE)
+"""In the name of a setting of a command line: its value is nobody's business."""
 
 
 def clean(text: str) -> str:
@@ -30,4 +31,13 @@ def _visible(character: str) -> str:
 
 def without_secrets(text: str) -> str:
     """A command line with `***` for the value of every setting that may be a secret."""
-    return SECRET.sub(r"\1***", text) if "=" in text else text
+    return WORD.sub(lambda word: _masked(word[0]), text) if "=" in text else text
+
+
+def _masked(word: str) -> str:
+    """A word of a command line, from the first value on that may be a secret."""
+    parts = word.split("=")
+    for place, name in enumerate(parts[:-1], 1):
+        if SECRET.search(name):
+            return "=".join([*parts[:place], "***"])
+    return word

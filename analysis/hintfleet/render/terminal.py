@@ -58,8 +58,11 @@ def summary(report: Report, ascii_only: bool = False) -> RenderableType:
     # what is merely unsettled the verdict has told; what went wrong, and what limits the answer
     # even if nothing did, has not been said yet
     wrong = {objection.reason for objection in report.objections}
-    first = [d for d in found if d.reason in wrong or d.verdict == Verdict.NOT_TO_BE_TRUSTED]
-    rest = [doubt for doubt in found if doubt not in first]
+    first: list[Doubt] = []
+    rest: list[Doubt] = []
+    for doubt in found:
+        grave = doubt.reason in wrong or doubt.verdict == Verdict.NOT_TO_BE_TRUSTED
+        (first if grave else rest).append(doubt)
     notes = [Text(f"• {note}") for note in report.notes]
     return _OneScreen(Group(*parts), (*_bullets(first), *notes, *_bullets(rest)))
 

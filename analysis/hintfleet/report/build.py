@@ -28,6 +28,7 @@ from hintfleet.figures.latency import (
     page_fault_results,
 )
 from hintfleet.figures.memory import Memory, Timeline, memories, observe
+from hintfleet.records.files import read_note
 from hintfleet.records.observations import (
     BASELINE,
     DensityObservation,
@@ -38,6 +39,7 @@ from hintfleet.records.observations import (
     page_fault_of,
 )
 from hintfleet.records.read import Damage, Run, Study
+from hintfleet.records.text import clean
 from hintfleet.records.types import PlannedRun
 from hintfleet.report.answer import answer
 from hintfleet.statistics.units import number, percent, plural
@@ -271,9 +273,8 @@ def _missing(study: Study) -> list[Missing]:
 def _why_not_run(folder: Path, planned: PlannedRun) -> str:
     """What the controller noted of the run, or of its host, when it asked for it."""
     for name in filter(None, (planned["run_id"], planned.get("host"))):
-        note = folder / "missing" / f"{name}.txt"
-        if note.is_file():
-            return note.read_text(encoding="utf-8", errors="replace").strip()
+        if note := read_note(folder / "missing", f"{name}.txt"):
+            return note
     return "start the study again to run it"
 
 
@@ -286,7 +287,7 @@ def _notes(
     if any(name != BASELINE for name in density):
         notes.append(
             "Guests used memory in turn. Where they peak together, returned memory helps less: "
-            f"hintfleet plan --from {study.folder}"
+            f"hintfleet plan --from {clean(str(study.folder))}"
         )
     for name, result in density.items():
         if result.cells_that_stand_out:

@@ -50,6 +50,7 @@ FIT: dict[str, Any] = {
     "programs_missing": [],
     "closed_folder": None,
     "foreign_entry": None,
+    "exchangeable_folder": None,
     "overcommit_memory": 0,
     "daemons": [],
     "settings": {},

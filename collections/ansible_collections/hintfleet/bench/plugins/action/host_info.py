@@ -10,14 +10,11 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
-from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import cleaned
 from ansible_collections.hintfleet.bench.plugins.plugin_utils.answers import (
     check_nodes,
     check_that_facts_stay_facts,
+    told,
 )
-
-# What Ansible would act on instead of keeping it as an answer.
-NOT_OURS = ("ansible_facts", "invocation", "skipped", "unreachable")
 
 
 class ActionModule(ActionBase):
@@ -33,14 +30,15 @@ class ActionModule(ActionBase):
         host = (task_vars or {}).get("inventory_hostname", "localhost")
         try:
             check_that_facts_stay_facts()
-            answer = self._execute_module(
-                module_name="hintfleet.bench.host_info",
-                module_args=dict(self._task.args),
-                task_vars=task_vars,
+            answer: dict[str, Any] = told(
+                self._execute_module(
+                    module_name="hintfleet.bench.host_info",
+                    module_args=dict(self._task.args),
+                    task_vars=task_vars,
+                )
             )
-            told = {name: cleaned(value) for name, value in answer.items() if name not in NOT_OURS}
-            if not told.get("failed"):
-                check_nodes(told.get("nodes"))
+            if not answer.get("failed"):
+                check_nodes(answer.get("nodes"))
         except BenchError as error:
             return {"failed": True, "msg": f"Host {host}: {error}"}
-        return told
+        return answer

@@ -66,7 +66,25 @@ class ActionModule(ActionBase):
             run_id = checked_name(arguments.get("run_id"), "A run")
         except BenchError as error:
             return {"failed": True, "msg": str(error)}
-        results = Path(results_dir).expanduser()
+        try:
+            return self._fetched(Path(results_dir).expanduser(), host, run_id, arguments, task_vars)
+        except OSError as error:
+            return {
+                "failed": True,
+                "msg": f"Run {run_id} cannot be kept on the controller: {error}; see to that and "
+                "start the study again, the host keeps what it has measured.",
+                "run_id": run_id,
+            }
+
+    def _fetched(
+        self,
+        results: Path,
+        host: str,
+        run_id: str,
+        arguments: dict[str, Any],
+        task_vars: dict[str, Any],
+    ) -> dict[str, Any]:
+        """What came of the run, once it is kept; raises OSError."""
         folder = results / "runs" / run_id
         if is_finished(read_record(folder)):
             return {
@@ -139,12 +157,12 @@ class ActionModule(ActionBase):
             arrival.check_answer(record, arguments)
             if not isinstance(earlier, list):
                 raise BenchError("earlier is no list")
-            # Looked at all before the first is written.
-            attempts = [(attempt, arrival.record_of(attempt, arguments))
+            # All are looked at before the first is written, and one record is held at a time.
+            attempts = [(attempt, arrival.record_of(attempt, arguments)["started"])
                         for attempt in earlier[-arrival.MOST_EARLIER :]]  # fmt: skip
-            for attempt, its_record in attempts:
-                arrival.keep_missing(attempt, its_record, folder)
-            arrival.keep(files, record, folder)
+            for attempt, started in attempts:
+                arrival.keep_missing(attempt, started, folder)
+            arrival.keep(files, record["started"], folder)
         except BenchError as error:
             raise BenchError(
                 f"Host {host} brought something else than run {run_id} ({str(error).rstrip('.')}), "

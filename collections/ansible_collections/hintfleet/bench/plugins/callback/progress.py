@@ -27,6 +27,7 @@ author:
 """
 
 import os
+import re
 import shutil
 import sys
 import threading
@@ -36,6 +37,7 @@ from typing import Any
 
 from ansible import context
 from ansible.plugins.callback.default import CallbackModule as DefaultCallback
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import cleaned
 from ansible_collections.hintfleet.bench.plugins.module_utils.study.phases import Phases
 from ansible_collections.hintfleet.bench.plugins.module_utils.study.progress import Progress
 
@@ -45,6 +47,21 @@ SAY = ("debug", "ansible.builtin.debug", "ansible.legacy.debug")
 COLOURS = {"finished": "green", "failed": "red", "aborted": "yellow"}
 PHASE_COLOUR = "bright blue"
 FAILURE_COLOUR = "red"
+COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
+
+
+def only_text(show: Callable[..., None]) -> Callable[..., None]:
+    """`show` for text of others: nothing in it acts on a terminal, but Ansible's own colours.
+
+    What a module said stands in warnings and messages that Ansible prints by itself, too.
+    """
+
+    def show_text(message: str, *args: Any, **kwargs: Any) -> None:
+        parts = COLOUR.split(message)
+        parts[::2] = map(cleaned, parts[::2])
+        show("".join(parts), *args, **kwargs)
+
+    return show_text
 
 
 class Foot:
@@ -126,6 +143,7 @@ class CallbackModule(DefaultCallback):
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         super().v2_playbook_on_start(playbook)
+        self._display.display = only_text(self._display.display)
         if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
             self._foot = Foot(self._display, self._foot_lines)
         threading.Thread(target=self._tick, daemon=True).start()
@@ -185,7 +203,7 @@ class CallbackModule(DefaultCallback):
 
     def _say(self, line: str, colour: str | None = None) -> None:
         self._phases.spoke()
-        self._display.display(line, color=colour)
+        self._display.display(cleaned(line), color=colour)
         sys.stdout.flush()
 
     # --- results --------------------------------------------------------------------
@@ -205,8 +223,7 @@ class CallbackModule(DefaultCallback):
             super().v2_runner_on_ok(result)
         else:
             self._handle_warnings_and_exception(result)
-            if result.task.action in SAY and "msg" in result.result:
-                self._say(f"  {result.host.get_name()}: {result.result['msg']}".rstrip())
+            self._say_message(result)
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         self._phases.host_done()
@@ -217,6 +234,8 @@ class CallbackModule(DefaultCallback):
             self._after_run(result)
         elif not self._brief:
             super().v2_runner_item_on_ok(result)
+        else:
+            self._say_message(result)
 
     def v2_runner_item_on_skipped(self, result: Any) -> None:
         if result.task.action == RUN and "run_id" in result.result:
@@ -253,6 +272,12 @@ class CallbackModule(DefaultCallback):
         """For a loop over runs, whose results are long; the recap counts the host all the same."""
         return result.task.action == RUN and "results" in result.result
 
+    def _say_message(self, result: Any) -> None:
+        """What a task is there to say; a loop has said it item by item."""
+        found = result.result
+        if result.task.action in SAY and "msg" in found and "results" not in found:
+            self._say(f"  {result.host.get_name()}: {found['msg']}".rstrip())
+
     def _say_failure(self, result: Any) -> None:
         """The sentence, before Ansible's own frame of it."""
         said = str(result.result.get("msg") or "it failed without a reason").strip()
@@ -264,7 +289,7 @@ class CallbackModule(DefaultCallback):
         found, host = result.result, result.host.get_name()
         if "outcome" in found:
             line = self._progress.ended(host, found)
-            self._say(line, COLOURS[found["outcome"]["status"]])
+            self._say(line, COLOURS.get(found["outcome"]["status"]))
             self._announce(host)
         elif "run_id" in found:  # it was started, and others start beside it
             self._announce(host, found["run_id"])

@@ -56,6 +56,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hintfleet.bench.plugins.module_utils.build import kernel
+from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact import end_of
 
 
 def finished(job: Path) -> bool:
@@ -76,11 +77,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     log = Path(module.params["log"])
-    text = log.read_text(errors="replace") if log.exists() else ""
     module.exit_json(
         changed=False,
         finished=finished(Path(module.params["job"])),
-        progress=kernel.progress(text),
+        progress=kernel.progress(end_of(log) if log.exists() else ""),
     )
 
 

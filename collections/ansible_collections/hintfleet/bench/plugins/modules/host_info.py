@@ -116,6 +116,10 @@ held_mib:
   description: Memory that cells hold just now, those of a run under way.
   returned: always
   type: int
+exchangeable_folder:
+  description: A folder on the way to O(state_dir) that others than root may write to, if any.
+  returned: always
+  type: str
 foreign_entry:
   description: Something in O(state_dir) that hintfleet did not put there; null if there is nothing.
   returned: always
@@ -185,6 +189,7 @@ def main() -> None:
     wanted = [n for n in module.params["packages"] if not (usable and n == _qemu.PACKAGE)]
     missing = _nodes.packages_missing(wanted)
     closed = _nodes.closed_folder(state_dir)
+    exchangeable = _folder.exchangeable(state_dir)
     user = module.params["user"]
     module.exit_json(
         changed=False,
@@ -210,6 +215,7 @@ def main() -> None:
         programs_missing=programs_missing(),
         held_mib=hierarchy.held_mib(module.params["cgroup"]),
         closed_folder=str(closed) if closed else None,
+        exchangeable_folder=str(exchangeable) if exchangeable else None,
         foreign_entry=_folder.foreign_entry(state_dir, "found.json"),
         overcommit_memory=int(Path("/proc/sys/vm/overcommit_memory").read_text()),
         daemons=_daemons.at_work(),

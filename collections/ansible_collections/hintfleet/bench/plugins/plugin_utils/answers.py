@@ -9,17 +9,24 @@ from typing import Any
 
 from ansible import constants
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
-from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import SHOWN, cleaned
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import (
+    SHOWN,
+    cleaned,
+    one_line,
+)
 
 # More than Linux can have.
 MOST_NODES = 1025
 MOST_CPUS = 8193
 MOST_MIB = 1 << 32
+ACCELERATORS = ("kvm", "tcg")
 MOST_OPTIONS = 256
 MANIFEST_MIB = 4
 SHA256 = re.compile(r"[0-9a-f]{64}")
 RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]{0,63}")
 OPTION = re.compile(r"[A-Z0-9_]{1,64}")
+# What Ansible would act on instead of keeping it as an answer.
+NOT_AN_ANSWER = ("ansible_facts", "invocation", "skipped", "unreachable")
 REMEDY = "see what the host is and runs, or take it out of the inventory"
 BUILDERS_REMEDY = "see what it is and runs, or build elsewhere (guest_artifact_builder)"
 
@@ -36,6 +43,11 @@ def check_that_facts_stay_facts() -> None:
             "the controller reads and writes; set inject_facts_as_vars = false in ansible.cfg, or "
             "ANSIBLE_INJECT_FACT_VARS=false."
         )
+
+
+def told(answer: dict[str, Any]) -> dict[str, Any]:
+    """What a host's module answered, as text that acts on nothing. Raises BenchError."""
+    return {name: cleaned(it) for name, it in answer.items() if name not in NOT_AN_ANSWER}
 
 
 def check_nodes(nodes: Any) -> None:
@@ -57,11 +69,19 @@ def check_nodes(nodes: Any) -> None:
         raise BenchError(f"nodes names one twice; {REMEDY}")
 
 
+def check_accelerator(answer: dict[str, Any]) -> None:
+    """How a host says that it runs guests, and why. Raises BenchError."""
+    if answer.get("accelerator") not in ACCELERATORS or not isinstance(answer.get("reason"), str):
+        raise BenchError(
+            f"accelerator is {_shown(answer.get('accelerator'))} and reason "
+            f"{_shown(answer.get('reason'))}, which says not how guests run; {REMEDY}"
+        )
+
+
 def _check_whole(value: Any, below: int, name: str) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < below:
         raise BenchError(
-            f"{name} is {cleaned(repr(value))[:SHOWN]} and not a whole number below {below}; "
-            f"{REMEDY}"
+            f"{name} is {_shown(value)} and not a whole number below {below}; {REMEDY}"
         )
 
 
@@ -93,4 +113,8 @@ def checked_artifact(answer: Any) -> dict[str, Any]:
 
 def _check_matches(name: str, value: Any, pattern: re.Pattern[str]) -> None:
     if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise BenchError(f"answered {name} {cleaned(repr(value))[:SHOWN]}; {BUILDERS_REMEDY}")
+        raise BenchError(f"answered {name} {_shown(value)}; {BUILDERS_REMEDY}")
+
+
+def _shown(value: object) -> str:
+    return one_line(repr(value), SHOWN)

@@ -35,6 +35,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import
 )
 
 RECORD_MIB = 16
+MOST_VALUES = 1 << 20  # in a record; each takes some hundred bytes once it is read
 RUN_MIB = 128  # all files of a run together, unpacked
 MOST_FILES = 256
 MOST_EARLIER = 32  # attempts at a run, the newest, taken at a time
@@ -58,6 +59,8 @@ def record_of(files: Files, asked: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(files, dict) or RECORD not in files:
         raise BenchError(f"there is no {RECORD}")
     content = b"".join(_unpacked(RECORD, files[RECORD], RECORD_MIB * MIB))
+    if sum(map(content.count, (b"[", b"{", b","))) > MOST_VALUES:
+        raise BenchError(f"{RECORD} holds more than {MOST_VALUES} values")
     try:
         record = json.loads(content, parse_constant=_no_number)
     except (ValueError, RecursionError):
@@ -80,13 +83,13 @@ def check_answer(record: dict[str, Any], asked: dict[str, Any]) -> None:
         _check_same(f"provenance.{name}", found, asked[name]["manifest"])
 
 
-def keep(files: Files, record: dict[str, Any], folder: Path) -> None:
+def keep(files: Files, started: str, folder: Path) -> None:
     """Make `folder` of an attempt; another one that is there is kept aside.
 
     If this very attempt is there, somebody else who had waited for it was quicker.
     """
     there = read_record(folder)
-    if there is not None and there.get("started") == record["started"]:
+    if there is not None and there.get("started") == started:
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -103,11 +106,11 @@ def keep(files: Files, record: dict[str, Any], folder: Path) -> None:
         raise
 
 
-def keep_missing(files: Files, record: dict[str, Any], folder: Path) -> None:
+def keep_missing(files: Files, started: str, folder: Path) -> None:
     """Keep an earlier attempt beside `folder`, unless it is there: in `folder` or beside it."""
     here = [read_record(path) for path in (folder, *earlier_attempts(folder))]
-    if record["started"] not in [attempt.get("started") for attempt in here if attempt]:
-        keep(files, record, free_name(folder))
+    if started not in [attempt.get("started") for attempt in here if attempt]:
+        keep(files, started, free_name(folder))
 
 
 def _unpacked(name: str, content: object, limit: int) -> Iterator[bytes]:

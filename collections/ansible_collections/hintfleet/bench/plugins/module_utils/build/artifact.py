@@ -19,7 +19,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.folder import check_way
+
 LOG_LINES_SHOWN = 20
+LOG_CHARACTERS_SHOWN = 8000
+LOG_BYTES = 2**22  # of a log that are looked at: what a foreign source makes it say has no end
 # Who runs what a foreign source says, where root builds: without rights, network and root's
 # environment, and with all that it starts ending when it ends.
 NOBODY = "nobody"
@@ -28,7 +33,7 @@ UNPRIVILEGED = (
     f"setpriv --reuid={NOBODY} --regid=nogroup --clear-groups --no-new-privs --inh-caps=-all "
     "--bounding-set=-all"
 ).split()
-LARGEST_FILE = "1G"
+LARGEST_FILE_BYTES = 2**30
 
 
 class ArtifactError(Exception):
@@ -118,8 +123,12 @@ def publish(store: Path, key: str, files: Mapping[str, Path], manifest: Mapping[
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder for one builder at a time; another one waits here."""
+    """Hold the folder for one builder at a time; another one waits here. Raises ArtifactError."""
     folder.mkdir(parents=True, exist_ok=True)
+    try:
+        check_way(folder)
+    except BenchError as error:
+        raise ArtifactError(f"{error} Set guest_artifact_cache_dir.") from error
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
@@ -141,8 +150,9 @@ def run(
     """Run a command and return its standard output (empty if it goes to a log).
 
     purpose: what the command is for, completes "Cannot ...". log: file that both outputs are
-    appended to. environment: added to the present one. unprivileged: see UNPRIVILEGED. Raises
-    ArtifactError with the last lines of what the command said.
+    appended to. environment: added to the present one. unprivileged: see UNPRIVILEGED; needs a log,
+    as what such a command says may have no end. Raises ArtifactError with the last lines of what
+    the command said.
     """
     kept = {"PATH": os.environ.get("PATH", os.defpath)} if unprivileged else os.environ
     surroundings = {**kept, "LC_ALL": "C", **(environment or {})}
@@ -175,12 +185,19 @@ def run(
     if done.returncode == 0:
         return "" if log else done.stdout
     if log:
-        said = log.read_text(errors="replace")
-    last = "\n".join(said.rstrip().splitlines()[-LOG_LINES_SHOWN:])
+        said = end_of(log)
+    last = "\n".join(said.rstrip().splitlines()[-LOG_LINES_SHOWN:])[-LOG_CHARACTERS_SHOWN:]
     where = f"; the whole log is {log}" if log else ""
     raise ArtifactError(
         f"Cannot {purpose}: {program} ended with {done.returncode}{where}. It said:\n{last}"
     )
+
+
+def end_of(log: Path, since: int = 0) -> str:
+    """The last of what a log says, of what came after its first `since` bytes."""
+    with log.open("rb") as file:
+        file.seek(max(since, file.seek(0, os.SEEK_END) - LOG_BYTES))
+        return file.read(LOG_BYTES).decode(errors="replace")
 
 
 def give(folder: Path) -> None:
@@ -190,12 +207,12 @@ def give(folder: Path) -> None:
             f"give {folder} to {NOBODY}")  # fmt: skip
 
 
-def take(path: Path, to: Path) -> None:
-    """Copy a file out of a folder that was given away.
+def take(path: Path, to: Path, most_bytes: int = LARGEST_FILE_BYTES) -> None:
+    """Copy the first bytes of a file out of a folder that was given away.
 
     Read with no more rights than its owner has, who may have put a link in its place.
     """
-    command = [*(UNPRIVILEGED if os.geteuid() == 0 else []), "head", f"--bytes={LARGEST_FILE}"]
+    command = [*(UNPRIVILEGED if os.geteuid() == 0 else []), "head", f"--bytes={most_bytes}"]
     with to.open("wb") as file:
         done = subprocess.run(
             [*command, str(path)], stdout=file, stderr=subprocess.PIPE, check=False

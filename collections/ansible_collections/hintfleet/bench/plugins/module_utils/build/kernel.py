@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact import (
+    LOG_BYTES,
     ArtifactError,
+    end_of,
     file_sha256,
     give,
     run,
@@ -38,6 +40,7 @@ STAGES = {
     "bindeb-pkg": PACKING,
 }
 EXPECTED_OBJECTS = 1110
+VERSION_CHARACTERS = 64
 
 SPACE_NEEDED_MIB = 3 * 1024
 SPACE_NEEDED_PACKAGES_MIB = 3 * 1024
@@ -152,12 +155,12 @@ def apply_patches(patches: Mapping[str, str], tree: Path, log: Path) -> None:
         file.write_text(text)
         file.chmod(0o644)
         command = ["patch", "--strip=1", "--fuzz=0", "--batch", "--forward", "--reject-file=-"]
-        before = log.read_text() if log.exists() else ""
+        before = log.stat().st_size if log.exists() else 0
         try:
             command.append(f"--input={file}")
             run(command, f"apply {name}", folder=tree, log=log, unprivileged=True)
         except ArtifactError as error:
-            raise ArtifactError(patch_failure(name, log.read_text()[len(before) :])) from error
+            raise ArtifactError(patch_failure(name, end_of(log, before))) from error
 
 
 def source_sha256(source: Path) -> str:
@@ -248,13 +251,16 @@ class Build:
         give(self.output)
         self.log.unlink(missing_ok=True)
         if source.is_file():
+            # Not by root, who would make the devices of an archive.
+            give(self.source)
             command = ["tar", "--extract", f"--file={source}", "--strip-components=1"]
             command += ["--no-same-owner", "--no-same-permissions"]
-            run(command, f"unpack {source}", folder=self.source, log=self.log)
-            give(self.source)
+            purpose = f"unpack {source}"
+            run(command, purpose, folder=self.source, log=self.log, unprivileged=True)
             return
         command = ["rsync", "--archive", "--no-owner", "--no-group", "--chmod=ug-s,go-w"]
-        command += ["--exclude=/.git", f"{source}/", f"{self.source}/"]
+        command += ["--no-devices", "--no-specials", "--exclude=/.git"]
+        command += [f"{source}/", f"{self.source}/"]
         run(command, f"copy {source}", log=self.log)
         give(self.source)
         # A tree that was built in is refused as source of a build elsewhere.
@@ -268,12 +274,21 @@ class Build:
 
     def version(self) -> str:
         """Return the version that the source says it has, such as 6.1.192."""
-        return run(
-            ["make", "-s", "kernelversion"],
+        said = self.output / "kernelversion"
+        run(
+            ["sh", "-c", 'exec make -s kernelversion >"$1"', "sh", str(said)],
             "read the source's version",
             folder=self.source,
+            log=self.log,
             unprivileged=True,
-        ).strip()
+        )
+        return self._text(said).strip()[:VERSION_CHARACTERS]
+
+    def _text(self, path: Path) -> str:
+        """The text of a file that a build has made."""
+        copy = self.folder / path.name.removeprefix(".")
+        take(path, copy, LOG_BYTES)
+        return copy.read_text(errors="replace")
 
     def configure(self, wanted: Mapping[str, str]) -> dict[str, str]:
         """Make .config from the symbols asked for and return it; see check_config()."""
@@ -282,8 +297,7 @@ class Build:
         asked.chmod(0o644)
         for target in CONFIGURE:
             self.make(f"KCONFIG_ALLCONFIG={asked}", target)
-        take(self.output / ".config", self.config)
-        final = parse_config(self.config.read_text(errors="replace"))
+        final = parse_config(self._text(self.output / ".config"))
         check_config(wanted, final)
         return final
 
@@ -301,9 +315,7 @@ class Build:
 
     def release(self) -> str:
         """Return what uname -r of the kernel will say."""
-        release = self.folder / "kernel.release"
-        take(self.output / "include/config/kernel.release", release)
-        return release.read_text(errors="replace").strip()
+        return self._text(self.output / "include/config/kernel.release").strip()
 
     def packages(self, to: Path) -> None:
         """Make Debian packages of the same configuration in an output folder of their own."""

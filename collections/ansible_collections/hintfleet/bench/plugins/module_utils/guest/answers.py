@@ -1,18 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What guests and QEMUs say is the text of strangers: here it becomes text and numbers of ours."""
+"""What programs in guests print is the text of strangers: here it becomes numbers of ours."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-LINE_CHARACTERS = 300
 MOST = 1e18  # any count, rate or time that a program in a guest may honestly report is below it
-
-
-def plain(text: str, most: int = LINE_CHARACTERS) -> str:
-    """At most that many characters, all of which can be shown: controls become U+FFFD."""
-    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text[:most].expandtabs(1))
 
 
 def number(value: Any) -> float:

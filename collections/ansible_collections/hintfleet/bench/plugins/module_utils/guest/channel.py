@@ -14,7 +14,7 @@ import socket
 import traceback
 from typing import Any
 
-from ansible_collections.hintfleet.bench.plugins.module_utils.guest.answers import plain
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import one_line
 
 try:
     from qemu.qmp import Message, QMPClient, QMPError
@@ -115,5 +115,5 @@ class Channel:
         except TimeoutError:
             raise SilenceError(f"no answer within {seconds:g} s") from None
         except Exception as error:  # the library does not expect every kind of nonsense
-            said = plain(str(error)) or type(error).__name__
+            said = one_line(str(error)) or type(error).__name__
             raise ChannelError(said) from error

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import GuestError
-from ansible_collections.hintfleet.bench.plugins.module_utils.guest.answers import plain
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.channel import (
     Channel,
     ChannelError,
@@ -28,6 +27,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.host.memory import
     read_process_memory,
     remote_share,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import one_line
 
 ANSWER_SECONDS = 30.0  # for questions that take no time in the guest: it may be swapped out
 POLL_SECONDS = 0.05
@@ -79,7 +79,7 @@ class Completed:
             return None
         how = f"signal {self.signal}" if self.signal else f"exit code {self.exit_code}"
         said = (self.errors or self.output).strip().splitlines()
-        return how + (f" ({plain(said[-1], 200)})" if said else "")
+        return how + (f" ({one_line(said[-1], 200)})" if said else "")
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,10 @@ def parse_facts(text: str) -> GuestFacts:
     lines = text.splitlines() + [""] * 4
     thp = re.search(r"\[(\w+)\]", lines[3])
     return GuestFacts(
-        kernel_release=plain(lines[0]),
-        kernel_command_line=plain(lines[1], COMMAND_LINE_CHARACTERS),
+        kernel_release=one_line(lines[0]),
+        kernel_command_line=one_line(lines[1], COMMAND_LINE_CHARACTERS),
         features=parse_features(lines[2]),
-        thp_enabled=plain(thp.group(1)) if thp else "absent",
+        thp_enabled=one_line(thp.group(1)) if thp else "absent",
     )
 
 
@@ -138,7 +138,7 @@ def console_warnings(text: str) -> list[str]:
     found: dict[str, None] = {}
     for line in text.splitlines():
         if TROUBLE.search(line):
-            found[plain(re.sub(r"^\[[^\]]*\]\s*", "", line.strip()))] = None
+            found[one_line(re.sub(r"^\[[^\]]*\]\s*", "", line.strip()))] = None
     return list(found)[:WARNINGS_KEPT]
 
 
@@ -206,13 +206,13 @@ class Guest:
     def _why_ended(self) -> str:
         status = self.qemu.exit_status
         how = f"was killed by signal {-status}" if status and status < 0 else "ended by itself"
-        said = plain(self.qemu.last_words())
+        said = one_line(self.qemu.last_words())
         return f"its QEMU {how}" + (f" saying {said!r}" if said else "")
 
     def _failure(self, end: str, cause: str) -> GuestError:
         self._end = end
         lines = self.qemu.console.last().splitlines()
-        shown = [plain(line.strip()) for line in lines if line.strip()][-3:]
+        shown = [one_line(line.strip()) for line in lines if line.strip()][-3:]
         last = " / ".join(shown)[-300:] or "nothing"
         remedy = "see its console log"
         if self.qemu.is_alive():

@@ -233,8 +233,10 @@ class Qemu:
         self.console, self.errors = Output(machine.console), Output(machine.errors)
         enter = ["/bin/sh", "-c", ENTER_CELL, "sh", *(str(path) for path in cgroup_procs), "--"]
         # The swap disk is the only file that QEMU has any business to write to.
-        # Without a namespace of its own it could leave memory behind that belongs to no process.
-        limit = ["prlimit", "--core=0", f"--fsize={machine.swap_mib * 2**20}", "unshare", "--ipc"]
+        # Without namespaces of its own it could leave memory behind that belongs to no process, and
+        # reach whatever the host reaches.
+        limit = ["prlimit", "--core=0", f"--fsize={machine.swap_mib * 2**20}"]
+        limit += ["unshare", "--ipc", "--net"]
         drop = ["setpriv", "--reuid", user, "--regid", user, "--init-groups"]
         drop += ["--no-new-privs", "--pdeathsig", "KILL", "--"]
         self.qmp, qmp = connection(QMP_DESCRIPTOR)

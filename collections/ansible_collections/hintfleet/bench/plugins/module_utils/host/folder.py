@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -31,8 +33,38 @@ def foreign_entry(folder: Path, known_by: str = "") -> str | None:
     return found[0].name if found and not is_ours(folder, known_by) else None
 
 
+def exchangeable(folder: Path) -> Path | None:
+    """The first folder on the way there that others than root may write to; None if there is none.
+
+    Whoever may change a folder can lead what root does below it elsewhere. In one like /tmp names
+    are their owners', who must then be root.
+    """
+    real = folder.resolve()
+    for place in [*reversed(real.parents), real]:
+        try:
+            status = place.lstat()
+        except FileNotFoundError:  # it is still to be made, by root
+            return None
+        writers = status.st_mode & (stat.S_IWOTH | (stat.S_IWGRP if status.st_gid else 0))
+        kept_apart = status.st_mode & stat.S_ISVTX and place != real
+        if status.st_uid not in (0, os.geteuid()) or (writers and not kept_apart):
+            return place
+    return None
+
+
+def check_way(folder: Path) -> None:
+    """Refuse a folder that others may exchange. Raises BenchError."""
+    place = exchangeable(folder)
+    if place is not None:
+        raise BenchError(
+            f"Others than root may write to {place}, and could lead elsewhere what root does in "
+            f"{folder}: choose a folder that only root may change, on all of its way."
+        )
+
+
 def check(folder: Path, known_by: str = "") -> None:
     """Refuse a folder of somebody else's. Raises BenchError."""
+    check_way(folder)
     foreign = foreign_entry(folder, known_by)
     if foreign is not None:
         raise BenchError(
@@ -42,8 +74,9 @@ def check(folder: Path, known_by: str = "") -> None:
 
 
 def claim(folder: Path, mode: int) -> None:
-    """Make the folder and mark it as ours."""
+    """Make the folder and mark it as ours. Raises BenchError if somebody was quicker."""
     folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    check_way(folder)
     folder.chmod(mode)
     (folder / MARK).write_text(TEXT)
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Any
 
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
@@ -12,7 +11,9 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.errors import Benc
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 LONGEST_NAME = 200  # a file system takes 255, and names get endings
 SHOWN = 80
-SECRET = re.compile(r"""(\S*(?:pass|key|cred|secret|token)[^\s=]*=)("[^"]*"|\S+)""", re.IGNORECASE)
+LINE_CHARACTERS = 300
+WORD = re.compile(r"""(?:"[^"]*"?|[^\s"])+""")
+SECRET = re.compile(r"pass|key|cred|secret|token", re.IGNORECASE)
 DEEPEST = 50
 
 
@@ -39,7 +40,7 @@ def cleaned(value: Any, depth: int = 0) -> Any:
     if depth > DEEPEST:
         raise BenchError(f"what was answered is nested deeper than {DEEPEST} levels")
     if isinstance(value, str):
-        return "".join(character if _shows(character) else "\ufffd" for character in value)
+        return value if value.isprintable() else "".join(map(_visible, value))
     if isinstance(value, dict):
         return {cleaned(key): cleaned(inner, depth + 1) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
@@ -47,10 +48,24 @@ def cleaned(value: Any, depth: int = 0) -> Any:
     return value
 
 
+def one_line(text: str, most: int = LINE_CHARACTERS) -> str:
+    """At most that many characters, on one line, all of which can be shown."""
+    return str(cleaned(text[:most])).translate({ord("\n"): " ", ord("\t"): " "})
+
+
 def without_secrets(text: str) -> str:
     """A command line with `***` for each value whose name says that it may be a secret."""
-    return SECRET.sub(r"\1***", text)
+    return WORD.sub(lambda word: _masked(word[0]), text) if "=" in text else text
 
 
-def _shows(character: str) -> bool:
-    return character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs")
+def _masked(word: str) -> str:
+    """A word of a command line, from the first value on that may be a secret."""
+    parts = word.split("=")
+    for place, name in enumerate(parts[:-1], 1):
+        if SECRET.search(name):
+            return "=".join([*parts[:place], "***"])
+    return word
+
+
+def _visible(character: str) -> str:
+    return character if character in "\n\t" or character.isprintable() else "\ufffd"

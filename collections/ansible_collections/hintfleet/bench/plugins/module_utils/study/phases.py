@@ -6,9 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import one_line
 from ansible_collections.hintfleet.bench.plugins.module_utils.study.progress import duration
 
 MINUTE_SECONDS = 60
+MOST_OBJECTS = 10**6
+STAGE_CHARACTERS = 60
 
 
 class Phases:
@@ -41,8 +44,14 @@ class Phases:
         """A host has ended the task."""
         self._done += 1
 
-    def count(self, progress: dict[str, Any]) -> None:
-        """How far a long task is: `stage`, `done`, `expected`; the last may be None."""
+    def count(self, progress: Any) -> None:
+        """How far a long task is: `stage`, `done`, `expected`; the last may be None.
+
+        A builder says so: what is no such count is passed over.
+        """
+        if not _is_count(progress):
+            return
+        progress = {**progress, "stage": one_line(progress["stage"], STAGE_CHARACTERS)}
         if self._counted is None or self._counted[1]["stage"] != progress["stage"]:
             self._counted = (self._clock(), progress)
         self._count = progress
@@ -94,3 +103,13 @@ class Phases:
         if paced <= 0 or done >= expected:
             return None
         return (self._clock() - since) / paced * (expected - done)
+
+
+def _is_count(progress: Any) -> bool:
+    if not isinstance(progress, dict) or not isinstance(progress.get("stage"), str):
+        return False
+    numbers = [progress.get("done"), progress.get("expected")]
+    known = [number for number in numbers if number is not None]
+    return numbers[0] is not None and all(
+        type(number) is int and 0 <= number < MOST_OBJECTS for number in known
+    )

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 import time
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import cleaned
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import one_line
 
+LONGEST_LINE = 2000
 Kind = tuple[str, str]  # runs of the same workload and mechanism take about the same time
 
 
@@ -157,7 +157,7 @@ class Progress:
 
 def _line(text: str) -> str:
     """One line for a terminal: what hosts and guests say of a run is in it."""
-    return str(cleaned(re.sub(r"[\n\t]", " ", text)))
+    return one_line(text, LONGEST_LINE)
 
 
 def _kind(run: dict[str, Any]) -> Kind:

@@ -14,8 +14,8 @@ from typing import Any
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import GuestError
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.answers import (
     parse_numbers,
-    plain,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import one_line
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.bench import Bench
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.sampler import Sample
 
@@ -93,7 +93,7 @@ def _step(bench: Bench, number: int, started: float, actives: list[float]) -> di
         raise GuestError(
             "stopped",
             f"The allocation program in guest {guest.name} does not say what it touched "
-            f"({plain(str(error))}); build the guest image again (role guest_image).",
+            f"({one_line(str(error))}); build the guest image again (role guest_image).",
         ) from None
     for other in bench.guests:
         if not other.qemu.is_alive():  # the kernel's choice when memory and swap are used up

@@ -13,9 +13,9 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.guest.answers impo
     number,
     parse_numbers,
     parse_object,
-    plain,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import Guest
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import one_line
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.bench import Bench
 
 NEEDS = ("tasks", "seconds", "task_mib", "latency_mib", "program")
@@ -71,7 +71,7 @@ def _measured(
     except ValueError as error:
         raise GuestError(
             "stopped",
-            f"{command[0]} in guest {guest.name} printed no measurement ({plain(str(error))}); "
+            f"{command[0]} in guest {guest.name} printed no measurement ({one_line(str(error))}); "
             "build the guest image again (role guest_image).",
         ) from None
 

@@ -9,8 +9,8 @@ from typing import Any
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import GuestError
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.answers import (
     parse_numbers,
-    plain,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import one_line
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.bench import Bench
 
 ACTED_SHARE = 0.9  # of what was freed
@@ -59,7 +59,7 @@ def prove(bench: Bench, mechanism: str, mib: int, seconds: float) -> dict[str, A
         raise GuestError(
             "stopped",
             f"The proof's program touched {touched_mib:g} MiB of {mib} MiB "
-            f"({plain(held.output.strip())!r}); the guest must have that much memory to spare: "
+            f"({one_line(held.output.strip())!r}); the guest must have that much memory to spare: "
             "lower proof_mib.",
         )
     # An engine that still has a round to go from the boot would look quicker than it is.
@@ -87,7 +87,7 @@ def prove(bench: Bench, mechanism: str, mib: int, seconds: float) -> dict[str, A
         raise GuestError(
             "stopped",
             f"The proof's guest let go of {mib} MiB and cannot use as much again "
-            f"({again.failure or plain(again.output.strip())}): what came back was more than it "
+            f"({again.failure or one_line(again.output.strip())}): what came back was more than it "
             "could spare; see its console log.",
         )
     return verdict(mechanism, mib, dropped, now, reached)

@@ -12,6 +12,8 @@ from ansible.errors import AnsibleConnectionFailure
 from host_answer import ASKED, HOST, RUN_ID, Controller, answer, files, packed, record
 
 BOMB = packed(bytes(200 * 2**20))
+# Some KiB on the way, and a GiB of lists once it is read.
+MANY = packed(b'{"x": [' + b"[]," * 2**22 + b"[]]}")
 STRANGER = record()["cell"] | {"host": "other"}
 
 
@@ -177,6 +179,8 @@ LIES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no content": ({"files": {"record.json": 7}}, "is cut short"),
     "a large record": ({"files": {"record.json": BOMB}}, "record.json is too large"),
+    "a record of lists": ({"files": {"record.json": MANY}}, "holds more than 1048576 values"),
+    "attempts of lists": ({"earlier": [{"record.json": MANY}] * 32}, "holds more than 1048576"),
     "a bomb": ({"files": {**files(), "samples.csv": BOMB}}, "samples.csv is too large"),
     "a way out": ({"files": {**files(), "../evil": packed(b"")}}, "knows nothing of a file '../e"),
     "a stray file": ({"files": {**files(), "evil": packed(b"")}}, "knows nothing of a file 'evil'"),
@@ -237,6 +241,20 @@ def test_what_lies_on_the_controller_as_nonsense_is_run_again(controller: Contro
         (controller.folder / "record.json").unlink()
         (controller.folder / "samples.csv").unlink()
         controller.folder.rmdir()
+
+
+@pytest.mark.parametrize("in_the_way", ["runs", f"runs/{RUN_ID}", "missing", "kept"])
+def test_a_controller_that_cannot_keep_a_run_says_so(
+    controller: Controller, in_the_way: str
+) -> None:
+    """A full disk and the like: here, a file where a folder is to be."""
+    file = controller.results / in_the_way
+    file.parent.mkdir(parents=True)
+    file.touch()
+    bad = answer() if in_the_way != "missing" else {"failed": True, "msg": "no QEMU"}
+    result = controller.run(bad)
+    assert result["failed"] and result["run_id"] == RUN_ID
+    assert result["msg"].startswith(f"Run {RUN_ID} cannot be kept on the controller: ")
 
 
 def test_where_facts_become_variables_no_host_is_asked(

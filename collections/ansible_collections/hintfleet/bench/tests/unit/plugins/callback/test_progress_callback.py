@@ -102,6 +102,16 @@ def test_what_a_task_says_is_said() -> None:
     assert callback.lines == ["  box: A guest answered."]
 
 
+def test_what_a_loop_says_is_said_item_by_item() -> None:
+    callback = Callback()
+    for host in ("lab1: up", "lab2: down"):
+        callback.v2_runner_item_on_ok(happened("ansible.builtin.debug", msg=host))
+    callback.v2_runner_on_ok(
+        happened("ansible.builtin.debug", msg="All items completed", results=[{}, {}])
+    )
+    assert callback.lines == ["  box: lab1: up", "  box: lab2: down"]
+
+
 def test_of_a_failure_the_sentence_comes_first(passed_on: list[str]) -> None:
     callback = Callback()
     callback._display.display.side_effect = lambda line, **_: passed_on.append(line)
@@ -189,7 +199,6 @@ def test_a_terminal_has_the_phase_at_its_foot_and_then_the_fleet(
     monkeypatch.setattr(Callback, "_tick", lambda _: None)
     callback = Callback()
     callback._display = SimpleNamespace(display=lambda text, **_: print(text), verbosity=0)
-    plain = callback._display.display
     callback.v2_playbook_on_start(None)
     callback.v2_playbook_on_play_start(play("Measure"))
     assert capsys.readouterr().out == ""
@@ -207,7 +216,41 @@ def test_a_terminal_has_the_phase_at_its_foot_and_then_the_fleet(
     assert shown[0] == "\x1b[2F\x1b[Ja warning"
     callback.v2_playbook_on_stats(None)
     assert "Measure: 0 s\n" in capsys.readouterr().out
-    assert callback._display.display is plain
+    callback._display.display("the recap")
+    assert capsys.readouterr().out == "the recap\n"
+
+
+ESCAPES = "\x1b]0;owned\x07\x1b[2J\x9b2J\u202e"
+
+
+def test_whatever_a_host_says_acts_on_no_terminal() -> None:
+    """Sentences, failures, counts of a build, and what Ansible prints of it by itself."""
+    callback = Callback()
+    plain = callback._display
+    callback.v2_playbook_on_start(None)
+    callback.v2_playbook_on_play_start(play("Build the guest kernel"))
+    callback.v2_runner_on_ok(happened("ansible.builtin.debug", msg=ESCAPES))
+    callback.v2_runner_on_failed(happened("ansible.builtin.command", msg=ESCAPES))
+    callback._display.display(f"\x1b[1;35m[WARNING]: {ESCAPES}\x1b[0m", stderr=True)
+    said = [call.args[0] for call in plain.method_calls if call.args and "owned" in call.args[0]]
+    clean = "\ufffd]0;owned\ufffd\ufffd[2J\ufffd2J\ufffd"
+    assert said == [
+        f"  box: {clean}",
+        f"box: Do it: {clean}",
+        f"\x1b[1;35m[WARNING]: {clean}\x1b[0m",
+    ]
+    progress = {"stage": ESCAPES + "\n" * 99, "done": 1, "expected": None}
+    callback.v2_runner_retry(happened("hintfleet.bench.guest_kernel_progress", progress=progress))
+    assert callback._foot_lines(200, 9) == [
+        f"Build the guest kernel (0 s): {clean}{' ' * 42}, 1 objects"
+    ]
+
+
+def test_a_check_of_a_run_that_says_nonsense_is_shown() -> None:
+    callback = Callback()
+    found = {"outcome": {"status": "\x1b", "reason": None}, "duration_seconds": 1.0}
+    callback.v2_runner_on_ok(happened(RUN, run_id="r", summary="s", **found))
+    assert callback.lines == ["r: s, 1 s"]
 
 
 def test_a_host_that_is_gone_is_not_waited_for() -> None:

@@ -13,8 +13,10 @@ from ansible_collections.hintfleet.bench.plugins.filter.artifact import artifact
 from ansible_collections.hintfleet.bench.plugins.filter.unfetched import unfetched
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
 from ansible_collections.hintfleet.bench.plugins.plugin_utils.answers import (
+    check_accelerator,
     check_nodes,
     checked_artifact,
+    told,
 )
 
 NODE = {"node": 0, "memory_mib": 4096, "available_mib": 4000, "cpus": [0, 1]}
@@ -47,6 +49,22 @@ def test_nodes_that_can_be_are_taken(nodes: Any) -> None:
 def test_nodes_that_cannot_be_are_named_with_a_remedy(nodes: Any) -> None:
     with pytest.raises(BenchError, match=r"^nodes.*; see what the host is and runs"):
         check_nodes(nodes)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [{"accelerator": "evil"}, {"accelerator": ["kvm"]}, {"reason": None}, {"reason": ["because"]}],
+)
+def test_an_accelerator_that_is_none_is_named_with_a_remedy(lie: dict[str, Any]) -> None:
+    honest = {"accelerator": "tcg", "reason": "A guest booted."}
+    check_accelerator(honest)
+    with pytest.raises(BenchError, match=r"^accelerator is .*; see what the host is and runs"):
+        check_accelerator({**honest, **lie})
+
+
+def test_an_answer_is_text_and_nothing_that_ansible_acts_on() -> None:
+    evil = {"ansible_facts": {"a": 1}, "skipped": True, "unreachable": True, "invocation": {}}
+    assert told({"reason": "\x1b[2J", "n": 1, **evil}) == {"reason": "\ufffd[2J", "n": 1}
 
 
 @pytest.mark.parametrize("manifest", [KERNEL, IMAGE])

@@ -160,6 +160,8 @@ def test_any_qemu_that_is_new_enough_is_found_wherever_it_lies(tmp_path: Path) -
 TAKEN = """
 import json, os, resource, stat, sys
 found = {"environment": dict(os.environ), "descriptors": {}}
+with open("/proc/self/net/dev") as devices:
+    found["network"] = [line.split(":")[0].strip() for line in list(devices)[2:]]
 for name in os.listdir("/proc/self/fd"):
     try:
         mode = os.fstat(int(name)).st_mode
@@ -205,6 +207,7 @@ def test_a_qemu_that_is_taken_has_pipes_sockets_and_nothing_to_write_to(
     assert {kinds[1], kinds[2]} == {stat.S_IFIFO}
     assert {kinds[101], kinds[102]} == {stat.S_IFSOCK}
     assert set(kinds) == {0, 1, 2, 101, 102}
+    assert found["network"] == ["lo"]
     assert found["limits"] == [[0, 0], [0, 0]]
     assert found["stretched"] == "Invalid argument"
     assert found["wrote"] == "File too large"

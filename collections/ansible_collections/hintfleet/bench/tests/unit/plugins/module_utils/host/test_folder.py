@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,34 @@ def test_only_what_we_make_is_removed_and_what_was_found_goes_last(tmp_path: Pat
     assert (outside / "precious").exists()
     assert not _folder.give_back(tmp_path)
     assert [path.name for path in _folder.entries(tmp_path)] == ["photographs"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders to others")
+def test_no_folder_that_others_could_exchange_is_used(tmp_path: Path) -> None:
+    home, shared, group = (tmp_path / name for name in ("home", "shared", "group"))
+    for folder in (home, shared, group):
+        (folder / "made").mkdir(parents=True)
+    os.chown(home, 1234, 1234)
+    shared.chmod(0o777)
+    os.chown(group, 0, 1234)
+    group.chmod(0o775)
+    (tmp_path / "link").symlink_to(home)
+    for folder, place in (
+        (home, home),
+        (home / "made" / "state", home),
+        (shared / "made", shared),
+        (group / "state", group),
+        (tmp_path / "link" / "state", home),
+    ):
+        with pytest.raises(BenchError, match=f"Others than root may write to {place},"):
+            _folder.check(folder)
+    # In a folder like /tmp only an owner exchanges a name.
+    shared.chmod(0o1777)
+    assert _folder.exchangeable(shared / "made" / "state") is None
+    assert _folder.exchangeable(shared) == shared
+    _folder.check(shared / "new")
+    (shared / "new").mkdir()
+    os.chown(shared / "new", 1234, 1234)
+    with pytest.raises(BenchError, match="and could lead elsewhere"):
+        _folder.claim(shared / "new", 0o755)
+    assert list((shared / "new").iterdir()) == []

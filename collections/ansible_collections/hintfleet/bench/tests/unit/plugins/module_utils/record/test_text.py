@@ -9,6 +9,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.host import facts
 from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import (
     checked_name,
     cleaned,
+    one_line,
     without_secrets,
 )
 
@@ -44,10 +45,27 @@ def test_what_acts_on_a_terminal_is_replaced() -> None:
     }
 
 
+def test_a_line_is_one_line_and_short() -> None:
+    said = "\x1b]0;owned\x07 a\tb\nc \u202e\ud800é"
+    assert one_line(said) == "\ufffd]0;owned\ufffd a b c \ufffd\ufffdé"
+    assert len(one_line("x" * 10_000)) == 300
+
+
 @pytest.mark.parametrize("key", ["rd.iscsi.password", "luks.KEY", "a_token", "my-secret", "creds"])
 def test_a_value_that_may_be_a_secret_is_masked(key: str) -> None:
     line = f'root=/dev/sda {key}=hunter2 quiet {key}="two words" ro'
     assert without_secrets(line) == f"root=/dev/sda {key}=*** quiet {key}=*** ro"
+
+
+def test_nothing_after_a_name_of_a_secret_is_told() -> None:
+    line = 'password=hunter2,key=b a=b,token=c,d=e o="x secret=y z" ro "key=v w'
+    assert without_secrets(line) == 'password=*** a=b,token=*** o="x secret=*** ro "key=***'
+
+
+def test_a_long_line_takes_no_longer_than_its_length() -> None:
+    """Two million characters: a search that goes back and forth over them does not end."""
+    for line in ("=" + "key" * 700_000, "key" * 700_000 + "=", '"' * 2_000_000, "a=" * 10**6):
+        assert len(without_secrets(line)) <= len(line) + 3
 
 
 def test_the_record_of_a_host_holds_no_secret_of_its_command_line(

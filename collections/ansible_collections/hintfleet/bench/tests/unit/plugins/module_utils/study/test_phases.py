@@ -86,3 +86,31 @@ def test_a_minute_of_silence_is_noticed(phases: Phases, clock: Clock) -> None:
     assert phases.quiet_for_a_minute()
     phases.end()
     assert not phases.quiet_for_a_minute()
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        None,
+        7,
+        "compiling",
+        {},
+        {"stage": "compiling"},
+        *({"stage": stage, "done": 1, "expected": 2} for stage in (None, 7, [], {})),
+        *({"stage": "compiling", "done": n, "expected": None} for n in ("1", -1, True, 10**400)),
+        *({"stage": "compiling", "done": 1, "expected": n} for n in ("1", -1, 0.5, 10**400)),
+    ],
+)
+def test_a_builder_that_counts_nonsense_is_not_listened_to(
+    phases: Phases, clock: Clock, nonsense: object
+) -> None:
+    phases.count(compiling(1))
+    phases.count(nonsense)
+    clock.now = 10
+    phases.count(compiling(11))
+    assert phases.line().endswith("compiling, 11 of about 1000 objects, about 16 min left")
+
+
+def test_what_a_builder_is_at_is_one_short_line(phases: Phases) -> None:
+    phases.count({"stage": "\x1b[2J\n" + "x" * 10**6, "done": 0, "expected": None})
+    assert phases.line() == "Prepare the hosts (0 s): \ufffd[2J " + "x" * 55
