@@ -171,7 +171,7 @@ class _Run:
             try:
                 bench.end_guests(kindly=kindly)
             finally:
-                record["guests"] += [guest.record() for guest in bench.guests]
+                record["guests"] += [guest.record() for guest in bench.started]
                 record["files"]["consoles"] += bench.logs()
                 record["host_cpu_seconds"] = bench.cpu_seconds()
         self.cgroup.remove()
