@@ -189,7 +189,11 @@ def remove(folder: Path) -> None:
     if (tree / CLEANED_BY).exists():
         with running(tree) as init:
             do(init, tree, "make clean")
-    subprocess.run(["rm", "-rf", "--one-file-system", str(folder)], check=True)
+    going = folder / "going"  # what is half removed is no machine any more
+    if tree.exists():
+        tree.rename(going)
+    for path in (going, folder):  # the lock lies in the folder, and is held to the end
+        subprocess.run(["rm", "-rf", "--one-file-system", str(path)], check=True)
 
 
 @contextlib.contextmanager
