@@ -84,9 +84,11 @@ class SwapArea:
         self.module = module
         self.path = Path(module.params["path"])
         self.device = _swap.is_device(self.path)
-        # The kernel lists an area by the path it resolves to.
+        # The kernel lists an area by the path it resolves to, those of containers and other trees
+        # of this machine among them.
         self.real = self.path.resolve()
-        self.in_use = _swap.parse_swaps(Path("/proc/swaps").read_text()).get(str(self.real))
+        listed = _swap.parse_swaps(Path("/proc/swaps").read_text())
+        self.in_use = listed.get(str(self.real)) if self.real.exists() else None
 
     def run(self, *command: str) -> str:
         """Run a command; its failure ends the module with a sentence."""
