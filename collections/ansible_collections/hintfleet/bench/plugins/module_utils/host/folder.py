@@ -42,8 +42,11 @@ def check(folder: Path, known_by: str = "") -> None:
 
 
 def claim(folder: Path, mode: int) -> None:
-    """Make the folder and mark it as ours."""
-    folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    """Make the folder and mark it as ours; others can enter what lies on the way, if it is new."""
+    for path in (*reversed(folder.parents), folder):
+        if not path.exists():
+            path.mkdir()
+            path.chmod(0o755)  # whatever the umask is
     folder.chmod(mode)
     (folder / MARK).write_text(TEXT)
 
