@@ -48,17 +48,18 @@ class Bench:
     def launch(self, name: str | None = None) -> Guest:
         """Boot the next guest and check that it is what was asked for; raises GuestError."""
         number = len(self.guests) + 1
-        self.guests.append(self._start(number, name or f"guest{number}"))
+        machine = replace(self._machine, name=name or f"guest{number}")
+        self.guests.append(self._start(number, machine))
         return self._boot(number)
 
     def launch_together(self, count: int) -> list[Guest]:
         """Boot guests side by side; raises GuestError."""
         numbers = range(len(self.guests) + 1, len(self.guests) + 1 + count)
-        self.guests += [self._start(number, f"guest{number}") for number in numbers]
+        machines = {number: replace(self._machine, name=f"guest{number}") for number in numbers}
+        self.guests += [self._start(number, machine) for number, machine in machines.items()]
         return [self._boot(number) for number in numbers]
 
-    def _start(self, number: int, name: str) -> Guest:
-        machine = replace(self._machine, name=name)
+    def _start(self, number: int, machine: Machine) -> Guest:
         guest = Guest(machine, self._user, self.cgroup.procs_files, self.cell["node"], self._loop)
         self.sampler.add(number, guest.qemu)
         return guest
@@ -77,7 +78,8 @@ class Bench:
             if not guest.crashed:
                 raise
             self.crashed.append(guest)
-            guest = self.guests[number - 1] = self._start(number, f"{guest.name}-again")
+            guest = self._start(number, replace(guest.machine, start=2))
+            self.guests[number - 1] = guest
             self._await(guest)
         return guest
 
