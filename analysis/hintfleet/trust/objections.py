@@ -195,8 +195,8 @@ def _console(run: Run, limits: Thresholds) -> Iterator[Finding]:
 
 
 def _swapped(run: Run) -> bool:
-    result: dict[str, object] = run.record["result"] or {}
-    return bool(result.get("swap_end_mib"))
+    results = run.consolidation, run.memhog
+    return any(result is not None and result["swap_end_mib"] > 0 for result in results)
 
 
 KILLERS = ("earlyoom", "nohang", "oomd", "systemd-oomd")
