@@ -38,8 +38,8 @@ SCREEN_LINES = 24
 # What goes with whoever started it: these mounts, and of a machine all processes, too.
 OWN_MOUNTS = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private")
 # Its first process: mounts, and takes leave of orphans as an init does. The root of a machine is a
-# mount. The kernel lists swap areas by their path in a mount: with one below /var, the tree's area has
-# not the path of this machine's.
+# mount. The kernel lists swap areas by their path in a mount: with one below /var, the tree's area
+# has not the path of this machine's.
 INIT = """
 mount --bind "$1" "$1"
 mount --bind "$1/var/lib" "$1/var/lib"
