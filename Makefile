@@ -28,15 +28,17 @@ export PATH := $(CURDIR)/$(BIN):/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bi
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 # Ansible wants UTF-8, and a shell may have another locale, or one that this machine does not know.
 export LC_ALL := C.UTF-8
-# Of the user's settings, those stay that say how to reach hosts and where packages come from. These
-# would have Python, pip or Ansible take other code, put packages elsewhere, or mean other things.
-PIP_SOURCES := $(addprefix PIP_,CACHE_DIR CERT CLIENT_CERT CONFIG_FILE EXTRA_INDEX_URL FIND_LINKS \
-	INDEX_URL NO_INDEX PROXY RETRIES TIMEOUT TRUSTED_HOST)
-MEDDLING := $(filter-out $(PIP_SOURCES),$(filter PIP_%,$(.VARIABLES))) $(filter ANSIBLE_%_PLUGINS \
-	ANSIBLE_COLLECTIONS_% ANSIBLE_GATHER% ANSIBLE_INJECT_% ANSIBLE_JINJA2_%,$(.VARIABLES)) \
-	ANSIBLE_ANY_ERRORS_FATAL ANSIBLE_HASH_BEHAVIOUR ANSIBLE_LIBRARY ANSIBLE_MODULE_UTILS \
-	ANSIBLE_PYTHON_INTERPRETER ANSIBLE_ROLES_PATH ANSIBLE_RUN_TAGS ANSIBLE_SKIP_TAGS ANSIBLE_STRATEGY \
-	PYTHONHOME PYTHONPATH PYTHONSTARTUP
+# Of the user's settings, those stay that say how to reach hosts and where packages come from. Others
+# would have Python, pip, Ansible, git or tar take other code, put things elsewhere, or mean other things.
+KEPT := $(addprefix PIP_,CACHE_DIR CERT CLIENT_CERT CONFIG_FILE EXTRA_INDEX_URL FIND_LINKS INDEX_URL NO_INDEX \
+	PROXY RETRIES TIMEOUT TRUSTED_HOST) \
+	$(addprefix ANSIBLE_,ASK_PASS ASK_VAULT_PASS BECOME BECOME_ASK_PASS BECOME_EXE BECOME_FLAGS BECOME_METHOD \
+	BECOME_PASSWORD_FILE BECOME_USER COLOR_% CONFIG DEBUG EXECUTABLE FORCE_COLOR FORKS HOME HOST_KEY_CHECKING \
+	KEEP_REMOTE_FILES LOCAL_TEMP LOG_PATH NOCOLOR PARAMIKO_% PIPELINING PRIVATE_KEY_FILE REMOTE_% SCP_% SFTP_% \
+	SSH_% TIMEOUT TRANSPORT VAULT_% VERBOSITY) \
+	PYTHON PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED
+MEDDLING := $(filter-out $(KEPT),$(filter ANSIBLE_% PIP_% PYTHON%,$(.VARIABLES))) \
+	CDPATH GIT_DIR GIT_INDEX_FILE GIT_WORK_TREE TAR_OPTIONS
 unexport $(MEDDLING)
 
 GIVEN = -e study_preset=$(PRESET) -e study_name=$(STUDY) $(ARGS)

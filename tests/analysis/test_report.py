@@ -279,6 +279,48 @@ def test_a_page_fault_run_that_had_to_share_its_cpus_is_found(builder: Builder) 
     assert figures["processes_vs_none"].judgement.reason == doubt.reason
 
 
+def stall(record: dict[str, Any]) -> None:
+    """As a guest prints that its host has swapped out."""
+    lines = ["watchdog: BUG: soft lockup - CPU#0 stuck for 26s!", "Call Trace:"]
+    record["guests"][0].update(warnings=[*lines, "rcu: INFO: rcu_sched self-detected stall on CPU"])
+    record["result"].update(swap_end_mib=200.0)
+
+
+def test_a_guest_that_stood_still_while_its_host_swapped_condemns_nothing(builder: Builder) -> None:
+    builder.write()
+    change_records(builder, "*.none.memhog", stall)
+    (doubt,) = [o for o in report_of(builder).objections if o.workload == "memhog"]
+    assert (doubt.verdict, "stood still" in doubt.reason) == (Verdict.UNSETTLED, True)
+
+    def more(record: dict[str, Any]) -> None:
+        record["guests"][0]["warnings"].append("WARNING: at mm/page_alloc.c")
+
+    change_records(builder, "*.none.memhog", more)
+    (doubt,) = [o for o in report_of(builder).objections if o.workload == "memhog"]
+    assert (doubt.verdict, "printed warnings" in doubt.reason) == (Verdict.NOT_TO_BE_TRUSTED, True)
+
+
+def test_a_stall_without_swap_is_a_warning_like_others(builder: Builder) -> None:
+    builder.write()
+    change_records(builder, "*.none.memhog", stall)
+    change_records(builder, "*.none.memhog", lambda r: r["result"].update(swap_end_mib=0.0))
+    (doubt,) = [o for o in report_of(builder).objections if o.workload == "memhog"]
+    assert doubt.verdict == Verdict.NOT_TO_BE_TRUSTED
+
+
+def test_who_ends_guests_by_rules_of_its_own_is_named(builder: Builder) -> None:
+    builder.write()
+
+    def watched(record: dict[str, Any]) -> None:
+        record["provenance"]["host"]["daemons"] = ["earlyoom", "irqbalance"]
+        record["result"].update(swap_end_mib=200.0)
+
+    change_records(builder, "*.none.consolidation", watched)
+    (doubt,) = [o for o in report_of(builder).objections if "earlyoom" in o.reason]
+    assert doubt.verdict == Verdict.UNSETTLED
+    assert "irqbalance" not in doubt.reason
+
+
 def test_a_doubt_falls_on_its_own_figures_only(builder: Builder) -> None:
     builder.write()
     pattern, change, _ = DOUBTS["proof failed"]

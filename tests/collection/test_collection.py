@@ -46,6 +46,7 @@ class Home:
                 "PATH": f"{self.bin}:{os.environ['PATH']}",
                 "HOME": str(self.folder),
                 "ANSIBLE_COLLECTIONS_PATH": str(self.folder / "collections"),
+                "ANSIBLE_INJECT_FACT_VARS": "false",
             },
             text=True,
             capture_output=True,

@@ -120,15 +120,31 @@ def test_allocate_holds_until(programs: Path, ending: str) -> None:
         assert process.wait(DEADLINE_SECONDS) == 0
 
 
+def allocated_at(pid: int) -> int:
+    """Where the 16 MiB lie that a process has allocated."""
+    return next(
+        int(low, 16)
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines()
+        for low, high in [line.split()[0].split("-")]
+        if int(high, 16) - int(low, 16) >= 16 << 20
+    )
+
+
+def test_allocate_gives_a_host_no_two_pages_to_merge(programs: Path) -> None:
+    pages = []
+    for _ in range(2):
+        with holding(programs / "hf-allocate", "16", "--hold") as (process, _):
+            with Path(f"/proc/{process.pid}/mem").open("rb", buffering=0) as memory:
+                memory.seek(allocated_at(process.pid))
+                pages += [memory.read(4096) for _ in range(16)]
+            process.terminate()
+    assert len(set(pages)) == 32
+
+
 def test_allocate_notices_a_page_that_lost_its_content(programs: Path) -> None:
     """What a page given back to the host while in use looks like: it reads as zeros."""
     with holding(programs / "hf-allocate", "16", "--hold") as (process, _):
-        start = next(
-            int(low, 16)
-            for line in Path(f"/proc/{process.pid}/maps").read_text().splitlines()
-            for low, high in [line.split()[0].split("-")]
-            if int(high, 16) - int(low, 16) >= 16 << 20
-        )
+        start = allocated_at(process.pid)
         with Path(f"/proc/{process.pid}/mem").open("r+b", buffering=0) as memory:
             memory.seek(start + 100 * 4096)
             memory.write(bytes(4096))

@@ -67,11 +67,42 @@ def test_what_can_be_meant_is_taken(option: dict[str, Any], value: Any, meant: A
         ({"type": "float"}, "x", "no number"),
         ({"type": "dict"}, "a", 'no mapping: write -e \'{"name": {"key": "value"}}\''),
         ({"type": "str", "choices": ["a", "b"]}, "c", "choose from a, b"),
+        ({"type": "int"}, True, "name is true, which is no whole number"),
+        ({"type": "float"}, False, "no number"),
+        (INTEGERS, True, "no list of whole numbers"),
+        ({"type": "int"}, "inf", "no whole number"),
+        ({"type": "int"}, None, "name is null, which is no whole number"),
+        (WORDS, None, "name is null, which is no list: write -e name=one,two"),
+        (FLAG, None, "neither true nor false"),
+        ({"type": "path"}, None, "name is null, which is no path"),
+        ({"type": "path"}, "", 'name is "", which is no path'),
     ],
 )
 def test_what_cannot_is_a_sentence(option: dict[str, Any], value: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         _given.settled("name", option, value)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "bounds", "words"),
+    [
+        ({"type": "int"}, "0", (1,), "name is 0: give at least 1."),
+        ({"type": "int"}, "-1", (0, 200), "name is -1: give 0 to 200."),
+        ({"type": "int"}, 201, (0, 200), "name is 201: give 0 to 200."),
+        ({"type": "float"}, "nan", (0,), "name is nan: give at least 0."),
+        ({"type": "float"}, "inf", (0,), "name is inf: give at least 0."),
+    ],
+)
+def test_a_number_out_of_bounds_is_a_sentence(
+    option: dict[str, Any], value: Any, bounds: tuple[float, ...], words: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{words}$"):
+        _given.settled("name", option, value, bounds)
+
+
+def test_a_number_within_bounds_is_taken() -> None:
+    assert _given.settled("name", {"type": "int"}, "200", (0, 200)) == 200
+    assert _given.settled("name", {"type": "int"}, "10" * 9, (1,)) == int("10" * 9)
 
 
 # Host: what its inventory gives it as words, and what the refusal says.
@@ -93,6 +124,13 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         'study_blocks is "several", which is no whole number',
     ),
     "two-wrong": ({"study_blocks": "x", "study_seed": "y"}, "study_blocks is .* study_seed is"),
+    "nothing": ({"numa_host_nodes": None}, "numa_host_nodes is null, which is no list of whole"),
+    "no-blocks": ({"study_blocks": 0}, "study_blocks is 0: give at least 1"),
+    "few-samples": ({"study_sample_hz": "5"}, "study_sample_hz is 5: give 10 to 1000"),
+    "no-swappiness": ({"study_swappiness": 300}, "study_swappiness is 300: give 0 to 200"),
+    "no-time": ({"study_deadline_seconds": -5}, "study_deadline_seconds is -5: give at least 1"),
+    "yes-is-no-number": ({"study_node_mib": True}, "study_node_mib is true, which is no whole"),
+    "no-swap": ({"numa_host_swap_mib": 0}, "numa_host_swap_mib is 0: give at least 1"),
     "no-flag": ({"numa_host_side_by_side": "maybe"}, "neither true nor false"),
     "no-node": ({"numa_host_nodes": "zero"}, "which is no list of whole numbers"),
     "another-study": (

@@ -7,6 +7,7 @@ How far few blocks or their spread can be believed is decided beside each figure
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -173,12 +174,42 @@ def _kernel(run: Run, limits: Thresholds) -> Iterator[Finding]:
             return
 
 
+STALLS = re.compile(r"soft lockup|rcu: INFO|Call Trace")
+"""What a kernel prints whose CPUs stood still for a while, and no other warning."""
+
+
 def _console(run: Run, limits: Thresholds) -> Iterator[Finding]:
-    if any(guest["warnings"] for guest in run.record["guests"]):
+    warnings = [line for guest in run.record["guests"] for line in guest["warnings"]]
+    if warnings and _swapped(run) and all(STALLS.search(line) for line in warnings):
+        yield (
+            UNSETTLED,
+            "a guest stood still for long enough to warn of it, while its host swapped",
+            ("nothing, if the swap device is what you would use; else give a quicker one"),
+        )
+    elif warnings:
         yield (
             UNTRUSTED,
             "a guest's kernel printed warnings",
             ("read them with hintfleet show and report or fix the cause"),
+        )
+
+
+def _swapped(run: Run) -> bool:
+    results = run.consolidation, run.memhog
+    return any(result is not None and result["swap_end_mib"] > 0 for result in results)
+
+
+KILLERS = ("earlyoom", "nohang", "oomd", "systemd-oomd")
+
+
+def _killers(run: Run, limits: Thresholds) -> Iterator[Finding]:
+    found = run.record["provenance"]["host"].get("daemons")
+    named = [name for name in KILLERS if isinstance(found, list) and name in found]
+    if named and _swapped(run):
+        yield (
+            UNSETTLED,
+            f"{' and '.join(named)} ran on the host and may end guests before memory is used up",
+            ("stop it for the time of the study and repeat these runs"),
         )
 
 
@@ -239,6 +270,7 @@ CHECKS: Sequence[Callable[[Run, Thresholds], Iterator[Finding]]] = (
     _debug_options,
     _kernel,
     _console,
+    _killers,
     _guests_died,
     _placement,
     _quiet,

@@ -37,8 +37,12 @@ SCREEN_LINES = 24
 
 # What goes with whoever started it: these mounts, and of a machine all processes, too.
 OWN_MOUNTS = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private")
-# Its first process: mounts, and takes leave of orphans as an init does.
+# Its first process: mounts, and takes leave of orphans as an init does. The root is a mount.
+# The kernel lists swap areas by their path in a mount: with one below /var, the tree's area has not
+# the path of this machine's.
 INIT = """
+mount --bind "$1" "$1"
+mount --bind "$1/var/lib" "$1/var/lib"
 mount -t proc proc "$1/proc"
 mount --rbind /sys "$1/sys"
 mount --rbind /dev "$1/dev"
@@ -189,7 +193,11 @@ def remove(folder: Path) -> None:
     if (tree / CLEANED_BY).exists():
         with running(tree) as init:
             do(init, tree, "make clean")
-    subprocess.run(["rm", "-rf", "--one-file-system", str(folder)], check=True)
+    going = folder / "going"  # what is half removed is no machine any more
+    if tree.exists():
+        tree.rename(going)
+    for path in (going, folder):  # the lock lies in the folder, and is held to the end
+        subprocess.run(["rm", "-rf", "--one-file-system", str(path)], check=True)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[3]
+SETTINGS = ("thp_enabled", "thp_defrag", "ksm_run", "swappiness", "numa_balancing", "zswap_enabled")
 COLLECTION = "ansible_collections/hintfleet/bench"
 # A module in place of host_info: it returns what lies in the host's state folder.
 ANSWERS = """\
@@ -53,7 +54,7 @@ FIT: dict[str, Any] = {
     "exchangeable_folder": None,
     "overcommit_memory": 0,
     "daemons": [],
-    "settings": {},
+    "settings": dict.fromkeys(SETTINGS, "0"),
 }
 
 

@@ -2,9 +2,10 @@
 /*
  * hf-allocate: allocate memory, touch every page of it, read it back, exit.
  *
- * The value written to a page depends on the page's number, and what is read back is compared
- * with what was written: the compiler cannot leave the memory out, the host cannot merge the
- * pages, and a page lost underneath (given back to the host while in use) is noticed.
+ * The value written to a page depends on the page's number and on the process, and what is read
+ * back is compared with what was written: the compiler cannot leave the memory out, the host cannot
+ * merge the pages, those of other guests among them, and a page lost underneath (given back to the
+ * host while in use) is noticed. The checksum is of the page numbers' share alone.
  * Prints {"touched_mib":…,"checksum":"…","seconds":…}; seconds covers touching and reading.
  */
 #include "hf-common.h"
@@ -12,9 +13,13 @@
 #include <getopt.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #define HOLD_FILE_POLL_MS 50
+
+/* What the pages of this process, and of no other, have in common. */
+static uint64_t own;
 
 /* Spread a page's number over 64 bits (the finaliser of MurmurHash3, a bijection). */
 static uint64_t mark(uint64_t page_number)
@@ -35,7 +40,7 @@ static uint64_t fold(uint64_t checksum, uint64_t word)
 static void touch(volatile unsigned char *memory, size_t pages)
 {
 	for (size_t i = 0; i < pages; i++)
-		*(volatile uint64_t *)(memory + i * PAGE) = mark(i);
+		*(volatile uint64_t *)(memory + i * PAGE) = mark(i) ^ own;
 }
 
 /* The checksum of what the pages hold now; ends the program if a page lost its content. */
@@ -44,7 +49,7 @@ static uint64_t read_back(volatile unsigned char *memory, size_t pages)
 	uint64_t checksum = 0xcbf29ce484222325ULL;
 
 	for (size_t i = 0; i < pages; i++) {
-		uint64_t word = *(volatile uint64_t *)(memory + i * PAGE);
+		uint64_t word = *(volatile uint64_t *)(memory + i * PAGE) ^ own;
 
 		if (word != mark(i))
 			fail(EXIT_CORRUPTED,
@@ -123,6 +128,9 @@ int main(int count, char **arguments)
 	unsigned char *memory = map_untouched(mib * MIB);
 	double started = monotonic_seconds();
 
+	/* A guest may not have gathered randomness yet; then the clock tells it from others. */
+	if (getrandom(&own, sizeof(own), GRND_NONBLOCK) != sizeof(own))
+		own = mark((uint64_t)(started * 1e9));
 	touch(memory, pages);
 
 	uint64_t checksum = read_back(memory, pages);

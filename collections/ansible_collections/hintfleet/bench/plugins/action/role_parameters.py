@@ -20,12 +20,13 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         given: dict[str, Any] = {}
         wrong: list[str] = []
+        bounds = self._task.args.get("bounds") or {}
         for name, option in self._task.args["specification"].items():
-            value = self._templar.template(variables.get(name))
-            if value is None:
+            if name not in variables:
                 continue
+            value = self._templar.template(variables[name])
             try:
-                given[name] = settled(name, option, value)
+                given[name] = settled(name, option, value, tuple(bounds.get(name, ())))
             except ValueError as error:
                 wrong.append(str(error))
         if wrong:

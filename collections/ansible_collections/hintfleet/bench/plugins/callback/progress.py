@@ -115,7 +115,10 @@ class Foot:
 
 
 class CallbackModule(DefaultCallback):
-    """The default callback, which knows phases, runs and plans."""
+    """The default callback, which knows phases, runs and plans.
+
+    Of a result, `_host`, `_task` and `_result` are what every ansible-core since 2.17 knows.
+    """
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
@@ -169,8 +172,8 @@ class CallbackModule(DefaultCallback):
 
     def v2_runner_retry(self, result: Any) -> None:
         """A look at a long task: how far it is, instead of a line for each look."""
-        if "progress" in result.result:
-            self._phases.count(result.result["progress"])
+        if "progress" in result._result:
+            self._phases.count(result._result["progress"])
 
     def v2_playbook_on_include(self, included_file: Any) -> None:
         if not self._brief:
@@ -215,14 +218,14 @@ class CallbackModule(DefaultCallback):
 
     def v2_runner_on_ok(self, result: Any) -> None:
         self._phases.host_done()
-        if result.task.action == PLAN and "runs" in result.result:
-            self._progress.plan(result.result["runs"])
-        if result.task.action == RUN:
+        if result._task.action == PLAN and "runs" in result._result:
+            self._progress.plan(result._result["runs"])
+        if result._task.action == RUN:
             self._after_run(result)
         elif not self._brief:
             super().v2_runner_on_ok(result)
         else:
-            self._handle_warnings_and_exception(result)
+            self._handle_warnings(result._result)
             self._say_message(result)
 
     def v2_runner_on_skipped(self, result: Any) -> None:
@@ -230,7 +233,7 @@ class CallbackModule(DefaultCallback):
         super().v2_runner_on_skipped(result)
 
     def v2_runner_item_on_ok(self, result: Any) -> None:
-        if result.task.action == RUN:
+        if result._task.action == RUN:
             self._after_run(result)
         elif not self._brief:
             super().v2_runner_item_on_ok(result)
@@ -238,14 +241,14 @@ class CallbackModule(DefaultCallback):
             self._say_message(result)
 
     def v2_runner_item_on_skipped(self, result: Any) -> None:
-        if result.task.action == RUN and "run_id" in result.result:
-            self._announce(result.host.get_name())
+        if result._task.action == RUN and "run_id" in result._result:
+            self._announce(result._host.get_name())
         else:
             super().v2_runner_item_on_skipped(result)
 
     def v2_runner_item_on_failed(self, result: Any) -> None:
-        host, found = result.host.get_name(), result.result
-        if result.task.action == RUN:
+        host, found = result._host.get_name(), result._result
+        if result._task.action == RUN:
             if found.get("unreachable"):
                 self._progress.lose(host)
             else:
@@ -257,7 +260,7 @@ class CallbackModule(DefaultCallback):
         self._phases.host_done()
         if self._items_were_shown(result):
             return
-        if "results" not in result.result:  # else its items have told
+        if "results" not in result._result:  # else its items have told
             self._say_failure(result)
         super().v2_runner_on_failed(result, ignore_errors)
 
@@ -270,23 +273,23 @@ class CallbackModule(DefaultCallback):
 
     def _items_were_shown(self, result: Any) -> bool:
         """For a loop over runs, whose results are long; the recap counts the host all the same."""
-        return result.task.action == RUN and "results" in result.result
+        return result._task.action == RUN and "results" in result._result
 
     def _say_message(self, result: Any) -> None:
         """What a task is there to say; a loop has said it item by item."""
-        found = result.result
-        if result.task.action in SAY and "msg" in found and "results" not in found:
-            self._say(f"  {result.host.get_name()}: {found['msg']}".rstrip())
+        found = result._result
+        if result._task.action in SAY and "msg" in found and "results" not in found:
+            self._say(f"  {result._host.get_name()}: {found['msg']}".rstrip())
 
     def _say_failure(self, result: Any) -> None:
         """The sentence, before Ansible's own frame of it."""
-        said = str(result.result.get("msg") or "it failed without a reason").strip()
-        self._say(f"{result.host.get_name()}: {result.task.name}: {said}", FAILURE_COLOUR)
+        said = str(result._result.get("msg") or "it failed without a reason").strip()
+        self._say(f"{result._host.get_name()}: {result._task.name}: {said}", FAILURE_COLOUR)
 
     # --- runs -----------------------------------------------------------------------
 
     def _after_run(self, result: Any) -> None:
-        found, host = result.result, result.host.get_name()
+        found, host = result._result, result._host.get_name()
         if "outcome" in found:
             line = self._progress.ended(host, found)
             self._say(line, COLOURS.get(found["outcome"]["status"]))

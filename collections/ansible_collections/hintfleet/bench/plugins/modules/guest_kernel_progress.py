@@ -60,11 +60,15 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact imp
 
 
 def finished(job: Path) -> bool:
-    """Whether the job's state says so; while it is being written it says nothing."""
+    """Whether a module's answer is there; Ansible writes `started` until then.
+
+    While it is being written it says nothing.
+    """
     try:
-        return bool(json.loads(job.read_text())["finished"])
-    except (OSError, ValueError, KeyError):
+        state = json.loads(job.read_text())
+    except (OSError, ValueError):
         return False
+    return "started" not in state or bool(state.get("finished"))
 
 
 def main() -> None:

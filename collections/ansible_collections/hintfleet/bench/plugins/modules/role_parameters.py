@@ -15,6 +15,10 @@ options:
     description: Options of an entry point of the role, from its C(meta/argument_specs.yml).
     type: dict
     required: true
+  bounds:
+    description: The least and, if there is one, the most that a number may be, by variable.
+    type: dict
+    default: {}
 author:
   - hintfleet contributors (@hintfleet)
 attributes:
@@ -30,6 +34,7 @@ EXAMPLES = r"""
 - name: Check what is asked for
   hintfleet.bench.role_parameters:
     specification: "{{ documented.argument_specs.main.options }}"
+    bounds: {study_blocks: [1], study_swappiness: [0, 200]}
   register: parameters
 """
 

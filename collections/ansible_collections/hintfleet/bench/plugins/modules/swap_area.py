@@ -84,13 +84,15 @@ class SwapArea:
         self.module = module
         self.path = Path(module.params["path"])
         self.device = _swap.is_device(self.path)
-        # The kernel lists an area by the path it resolves to.
+        # The kernel lists an area by the path it resolves to, those of containers and other trees
+        # of this machine among them.
         self.real = self.path.resolve()
-        self.in_use = _swap.parse_swaps(Path("/proc/swaps").read_text()).get(str(self.real))
+        listed = _swap.parse_swaps(Path("/proc/swaps").read_text())
+        self.in_use = listed.get(str(self.real)) if self.real.exists() else None
 
-    def run(self, *command: str) -> str:
+    def run(self, *command: str, pass_fds: list[int] | None = None) -> str:
         """Run a command; its failure ends the module with a sentence."""
-        code, out, error = self.module.run_command(list(command))
+        code, out, error = self.module.run_command(list(command), pass_fds=pass_fds)
         if code != 0:
             raise BenchError(
                 f"Command `{' '.join(command)}` failed ({error.strip() or out.strip()}): "
@@ -170,9 +172,15 @@ class SwapArea:
         return " ".join(out.split())
 
     def format(self) -> None:
-        """No more of a disk than is asked for is swapped to, and has to be overwritten later."""
+        """No more of a disk than is asked for is swapped to, and has to be overwritten later.
+
+        By a descriptor: mkswap refuses a path that is listed, and another tree's is listed alike.
+        """
         kib = self.module.params["size_mib"] * 1024
-        self.run("mkswap", "--label", _swap.LABEL, str(self.real), str(kib))
+        with self.real.open("r+b") as area:
+            number = area.fileno()
+            command = ["mkswap", "--label", _swap.LABEL, f"/dev/fd/{number}", str(kib)]
+            self.run(*command, pass_fds=[number])
 
     def use(self) -> None:
         self.run("swapon", "--priority", str(self.module.params["priority"]), str(self.real))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -44,22 +45,49 @@ def as_dict(value: Any) -> dict[str, Any]:
     return dict(check_type_dict(value))
 
 
-def settled(name: str, option: dict[str, Any], value: Any) -> Any:
+def settled(
+    name: str, option: dict[str, Any], value: Any, bounds: tuple[float | None, ...] = ()
+) -> Any:
     """`value` as the option's type.
 
-    name, option: of a role's argument specification. Raises ValueError with a sentence that shows
-    how to write it.
+    name, option: of a role's argument specification. bounds: the least and, if given, the most that
+    a number may be. Raises ValueError with a sentence that shows how to write it.
     """
     kind = option.get("type", "str")
     asked = {key: option[key] for key in ("type", "elements", "choices") if key in option}
     try:
         whole = {"list": as_list, "dict": as_dict}.get(kind, lambda it: it)(value)
-    except (TypeError, ValueError) as error:
+        _refuse_what_only_converts(option, value, whole)
+        result = ArgumentSpecValidator({name: asked}).validate({name: whole})
+    except (ArithmeticError, TypeError, ValueError) as error:
         raise ValueError(_sentence(name, option, value)) from error
-    result = ArgumentSpecValidator({name: asked}).validate({name: whole})
     if result.errors.errors:
         raise ValueError(_sentence(name, option, value))
-    return result.validated_parameters[name]
+    found = result.validated_parameters[name]
+    if bounds and not _is_within(found, bounds):
+        least, most = (*bounds, None)[:2]
+        what = f"at least {least}" if most is None else f"{least} to {most}"
+        raise ValueError(f"{name} is {found}: give {what}.")
+    return found
+
+
+def _refuse_what_only_converts(option: dict[str, Any], value: Any, whole: Any) -> None:
+    """Nothing is not a value, nor an empty word a path; `yes` in YAML is no number."""
+    kind = option.get("type", "str")
+    number = option.get("elements", kind) in ("int", "float")
+    if value is None or (kind == "path" and value == "" and option.get("default") != ""):
+        raise TypeError("no value")
+    if number and any(isinstance(one, bool) for one in (whole if kind == "list" else [whole])):
+        raise TypeError("no number")
+
+
+def _is_within(found: float, bounds: tuple[float | None, ...]) -> bool:
+    least, most = (*bounds, None)[:2]
+    return (
+        math.isfinite(found)
+        and (least is None or found >= least)
+        and (most is None or found <= most)
+    )
 
 
 def _sentence(name: str, option: dict[str, Any], value: Any) -> str:

@@ -8,6 +8,7 @@ import base64
 import contextlib
 import random
 import re
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,6 +61,8 @@ TROUBLE = re.compile(
 )
 WARNINGS_KEPT = 20
 COMMAND_LINE_CHARACTERS = 2048  # COMMAND_LINE_SIZE of x86
+# How a program ends that meets a fault of its own. SIGKILL is the host's, for want of memory.
+CRASHES = (signal.SIGABRT, signal.SIGSEGV)
 
 
 @dataclass(frozen=True)
@@ -178,6 +181,11 @@ class Guest:
         self.boot_seconds = time.monotonic() - self._started
         left = max(give_up - time.monotonic(), 1.0)
         self.facts = parse_facts(self.run(["/bin/sh", "-c", FACTS_SCRIPT], seconds=left).output)
+
+    @property
+    def crashed(self) -> bool:
+        """Whether its QEMU met a fault of its own before the guest was up."""
+        return self.boot_seconds is None and -(self.qemu.exit_status or 0) in CRASHES
 
     def _open(self) -> None:
         try:

@@ -32,6 +32,8 @@ PLACES = (
 )
 OLDEST = (5, 1)  # the first with free-page-reporting
 STOP_SECONDS = 5.0
+# The kernel takes a process's memory back page by page.
+EXIT_SECONDS_PER_GIB = 0.5
 # QEMU's descriptors. They are far from the numbers in use, and what the runner keeps for each guest
 # lies beyond them, so that the same command line comes out each time.
 SWAP_DESCRIPTOR, QMP_DESCRIPTOR, AGENT_DESCRIPTOR, KEPT_DESCRIPTORS = 100, 101, 102, 128
@@ -45,7 +47,7 @@ ENTER_CELL = 'while [ "$1" != -- ]; do echo $$ >"$1" || exit; shift; done; shift
 class Machine:
     """What a guest is. `bind_node` None: its memory is not bound to a node by QEMU.
 
-    `logs` is a folder of root's.
+    `logs` is a folder of root's. `start` counts how often the guest has been started.
     """
 
     name: str
@@ -61,14 +63,19 @@ class Machine:
     swap_mib: int = 0
     bind_node: int | None = None
     binary: str = BINARY
+    start: int = 1
 
     @property
     def console(self) -> Path:
-        return self.logs / f"console-{self.name}.log"
+        return self.logs / f"console-{self._log}.log"
 
     @property
     def errors(self) -> Path:
-        return self.logs / f"qemu-{self.name}.log"
+        return self.logs / f"qemu-{self._log}.log"
+
+    @property
+    def _log(self) -> str:
+        return self.name if self.start == 1 else f"{self.name}-{self.start}"
 
     @property
     def kernel_command_line(self) -> str:
@@ -285,10 +292,11 @@ class Qemu:
 
     def stop(self) -> None:
         """Wait for its end (QMP may have asked for it), then end it: first kindly, then not."""
+        seconds = STOP_SECONDS + self.machine.memory_mib / 1024 * EXIT_SECONDS_PER_GIB
         for wanted in (None, signal.SIGTERM, signal.SIGKILL):
             if wanted is not None and self.is_alive():
                 os.kill(self.process_id, wanted)
-            give_up = time.monotonic() + STOP_SECONDS
+            give_up = time.monotonic() + seconds
             while self.is_alive() and time.monotonic() < give_up:
                 self.drain()
                 time.sleep(0.01)

@@ -28,6 +28,7 @@ RUNNER = "@runner"  # no cell's name has such a sign
 RUNNER_MIB = 512  # some 30 MiB of Python, and the samples of an hour and of dozens of guests
 MIB = 2**20
 REMOVE_SECONDS = 20.0
+SECONDS_PER_GIB = 1.0  # memory of what ends is taken back page by page, and swap as well
 
 
 def find_hierarchy() -> Hierarchy:
@@ -44,6 +45,20 @@ def find_hierarchy() -> Hierarchy:
 def parse_flat_keys(text: str) -> dict[str, int]:
     """Parse `name value` lines as in memory.stat."""
     return {name: int(value) for name, value in (line.split() for line in text.splitlines())}
+
+
+def leave_session(mountinfo: str | None = None) -> None:
+    """Take this process out of the SSH session that started it, by the cgroups that systemd uses.
+
+    What is in a session's cgroup may be ended with it (logind's KillUserProcesses). Best effort: a
+    container may not let anybody out.
+    """
+    text = Path("/proc/self/mountinfo").read_text() if mountinfo is None else mountinfo
+    legacy, unified = _hierarchy.parse_mounts(text)
+    for root in (legacy.get("name=systemd"), unified):
+        if root is not None:
+            with contextlib.suppress(OSError):
+                (root / "cgroup.procs").write_text(str(os.getpid()))
 
 
 def format_cpus(cpus: list[int]) -> str:
@@ -127,6 +142,12 @@ class CellCgroup:
             return int((self.memory / "memory.swap.current").read_text()) / MIB
         return parse_flat_keys((self.memory / "memory.stat").read_text())["total_swap"] / MIB
 
+    def _held_gib(self) -> float:
+        try:
+            return (self.memory_mib() + self.swap_mib()) / 1024
+        except OSError:  # it is half removed already
+            return 0.0
+
     def swappiness(self) -> int | None:
         """v1 has one for each cgroup; None where the host's own one counts."""
         path = self.memory / "memory.swappiness"
@@ -142,11 +163,11 @@ class CellCgroup:
     def remove(self) -> bool:
         """Kill what is in the cell, drop its file pages, remove it. True if there was one.
 
-        Raises BenchError if a process does not go away within REMOVE_SECONDS.
+        Raises BenchError if a process does not go away in good time for what the cell holds.
         """
         if not self.exists():
             return False
-        give_up = time.monotonic() + REMOVE_SECONDS
+        give_up = time.monotonic() + REMOVE_SECONDS + self._held_gib() * SECONDS_PER_GIB
         while True:
             for process_id in self.process_ids():
                 _kill(process_id)

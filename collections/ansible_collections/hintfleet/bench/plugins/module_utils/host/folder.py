@@ -74,8 +74,16 @@ def check(folder: Path, known_by: str = "") -> None:
 
 
 def claim(folder: Path, mode: int) -> None:
-    """Make the folder and mark it as ours. Raises BenchError if somebody was quicker."""
-    folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    """Make the folder and mark it as ours; others can enter what lies on the way, if it is new.
+
+    Raises BenchError if somebody was quicker.
+    """
+    for path in (*reversed(folder.parents), folder):
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        path.chmod(0o755)  # whatever the umask is
     check_way(folder)
     folder.chmod(mode)
     (folder / MARK).write_text(TEXT)

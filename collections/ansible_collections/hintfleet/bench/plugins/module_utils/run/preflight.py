@@ -120,6 +120,17 @@ def _check_cell(cell: dict[str, Any]) -> None:
         )
 
 
+def check_settings(before: dict[str, str | None], after: dict[str, str | None]) -> None:
+    """Refuse a run in whose midst somebody set the host's kernel anew. Raises BenchError."""
+    changed = [name for name in before if before[name] != after.get(name)]
+    if changed:
+        said = ", ".join(f"{n} from {before[n]} to {after.get(n)}" for n in changed)
+        raise BenchError(
+            f"Something set {said} on this host during the run; stop what does (ksmtuned, tuned, a "
+            "configuration management), prepare the host and start the study again."
+        )
+
+
 def check_free_swap(cell: dict[str, Any]) -> None:
     """Called when the cell is empty; raises BenchError if others use the swap that it needs."""
     total, free = swap_mib()

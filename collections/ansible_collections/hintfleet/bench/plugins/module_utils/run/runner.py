@@ -23,17 +23,22 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.host.cgroup import
     CellCgroup,
     apart,
     find_hierarchy,
+    leave_session,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.facts import (
     host_facts,
     node_ids,
     own_versions,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.settings import read_all
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.swap import empty_own
 from ansible_collections.hintfleet.bench.plugins.module_utils.record.record import new_record, utc
 from ansible_collections.hintfleet.bench.plugins.module_utils.run.detached import turn
 from ansible_collections.hintfleet.bench.plugins.module_utils.run.parity import parity
-from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight import check_free_swap
+from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight import (
+    check_free_swap,
+    check_settings,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.bench import Bench
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.proof import prove
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.registry import WORKLOADS
@@ -79,6 +84,7 @@ def perform(request: dict[str, Any], folder: Path) -> dict[str, Any]:
 
     Whatever happens, nothing that it started is left, and the record says what it was.
     """
+    leave_session()
     record = new_record(request)
     locks = folder.parent.parent
     try:
@@ -144,11 +150,12 @@ class _Run:
             if not self.cell["side_by_side"]:
                 empty_own()
             check_free_swap(self.cell)
-            record["provenance"]["host"] = host_facts()
+            record["provenance"]["host"], settings = host_facts(), read_all()
             record["provenance"]["qemu"]["version"] = self.qemu.text
             record["provenance"]["hintfleet"] = {**self.request["versions"], **own_versions()}
             self._phase(PROOF_SAMPLES, "proof_samples", self._prove)
             self._phase(SAMPLES, "samples", self._measure)
+            check_settings(settings, read_all())
         finally:
             self.cgroup.remove()
 
@@ -171,7 +178,7 @@ class _Run:
             try:
                 bench.end_guests(kindly=kindly)
             finally:
-                record["guests"] += [guest.record() for guest in bench.guests]
+                record["guests"] += [guest.record() for guest in bench.started]
                 record["files"]["consoles"] += bench.logs()
                 record["host_cpu_seconds"] = bench.cpu_seconds()
         self.cgroup.remove()

@@ -57,7 +57,7 @@ def happened(action: str, **result: Any) -> Any:
     task = SimpleNamespace(
         action=action, check_mode=False, name="Do it", run_once=False, get_name=lambda: "Do it"
     )
-    return SimpleNamespace(task=task, host=host, result=result)
+    return SimpleNamespace(_task=task, _host=host, _result=result)
 
 
 def play(name: str, hosts: int = 1) -> Any:
@@ -69,7 +69,7 @@ def play(name: str, hosts: int = 1) -> Any:
 def test_a_phase_is_a_line_and_tasks_that_went_well_are_none(passed_on: list[str]) -> None:
     callback, event = Callback(), happened("ansible.builtin.copy", changed=True)
     callback.v2_playbook_on_play_start(play("Prepare the hosts"))
-    callback.v2_playbook_on_task_start(event.task, False)
+    callback.v2_playbook_on_task_start(event._task, False)
     callback.v2_runner_item_on_ok(event)
     callback.v2_runner_on_ok(event)
     callback.v2_playbook_on_include(None)
@@ -86,7 +86,7 @@ def test_who_asks_for_more_gets_all_of_it(
     callback = Callback(verbosity=int(asked == "-v"))
     event = happened("ansible.builtin.copy")
     callback.v2_playbook_on_play_start(play("Prepare the hosts"))
-    callback.v2_playbook_on_task_start(event.task, False)
+    callback.v2_playbook_on_task_start(event._task, False)
     callback.v2_runner_on_ok(event)
     assert callback.lines == []
     assert passed_on == [
@@ -160,7 +160,7 @@ def test_a_study_is_shown_run_by_run(passed_on: list[str]) -> None:
     callback = Callback()
     callback.v2_runner_on_ok(happened(PLAN, runs=[PLANNED]))
     event = happened(RUN)
-    callback.v2_runner_on_start(event.host, event.task)
+    callback.v2_runner_on_start(event._host, event._task)
     outcome = {"status": "finished", "reason": None}
     callback.v2_runner_item_on_ok(
         happened(RUN, run_id=RUN_ID, outcome=outcome, summary="no swap", duration_seconds=9.0)
@@ -185,8 +185,8 @@ def test_check_mode_announces_nothing() -> None:
     callback = Callback()
     callback.v2_runner_on_ok(happened(PLAN, runs=[PLANNED]))
     event = happened(RUN, skipped=True, item=PLANNED)
-    event.task.check_mode = True
-    callback.v2_runner_on_start(event.host, event.task)
+    event._task.check_mode = True
+    callback.v2_runner_on_start(event._host, event._task)
     callback.v2_runner_item_on_skipped(event)
     assert callback.lines == []
 
@@ -206,7 +206,7 @@ def test_a_terminal_has_the_phase_at_its_foot_and_then_the_fleet(
     assert capsys.readouterr().out == "Measure (0 s): it begins\n"
     callback.v2_runner_on_ok(happened(PLAN, runs=[PLANNED]))
     event = happened(RUN)
-    callback.v2_runner_on_start(event.host, event.task)
+    callback.v2_runner_on_start(event._host, event._task)
     shown = capsys.readouterr().out.splitlines()
     assert shown[0] == "\x1b[1F\x1b[Jrun 1 of 1  box-node0 block 1  none  memhog ..."
     assert shown[1] == "Measure (0 s): 0 of 1 runs"

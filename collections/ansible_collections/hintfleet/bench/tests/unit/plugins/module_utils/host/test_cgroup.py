@@ -14,6 +14,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.host.cgroup import
     CellCgroup,
     apart,
     format_cpus,
+    leave_session,
     parse_flat_keys,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.hierarchy import Hierarchy
@@ -133,3 +134,30 @@ def test_the_runner_lives_apart_and_leaves(
         raise KeyError
     assert (cell.hierarchy.roots["memory"] / "cgroup.procs").read_text() == str(os.getpid())
     assert removed == ["c@runner"] * 2
+
+
+def test_a_runner_leaves_the_session_that_systemd_may_end(tmp_path: Path) -> None:
+    for name in ("memory", "systemd", "unified"):
+        (tmp_path / name).mkdir()
+    lines = [
+        f"30 24 0:26 / {tmp_path}/memory rw - cgroup cgroup rw,memory",
+        f"31 24 0:27 / {tmp_path}/systemd rw - cgroup cgroup rw,name=systemd",
+        f"32 24 0:28 / {tmp_path}/unified rw - cgroup2 cgroup2 rw",
+    ]
+    leave_session("\n".join(lines))
+    for name in ("systemd", "unified"):
+        assert (tmp_path / name / "cgroup.procs").read_text() == str(os.getpid())
+    assert not (tmp_path / "memory" / "cgroup.procs").exists()
+    leave_session("33 24 0:29 / /proc/1 rw - cgroup2 cgroup2 rw")  # a container lets nobody out
+
+
+def test_a_large_cell_has_more_time_to_go(v2: CellCgroup, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("time.monotonic", lambda: waited[-1] if waited else 0.0)
+    monkeypatch.setattr("time.sleep", lambda _: waited.append((waited or [0.0])[-1] + 10.0))
+    monkeypatch.setattr(CellCgroup, "_try_remove", lambda _: False)
+    (v2.memory / "memory.current").write_text(str(100 * 1024 * MIB))
+    (v2.memory / "memory.swap.current").write_text("0")
+    with pytest.raises(BenchError, match="cannot be removed"):
+        v2.remove()
+    assert waited[-1] >= 20 + 100

@@ -33,6 +33,16 @@ def test_an_empty_or_new_folder_becomes_ours_and_goes(tmp_path: Path, there: boo
     assert not folder.exists()
 
 
+def test_a_new_folder_can_be_reached_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        _folder.claim(tmp_path / "srv" / "state", 0o755)
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "srv", tmp_path / "srv" / "state"):
+        assert path.stat().st_mode & 0o777 == 0o755
+
+
 def test_a_folder_of_an_earlier_version_is_known(tmp_path: Path) -> None:
     (tmp_path / "found.json").touch()
     (tmp_path / "runs").mkdir()

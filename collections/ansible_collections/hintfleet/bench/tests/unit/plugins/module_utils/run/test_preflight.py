@@ -108,3 +108,10 @@ def test_a_workload_gets_its_own_parameters_only() -> None:
     assert set(relevant) == {"guest_memory_mib", "allocation_mib", "max_guests"}
     with pytest.raises(BenchError, match="lacks the parameter max_guests"):
         _preflight.relevant_parameters({**given, "max_guests": None}, "consolidation")
+
+
+def test_a_setting_that_changed_during_a_run_is_named() -> None:
+    before: dict[str, str | None] = {"ksm_run": "0", "thp_enabled": "madvise", "zswap": None}
+    _preflight.check_settings(before, dict(before))
+    with pytest.raises(BenchError, match=r"Something set ksm_run from 0 to 1 on .*ksmtuned"):
+        _preflight.check_settings(before, {**before, "ksm_run": "1"})

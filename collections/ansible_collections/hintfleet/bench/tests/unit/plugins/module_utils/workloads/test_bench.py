@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which guests a workload gets; here of guests that do not boot."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import GuestError
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import Guest, GuestFacts
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import Machine
+from ansible_collections.hintfleet.bench.plugins.module_utils.workloads import bench as _bench
+
+
+class FakeGuest(Guest):
+    """Its QEMU ends as `ends` tells for its console; without a word there, it boots."""
+
+    ends: dict[str, int] = {}  # noqa: RUF012 - the test's
+
+    def __init__(self, machine: Any, *_: Any) -> None:
+        self.machine, self.name = machine, machine.name
+        self.boot_seconds = None
+        self.qemu: Any = SimpleNamespace(exit_status=self.ends.get(machine.console.stem))
+        self.facts = GuestFacts("6.1", "", {}, "never")
+
+    def boot(self, seconds: float) -> None:
+        if self.qemu.exit_status is not None:
+            raise GuestError("never_up", f"Guest {self.name} failed.")
+        self.boot_seconds = 1.0
+
+
+class FakeSampler:
+    def __init__(self) -> None:
+        self.watched: dict[int, Any] = {}
+        self.add = self.watched.__setitem__
+
+    def seconds(self) -> float:
+        return 0.0
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(_bench, "Guest", FakeGuest)
+    monkeypatch.setattr(FakeGuest, "ends", {})
+    parameters = {"boot_deadline_seconds": 9.0, "deadline_seconds": 9.0}
+    cgroup: Any = SimpleNamespace(procs_files=[])
+    given = dict.fromkeys(Machine.__dataclass_fields__, 0) | {"logs": Path("/"), "start": 1}
+    machine: Any = Machine(**given)
+    return _bench.Bench(machine, cgroup, FakeSampler(), {"node": 0}, parameters, "u", "6.1")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("crash", [signal.SIGABRT, signal.SIGSEGV])
+def test_a_guest_whose_qemu_crashes_at_boot_has_another_in_its_place(
+    bench: Any, crash: signal.Signals
+) -> None:
+    FakeGuest.ends = {"console-guest2": -crash}
+    guests = bench.launch_together(3)
+    consoles = [guest.machine.console.name for guest in guests]
+    assert consoles == ["console-guest1.log", "console-guest2-2.log", "console-guest3.log"]
+    assert bench.guests == guests
+    assert [guest.name for guest in bench.crashed] == ["guest2"]
+    assert guests[1].name == "guest2"  # part of the command line, which mechanisms must share
+    assert bench.sampler.watched[2] is guests[1].qemu
+    assert len(bench.started) == 4
+
+
+def test_it_is_started_again_once(bench: Any) -> None:
+    FakeGuest.ends = dict.fromkeys(["console-proof", "console-proof-2"], -signal.SIGABRT)
+    with pytest.raises(GuestError, match="proof failed"):
+        bench.launch("proof")
+    assert [guest.machine.start for guest in bench.started] == [2, 1]
+
+
+@pytest.mark.parametrize("end", [1, -signal.SIGKILL, -signal.SIGTERM])
+def test_what_the_host_or_qemu_itself_decided_stands(bench: Any, end: int) -> None:
+    FakeGuest.ends = {"console-guest1": end}
+    with pytest.raises(GuestError, match="guest1 failed"):
+        bench.launch()
+    assert bench.crashed == []
