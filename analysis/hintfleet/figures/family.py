@@ -9,8 +9,7 @@ from dataclasses import replace
 
 from hintfleet.figures.figure import DEFAULTS, Figure, Figures, Judgement, Thresholds, Verdict
 from hintfleet.figures.judge import run_blocks
-from hintfleet.statistics.distributions import student_t_quantile
-from hintfleet.statistics.intervals import blocks_needed, holm
+from hintfleet.statistics.intervals import blocks_needed, holm, t_quantile
 
 
 def corrected(figures: Sequence[Figure], limits: Thresholds = DEFAULTS) -> list[Figure]:
@@ -53,7 +52,7 @@ def _blocks_among(figure: Figure, comparisons: int, limits: Thresholds) -> int |
     low, high = figure.interval.low, figure.interval.high
     if figure.unit == "ratio":
         low, high = math.log(low), math.log(high)
-    reach = student_t_quantile(0.5 + limits.confidence / 2.0, figure.n - 1)
+    reach = t_quantile(0.5 + limits.confidence / 2.0, figure.n - 1)
     deviation = (high - low) / 2.0 / reach * math.sqrt(figure.n)
     among = 1.0 - (1.0 - limits.confidence) / comparisons
     wanted = blocks_needed(deviation, abs(high + low) / 2.0, among)

@@ -14,8 +14,6 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hintfleet.statistics.distributions import beta_quantile, student_t_cdf, student_t_quantile
-
 Floats = NDArray[np.float64]
 
 VALUES_AT_ONCE = 1 << 20
@@ -36,6 +34,8 @@ class Interval:
     high: float
     confidence: float
     method: str
+    guard: bool = False
+    """Whether it is the least that rounding leaves open, and no confidence interval."""
     degrees: float | None = None
     """Degrees of freedom, if the method is Student's t."""
 
@@ -47,8 +47,29 @@ class Interval:
         distance = abs((self.high + self.low) / 2.0 - value)
         if reach == 0.0:
             return 1.0 if distance == 0.0 else 0.0
-        error = reach / student_t_quantile(0.5 + self.confidence / 2.0, self.degrees)
-        return 2.0 * student_t_cdf(-distance / error, self.degrees)
+        error = reach / t_quantile(0.5 + self.confidence / 2.0, self.degrees)
+        return two_sided_t(distance / error, self.degrees)
+
+
+def t_quantile(probability: float, degrees: float) -> float:
+    """The t below which Student's t lies with this probability, between 0 and 1."""
+    from scipy import special  # half of what the command would take to start
+
+    return float(special.stdtrit(degrees, probability))
+
+
+def two_sided_t(t: float, degrees: float) -> float:
+    """The probability that Student's t lies as far from 0 as t, or further."""
+    from scipy import special
+
+    return float(2.0 * special.stdtr(degrees, -abs(t)))
+
+
+def beta_quantile(probability: float, a: float, b: float) -> float:
+    """The x with I_x(a, b) = probability, the regularised incomplete beta function."""
+    from scipy import special
+
+    return float(special.betaincinv(a, b, probability))
 
 
 def as_floats(values: ArrayLike) -> Floats:
@@ -136,8 +157,8 @@ def _within_groups(
 def _t_interval(
     centre: float, error: float, degrees: int, confidence: float, method: str
 ) -> Interval:
-    reach = student_t_quantile(0.5 + confidence / 2.0, degrees) * error
-    return Interval(centre - reach, centre + reach, confidence, method, degrees)
+    reach = t_quantile(0.5 + confidence / 2.0, degrees) * error
+    return Interval(centre - reach, centre + reach, confidence, method, degrees=degrees)
 
 
 def sign_flip_p(differences: ArrayLike, resamples: int = 9999, seed: int = 20190603) -> float:
@@ -217,11 +238,12 @@ def welch_interval(
     centre = float(samples[1].mean() - samples[0].mean())
     total = sum(parts)
     if total == 0.0:
-        return Interval(centre, centre, confidence, "Welch t", sum(s.size for s in samples) - 2)
+        degrees = float(sum(s.size for s in samples) - 2)
+        return Interval(centre, centre, confidence, "Welch t", degrees=degrees)
     weights = (part**2 / (sample.size - 1) for part, sample in zip(parts, samples, strict=True))
     degrees = total**2 / sum(weights)
-    reach = student_t_quantile(0.5 + confidence / 2.0, degrees) * math.sqrt(total)
-    return Interval(centre - reach, centre + reach, confidence, "Welch t", degrees)
+    reach = t_quantile(0.5 + confidence / 2.0, degrees) * math.sqrt(total)
+    return Interval(centre - reach, centre + reach, confidence, "Welch t", degrees=degrees)
 
 
 def share_interval(hits: int, n: int, confidence: float = 0.95) -> Interval:
@@ -284,7 +306,7 @@ def blocks_needed(
 
     def reaches(n: int) -> bool:
         error = deviation / math.sqrt(n)
-        return student_t_quantile(0.5 + confidence / 2.0, n - 1) * error <= margin
+        return t_quantile(0.5 + confidence / 2.0, n - 1) * error <= margin
 
     low, high = 2, 2
     while not reaches(high):
