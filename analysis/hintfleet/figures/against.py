@@ -56,7 +56,7 @@ def against_each_other(
         values = pairs_of(first, second, value)
         doubts = [o for o in objections if o.concerns(pair, workload)]
         figure = (
-            difference(*values, "guests", doubts, limits, 1.0, 1.0)
+            difference(*values, "guests", doubts, limits, 1.0)
             if counted
             else ratio(*values, "ratio", doubts, limits)
         )

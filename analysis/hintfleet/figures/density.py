@@ -117,7 +117,7 @@ def _density(
         both = [o for o in objections if o.concerns([mechanism, BASELINE], WORKLOAD)]
         left, right = pairs_of(baseline, group, lambda o: o.guests_without_swap)
         figures["more_guests_than_none"] = difference(
-            left, right, "guests", both, limits, resolution=1.0, practical=1.0
+            left, right, "guests", both, limits, resolution=1.0
         )
         left, right = pairs_of(baseline, group, cpu_seconds_per_guest)
         figures["host_cpu_per_guest_vs_none"] = ratio(left, right, "ratio", both, limits)
@@ -186,4 +186,6 @@ def _reliable_figure(counts: Sequence[int], reliable: int | None, limits: Thresh
             f"{n} of {n} blocks in which so many fit show it for only {percent(shown)} of all",
             f"run {needed} blocks (over all cells) to state {percent(limits.reliable_share)}",
         )
-    return Figure("guests", n, reliable, None, None, None, judgement, blocks_to_settle=needed)
+    return Figure(
+        "guests", n, reliable, None, None, None, judgement, blocks_to_settle=(needed, needed)
+    )

@@ -79,13 +79,13 @@ def memhog_results(
                 prefix = "last_guest" if position == last else f"guest{position}"
                 figures[f"{prefix}_vs_none"] = ratio(left, right, "ratio", both, limits)
         swap = values_of(group, lambda o: o.swap_end_mib)
-        unused = bool(swap.numbers) and max(swap.numbers) <= limits.swap_unused_mib
+        unused = swap.size > 0 and float(swap.numbers.max()) <= limits.swap_unused_mib
         figures["swap_end_mib"] = absolute(
             swap,
             "MiB",
             against,
             limits,
-            largest_spread=limits.swap_unused_mib if unused else None,
+            largest_reach=limits.swap_unused_mib if unused else 0.0,
         )
         if baseline:
             left, right = pairs_of(baseline, group, lambda o: o.swap_end_mib)

@@ -203,6 +203,7 @@ def _observation(run: Run, samples: Samples | None) -> MemoryObservation:
         if proof is None
         else (proof["seconds_to_50"], proof["seconds_to_90"], proof["seconds_to_99"]),
         _returned_per_cpu_second(run),
+        host=run.record["cell"]["host"],
     )
 
 

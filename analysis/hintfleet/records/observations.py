@@ -3,22 +3,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hintfleet.records.read import Run, Study
 from hintfleet.records.types import Latency, PageFaultRow
+from hintfleet.statistics.intervals import Floats
 
 BASELINE = "none"
+
+Codes = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Values:
-    """Numbers of one mechanism, one for each run, with where each comes from."""
+    """Numbers of runs, one for each, with the codes of where each comes from."""
 
-    numbers: list[float] = field(default_factory=list)
-    cells: list[str] = field(default_factory=list)
+    numbers: Floats
+    host: Codes
+    cell: Codes
+    block: Codes
+    """The same for the runs of one block of one cell only."""
+    turn: Codes
+    """The number of the block in its study."""
+
+    @property
+    def size(self) -> int:
+        return int(self.numbers.size)
+
+    def where(self, chosen: Codes | NDArray[np.bool_]) -> Values:
+        """These only."""
+        return Values(*(column[chosen] for column in vars(self).values()))
+
+    @classmethod
+    def of(cls, numbers: Iterable[float], cells: Sequence[str] | None = None) -> Values:
+        """Each in a block of its own; of one cell unless told, each cell of its own host."""
+        array = np.fromiter(numbers, dtype=np.float64)
+        cell = _coded(cells) if cells is not None else np.zeros(array.size, dtype=np.int64)
+        return cls(array, cell, cell, np.arange(array.size), np.arange(array.size))
 
 
 @dataclass(frozen=True)
@@ -28,6 +54,8 @@ class Observation:
     mechanism: str
     cell: str
     block: int
+    host: str = field(default="", kw_only=True)
+    """The cell is its own if it is not told."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +111,7 @@ def density_of(study: Study) -> list[DensityObservation]:
                 result["active_footprint_mib"],
                 result["idle_footprint_mib"],
                 cpu_seconds(run),
+                host=run.record["cell"]["host"],
             )
         )
     return found
@@ -98,6 +127,7 @@ def memhog_of(study: Study) -> list[MemhogObservation]:
             tuple(guest["seconds"] for guest in result["guests"]),
             result["swap_end_mib"],
             cpu_seconds(run),
+            host=run.record["cell"]["host"],
         )
         for run in study.runs
         if (result := run.memhog) is not None
@@ -108,7 +138,12 @@ def page_fault_of(study: Study) -> list[PageFaultObservation]:
     """Every finished page_fault run of a study."""
     return [
         PageFaultObservation(
-            run.mechanism, run.cell, run.block, tuple(result["rows"]), result["latency"]
+            run.mechanism,
+            run.cell,
+            run.block,
+            tuple(result["rows"]),
+            result["latency"],
+            host=run.record["cell"]["host"],
         )
         for run in study.runs
         if (result := run.page_fault) is not None
@@ -129,8 +164,24 @@ def values_of(
     observations: Sequence[AnyObservation], value: Callable[[AnyObservation], float | None]
 ) -> Values:
     """The value of every observation that has it."""
-    known = [(number, o.cell) for o in observations if (number := value(o)) is not None]
-    return Values([number for number, _ in known], [cell for _, cell in known])
+    known = [(number, o) for o in observations if (number := value(o)) is not None]
+    return _values([number for number, _ in known], [o for _, o in known])
+
+
+def _values(numbers: Sequence[float], runs: Sequence[Observation]) -> Values:
+    array, turn = np.array(numbers, dtype=np.float64), [run.block for run in runs]
+    return Values(
+        array,
+        _coded([run.host or run.cell for run in runs]),
+        _coded([run.cell for run in runs]),
+        _coded([(run.cell, run.block) for run in runs]),
+        np.array(turn, dtype=np.int64),
+    )
+
+
+def _coded(names: Sequence[Hashable]) -> Codes:
+    known: dict[Hashable, int] = {}
+    return np.array([known.setdefault(name, len(known)) for name in names], dtype=np.int64)
 
 
 def pairs_of(
@@ -140,16 +191,14 @@ def pairs_of(
 ) -> tuple[Values, Values]:
     """Values of two mechanisms where both ran in the same block of the same cell."""
     known = {(o.cell, o.block): number for o in baseline if (number := value(o)) is not None}
-    left, right = Values(), Values()
-    for observation in other:
-        key, number = (observation.cell, observation.block), value(observation)
-        if number is None or key not in known:
-            continue
-        left.numbers.append(known[key])
-        right.numbers.append(number)
-        left.cells.append(observation.cell)
-        right.cells.append(observation.cell)
-    return left, right
+    pairs = [
+        (known[key], number, observation)
+        for observation in other
+        if (key := (observation.cell, observation.block)) in known
+        and (number := value(observation)) is not None
+    ]
+    runs = [run for _, _, run in pairs]
+    return _values([left for left, _, _ in pairs], runs), _values([r for _, r, _ in pairs], runs)
 
 
 def cpu_seconds(run: Run) -> float:

@@ -160,6 +160,8 @@ def _entries(
         if o.mechanism in (None, own)
     ]
 
+    same = _hosts(first) == _hosts(second)
+
     def change(
         observations: Callable[[Side], Sequence[AnyObservation]],
         value: Callable[[AnyObservation], float | None],
@@ -168,12 +170,12 @@ def _entries(
     ) -> Figure | None:
         left = _values(observations(first), name, value)
         right = _values(observations(second), other, value)
-        if not left.numbers or not right.numbers or not (first.measured and second.measured):
+        if not left.size or not right.size or not (first.measured and second.measured):
             return None
         against = [o for o in objections if o.workload in (None, workload)]
         if counted:
-            return independent_difference(left, right, "guests", against, limits, 1.0, 1.0)
-        return independent_ratio(left, right, "ratio", against, limits)
+            return independent_difference(left, right, "guests", against, limits, 1.0, same)
+        return independent_ratio(left, right, "ratio", against, limits, same)
 
     def both(topic: str, key: str, change_of: Figure | None = None) -> Entry:
         return Entry(
@@ -246,6 +248,11 @@ def _values(
     value: Callable[[AnyObservation], float | None],
 ) -> Values:
     return values_of([o for o in observations if o.mechanism == mechanism], value)
+
+
+def _hosts(side: Side) -> set[str]:
+    every = [*side.density, *side.memhog, *side.page_fault]
+    return {observation.host or observation.cell for observation in every}
 
 
 def _seconds(position: int) -> Callable[[MemhogObservation], float | None]:

@@ -8,29 +8,21 @@ proportional to the number of runs.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hintfleet.figures.estimate import paired_p, without_ratio
-from hintfleet.figures.figure import DEFAULTS, Figure, Judgement, Thresholds, Verdict, overrule
-from hintfleet.figures.judge import Evidence, judge_effect
-from hintfleet.statistics.intervals import CELLS_AS_SAMPLE, Floats, Interval, mean_interval
+from hintfleet.figures import estimate
+from hintfleet.figures.figure import DEFAULTS, Figure, Thresholds
+from hintfleet.records.observations import Values
+from hintfleet.statistics.intervals import Floats
 from hintfleet.store import parquet as store
 
 Codes = NDArray[np.int64]
-
-RESAMPLED_CELLS = 1000
-"""Up to this many cells p is that of every report; beyond, the mean of so many cells is normal
-enough for Student's t, and a permutation would cost more than reading the runs."""
-
-FEW_CENSORED = 0.05
-"""Up to this share of censored runs neither the median nor the upper 5 % depends on them."""
 
 KEY_COLUMNS = (
     "study", "cell", "host", "block", "mechanism", "status", "as_expected", "debug_options",
@@ -123,16 +115,6 @@ def cell_means(values: Floats, cell: Codes) -> tuple[Floats, Codes]:
     return np.bincount(cell, weights=values)[present] / counts[present], present
 
 
-def fleet_interval(
-    values: Floats, cell: Codes, confidence: float, resolution: float = 0.0
-) -> Interval | None:
-    """Interval of the mean over cells; each cell counts once."""
-    means, present = cell_means(values, cell)
-    if present.size < CELLS_AS_SAMPLE:
-        return mean_interval(values, confidence, resolution, [str(code) for code in cell])
-    return mean_interval(means, confidence, resolution)
-
-
 def absolute(
     values: Floats,
     cell: Codes,
@@ -140,113 +122,36 @@ def absolute(
     resolution: float = 0.0,
     limits: Thresholds = DEFAULTS,
 ) -> Figure | None:
-    """Median over runs, where 90 % of them lie, interval of the mean over cells.
-
-    NaN was not measured and does not count; +inf is censored: it counts, and sorts last.
-    """
-    measured = ~np.isnan(values)
-    values, cell = values[measured], cell[measured]
-    if values.size == 0:
-        return None
-    censored = int(np.isinf(values).sum())
-    low, middle, high = np.quantile(values, [0.05, 0.5, 0.95], method="inverted_cdf")
-    interval = None if censored else fleet_interval(values, cell, limits.confidence, resolution)
-    judgement = Judgement(Verdict.SOUND, f"{values.size} runs on {count_of(cell)} cells")
-    if 0 < censored <= FEW_CENSORED * values.size:
-        judgement = Judgement(
-            Verdict.SOUND, f"{censored} of {values.size} did not end; the median holds without them"
-        )
-    elif censored:
-        judgement = Judgement(
-            Verdict.UNSETTLED,
-            f"{censored} of {values.size} did not end before the deadline or their guest died",
-            "raise the deadline or find out from the console why the guest died",
-        )
-    elif interval is None or values.size < limits.fewest_blocks:
-        judgement = _too_few(values.size, limits)
-    return Figure(
-        unit,
-        int(values.size),
-        _finite(middle),
-        _finite(low),
-        _finite(high),
-        interval,
-        judgement,
-        censored,
-    )
+    """NaN was not measured and does not count; +inf is censored: it counts, and sorts last."""
+    found = _values(values, cell)
+    return estimate.absolute(found, unit, (), limits, resolution) if found.size else None
 
 
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def effect(
-    steps: Floats,
-    cell: Codes,
-    unit: str,
-    practical: float,
-    resolution: float = 0.0,
-    limits: Thresholds = DEFAULTS,
+def difference(
+    baseline: Floats, other: Floats, cell: Codes, unit: str, limits: Thresholds = DEFAULTS
 ) -> Figure | None:
-    """Mean over cells of paired differences, 0 without an effect; `practical` is one that counts.
-
-    The p value is that of every report up to RESAMPLED_CELLS, beyond that of Student's t.
-    """
-    if steps.size == 0:
-        return None
-    interval = fleet_interval(steps, cell, limits.confidence, resolution * math.sqrt(2.0))
-    low, high = np.quantile(steps, [0.05, 0.95], method="inverted_cdf")
-    means = cell_means(steps, cell)[0]
-    centre = float(means.mean())
-    independent = steps if means.size < CELLS_AS_SAMPLE else means
-    if means.size > RESAMPLED_CELLS:
-        p_value = interval.p_of(0.0) if interval else None
-    else:
-        p_value = paired_p(interval, independent, limits)
-    deviation = float(independent.std(ddof=1)) if independent.size > 1 else 0.0
-    evidence = Evidence(steps, centre, deviation, interval, p_value, int(steps.size))
-    judgement, _, claims = judge_effect(evidence, limits, practical)
-    if judgement.verdict is not Verdict.SOUND:
-        judgement = replace(judgement, next_step="run more blocks, or on more hosts")
-    return Figure(
-        unit,
-        int(steps.size),
-        centre,
-        float(low),
-        float(high),
-        interval,
-        judgement,
-        p_value=p_value,
-        claims_effect=claims,
-    )
+    """other - baseline of pairs."""
+    known = np.isfinite(baseline) & np.isfinite(other)
+    left, right = (_values(side[known], cell[known]) for side in (baseline, other))
+    figure = estimate.difference(left, right, unit, (), limits, 1.0)
+    return figure if figure.n else None
 
 
 def ratio(
     baseline: Floats, other: Floats, cell: Codes, limits: Thresholds = DEFAULTS
 ) -> Figure | None:
-    """other / baseline of pairs: geometric mean over cells. Pairs without a ratio are censored."""
+    """other / baseline of pairs."""
     known = ~np.isnan(baseline) & ~np.isnan(other)
-    usable = known & (baseline > 0) & (other > 0) & np.isfinite(baseline) & np.isfinite(other)
-    logs = np.log(other[usable] / baseline[usable])
-    figure = effect(logs, cell[usable], "ratio", math.log1p(limits.practical_ratio), limits=limits)
-    if figure is None:
-        return None
-    censored, n = int(known.sum() - usable.sum()), int(known.sum())
-    doubts = without_ratio(censored, n) if censored > FEW_CENSORED * n else []
-    interval = figure.interval
-    if interval is not None:
-        interval = Interval(
-            math.exp(interval.low), math.exp(interval.high), interval.confidence, interval.method
-        )
-    return replace(
-        figure,
-        estimate=math.exp(figure.estimate or 0.0),
-        low=math.exp(figure.low or 0.0),
-        high=math.exp(figure.high or 0.0),
-        interval=interval,
-        judgement=overrule(figure.judgement, doubts),
-        censored=censored,
-    )
+    left, right = (_values(side[known], cell[known]) for side in (baseline, other))
+    figure = estimate.ratio(left, right, "ratio", (), limits)
+    return figure if figure.n else None
+
+
+def _values(numbers: Floats, cell: Codes) -> Values:
+    measured = ~np.isnan(numbers)
+    numbers, cell = numbers[measured], cell[measured]
+    place = np.arange(numbers.size)
+    return Values(numbers, cell, cell, place, place)
 
 
 def block_keys(runs: Runs) -> Codes:
@@ -286,11 +191,3 @@ def matrix(runs: Runs, column: str, index: str, value: str) -> tuple[Floats, lis
     result = np.full((runs.cell.size, names.size), np.nan)
     result[parent, place] = values
     return result, [int(name) for name in names]
-
-
-def _too_few(n: int, limits: Thresholds) -> Judgement:
-    return Judgement(
-        Verdict.UNSETTLED,
-        f"{n} run(s) cannot show how far a repetition would lie",
-        f"run at least {limits.fewest_blocks} blocks",
-    )

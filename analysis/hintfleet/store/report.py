@@ -48,7 +48,7 @@ from hintfleet.store.arrays import (
     block_keys,
     cell_means,
     cells_of_several_studies,
-    effect,
+    difference,
     load,
     matrix,
     pairs,
@@ -253,8 +253,8 @@ def _density(runs: Runs, limits: Thresholds) -> dict[str, Figures]:
         found["reliable_guests"] = _reliable(guests[mine], limits)
         if name != BASELINE:
             left, right = pairs(runs, BASELINE, name)
-            found["more_guests_than_none"] = effect(
-                guests[right] - guests[left], runs.cell[right], "guests", 0.0, 1.0, limits
+            found["more_guests_than_none"] = difference(
+                guests[left], guests[right], runs.cell[right], "guests", limits
             )
             found["host_cpu_per_guest_vs_none"] = ratio(
                 cpu[left], cpu[right], runs.cell[right], limits
