@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from hintfleet.figures.figure import DEFAULTS, Figure, Objection, Thresholds, Verdict, overrule
 from hintfleet.figures.judge import UNENDED, Evidence, judge_absolute, judge_effect, nothing
-from hintfleet.records.observations import Values
+from hintfleet.records.observations import Codes, Values
 from hintfleet.statistics.intervals import (
     CELLS_AS_SAMPLE,
     Floats,
     Interval,
-    as_floats,
     group_means,
     mean_interval,
     median,
@@ -31,6 +30,10 @@ from hintfleet.statistics.intervals import (
 RAREST_NEEDED = 0.04
 """A permutation test is used once its least p is this share of the allowed one, so that it can
 still speak after a correction for 25 comparisons: from 10 pairs on."""
+
+RESAMPLED_CELLS = 1000
+"""The mean of more values is normal enough for Student's t, and a permutation of so many would cost
+more than reading the runs."""
 
 
 def absolute(
@@ -47,7 +50,7 @@ def absolute(
     Censored values are +inf; unseen says what that means and what to do. largest_spread is in the
     unit of the values; without it the relative limit of the thresholds holds.
     """
-    numbers = as_floats(values.numbers)
+    numbers = values.numbers
     known = numbers[np.isfinite(numbers)]
     if numbers.size == 0:
         return Figure(unit, 0, None, None, None, None, nothing())
@@ -55,7 +58,7 @@ def absolute(
     middle = median(numbers)
     interval = None
     if not censored:
-        interval = mean_interval(known, limits.confidence, resolution, values.cells)
+        interval = mean_interval(known, limits.confidence, resolution, values.cell)
     judgement = judge_absolute(known, censored, limits, largest_spread, unit, unseen)
     return Figure(
         unit,
@@ -79,9 +82,9 @@ def difference(
     practical: float = 0.0,
 ) -> Figure:
     """other - baseline, paired within blocks; practical is in the unit."""
-    steps = as_floats(other.numbers) - as_floats(baseline.numbers)
+    steps = other.numbers - baseline.numbers
     # a difference of two readings carries the rounding of both
-    evidence = _paired(steps, baseline.cells, limits, resolution * math.sqrt(2.0))
+    evidence = _paired(steps, baseline.cell, limits, resolution * math.sqrt(2.0))
     return _effect(evidence, unit, objections, limits, practical)
 
 
@@ -97,10 +100,10 @@ def ratio(
     Pairs with a zero or a censored value have no ratio; they are counted as censored, and the
     ratio of the others is not sound, for they were chosen by what is measured.
     """
-    left, right = as_floats(baseline.numbers), as_floats(other.numbers)
+    left, right = baseline.numbers, other.numbers
     usable = _has_logarithm(left) & _has_logarithm(right)
-    cells = [cell for cell, use in zip(baseline.cells, usable, strict=True) if use]
-    evidence = _paired(np.log(right[usable] / left[usable]), cells, limits, 0.0)
+    logs = np.log(right[usable] / left[usable])
+    evidence = _paired(logs, baseline.cell[usable], limits, 0.0)
     censored = int(left.size - usable.sum())
     doubts = [*without_ratio(censored, int(left.size)), *objections]
     figure = _effect(evidence, unit, doubts, limits, math.log1p(limits.practical_ratio))
@@ -117,7 +120,7 @@ def independent_difference(
     practical: float = 0.0,
 ) -> Figure:
     """second - first of two studies, which share no blocks; practical is in the unit."""
-    left, right = as_floats(first.numbers), as_floats(second.numbers)
+    left, right = first.numbers, second.numbers
     return _effect(_unpaired(left, right, limits, resolution), unit, objections, limits, practical)
 
 
@@ -129,7 +132,7 @@ def independent_ratio(
     limits: Thresholds = DEFAULTS,
 ) -> Figure:
     """second / first of two studies, which share no blocks: of the geometric means."""
-    left, right = as_floats(first.numbers), as_floats(second.numbers)
+    left, right = first.numbers, second.numbers
     logs = [np.log(side[_has_logarithm(side)]) for side in (left, right)]
     evidence = _unpaired(logs[0], logs[1], limits, 0.0)
     total = int(left.size + right.size)
@@ -147,13 +150,13 @@ def without_ratio(censored: int, n: int) -> list[Objection]:
     return [Objection(Verdict.UNSETTLED, reason, UNENDED[1])]
 
 
-def _paired(steps: Floats, cells: list[str], limits: Thresholds, resolution: float) -> Evidence:
+def _paired(steps: Floats, cell: Codes, limits: Thresholds, resolution: float) -> Evidence:
     if steps.size == 0:
         return Evidence(steps, 0.0, 0.0, None, None, 0)
-    interval = mean_interval(steps, limits.confidence, resolution, cells)
-    independent, names = steps, sorted(set(cells))
-    if len(names) >= CELLS_AS_SAMPLE:
-        independent = group_means(steps, np.asarray(cells), names)
+    interval = mean_interval(steps, limits.confidence, resolution, cell)
+    independent, means = steps, group_means(steps, cell)
+    if means.size >= CELLS_AS_SAMPLE:
+        independent = means
     p_value = paired_p(interval, independent, limits)
     spread = float(independent.std(ddof=1)) if independent.size > 1 else 0.0
     deviation = max(spread, resolution / math.sqrt(12.0))
@@ -166,6 +169,8 @@ def _paired(steps: Floats, cells: list[str], limits: Thresholds, resolution: flo
 def paired_p(interval: Interval | None, independent: Floats, limits: Thresholds) -> float | None:
     """p that paired values have the mean 0: of the t test or, of enough values, a permutation."""
     p_value = _p_value(interval, smallest_sign_flip_p(independent.size), limits)
+    if interval is not None and independent.size > RESAMPLED_CELLS:
+        p_value = interval.p_of(0.0)
     if p_value is None and interval is not None:
         p_value = sign_flip_p(independent)
     return p_value

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hintfleet.figures.memory import timeline_of
+from hintfleet.records.curves import timeline_of
 from hintfleet.records.files import read_end
 from hintfleet.records.read import DamagedError, Run
 from hintfleet.records.reproduce import as_text

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,19 +27,14 @@ from hintfleet.figures.latency import (
     memhog_results,
     page_fault_results,
 )
-from hintfleet.figures.memory import Memory, Timeline, memories, observe
-from hintfleet.records.observations import (
-    BASELINE,
-    DensityObservation,
-    MemhogObservation,
-    PageFaultObservation,
-    density_of,
-    memhog_of,
-    page_fault_of,
-)
+from hintfleet.figures.memory import Memory, memories
+from hintfleet.records.curves import Timeline
+from hintfleet.records.observations import BASELINE, Workloads
+from hintfleet.records.observed import observe
 from hintfleet.records.read import Damage, Run, Study
 from hintfleet.records.types import PlannedRun
 from hintfleet.report.answer import answer
+from hintfleet.statistics.series import Histogram
 from hintfleet.statistics.units import number, percent, plural
 from hintfleet.trust.objections import objections_to, objections_to_the_whole
 from hintfleet.trust.parity import Disparity, disparities
@@ -117,17 +112,16 @@ class Results:
 
 
 def results_of(
-    density: Sequence[DensityObservation],
-    memhog: Sequence[MemhogObservation],
-    page_fault: Sequence[PageFaultObservation],
+    workloads: Workloads,
+    histograms: Mapping[str, Histogram],
     objections: Sequence[Objection] = (),
     limits: Thresholds = DEFAULTS,
 ) -> Results:
-    """Figures from observations, measured or published; what decides is judged as one family."""
+    """Figures from finished runs, measured or published; what decides is judged as one family."""
     results = Results(
-        densities(density, objections, limits),
-        memhog_results(memhog, objections, limits),
-        page_fault_results(page_fault, objections, limits),
+        densities(workloads["consolidation"], objections, limits),
+        memhog_results(workloads["memhog"], objections, limits),
+        page_fault_results(workloads["page_fault"], histograms, objections, limits),
     )
     by_mechanism = (results.density, results.memhog, results.page_fault)
     groups = [result.figures for found in by_mechanism for result in found.values()]
@@ -139,13 +133,13 @@ def build_report(study: Study, limits: Thresholds = DEFAULTS) -> Report:
     """The report of a study, however incomplete it is."""
     differing = disparities(study.finished())
     objections = objections_to(study, differing, limits)
-    observed = density_of(study), memhog_of(study), page_fault_of(study)
-    results = results_of(*observed, objections, limits)
-    observations, timelines, sample_damages = observe(study)
-    memory = memories(observations, objections, limits)
-    against = against_each_other(*observed, observations, objections, limits)
+    observed = observe(study)
+    workloads = {name: runs.finished for name, runs in observed.workloads.items()}
+    results = results_of(workloads, observed.histograms, objections, limits)
+    memory = memories(workloads, objections, limits)
+    against = against_each_other(workloads, objections, limits)
     overview = _overview(study)
-    damages = (*study.damages, *sample_damages)
+    damages = (*study.damages, *observed.damages)
     doubts = [*objections_to_the_whole(study, limits), *objections]
     return Report(
         overview,
@@ -156,7 +150,7 @@ def build_report(study: Study, limits: Thresholds = DEFAULTS) -> Report:
         results.page_fault,
         memory,
         against,
-        tuple(timelines),
+        observed.timelines,
         tuple(differing),
         tuple(doubts),
         tuple(_notes(study, overview, results.density, limits)),

@@ -7,7 +7,6 @@ Arrays are one-dimensional float64 unless a docstring says otherwise.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -84,7 +83,7 @@ def mean_interval(
     values: ArrayLike,
     confidence: float = 0.95,
     resolution: float = 0.0,
-    groups: Sequence[str] | None = None,
+    groups: ArrayLike | None = None,
 ) -> Interval | None:
     """Two-sided interval of the mean; None for fewer than two independent values.
 
@@ -92,21 +91,22 @@ def mean_interval(
     deviation is taken as at least resolution / sqrt(12), the deviation of a rounding error
     (GUM, JCGM 100:2008, F.2.2.1), so that equal counts do not claim perfect knowledge.
 
-    groups names the cell of each value. One cell: Student's t, whatever the number of values,
-    for a resampling of counts that tie can draw one value only, whose interval has no end. A few
-    cells: t with the variance within cells (one-way analysis of variance, fixed cells), so that a
-    difference between cells is not taken for noise. CELLS_AS_SAMPLE cells or more: the same
-    as for one cell, on the means of the cells, which then stand for a fleet.
+    groups says the cell of each value (names or codes). One cell: Student's t, whatever the number
+    of values, for a resampling of counts that tie can draw one value only, whose interval has no
+    end. A few cells: t with the variance within cells (one-way analysis of variance, fixed cells),
+    so that a difference between cells is not taken for noise. CELLS_AS_SAMPLE cells or more: the
+    same as for one cell, on the means of the cells, which then stand for a fleet.
     """
     array = as_floats(values)
     floor = resolution / math.sqrt(12.0)
-    names = sorted(set(groups)) if groups is not None else []
-    if groups is not None and len(groups) != array.size:
-        raise ValueError(f"{array.size} values but {len(groups)} groups")
-    if 1 < len(names) < CELLS_AS_SAMPLE:
-        return _within_groups(array, np.asarray(groups), names, confidence, floor)
-    if len(names) >= CELLS_AS_SAMPLE:
-        array = group_means(array, np.asarray(groups), names)
+    if groups is not None:
+        if len(labels := np.asarray(groups)) != array.size:
+            raise ValueError(f"{array.size} values but {len(labels)} groups")
+        names, group = np.unique(labels, return_inverse=True)
+        if 1 < names.size < CELLS_AS_SAMPLE:
+            return _within_groups(array, group, confidence, floor)
+        if names.size >= CELLS_AS_SAMPLE:
+            array = group_means(array, labels)
     if array.size < 2:
         return None
     deviation = float(array.std(ddof=1))
@@ -114,23 +114,26 @@ def mean_interval(
     return _t_interval(float(array.mean()), error, array.size - 1, confidence, "Student t")
 
 
-def group_means(values: Floats, groups: NDArray[np.str_], names: Sequence[str]) -> Floats:
-    """Mean of the values of each named group, in the order of names."""
-    return np.array([values[groups == name].mean() for name in names], dtype=np.float64)
+def group_means(values: Floats, groups: ArrayLike) -> Floats:
+    """Mean of the values of each group, in the order of the groups' names or codes."""
+    _, group, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    means: Floats = np.bincount(group, weights=values) / counts
+    return means
 
 
 def _within_groups(
-    values: Floats, groups: NDArray[np.str_], names: list[str], confidence: float, floor: float
+    values: Floats, group: NDArray[np.int64], confidence: float, floor: float
 ) -> Interval | None:
-    degrees = values.size - len(names)
+    """group numbers the groups from 0 without a gap."""
+    counts = np.bincount(group)
+    degrees = values.size - counts.size
     if degrees < 1:
         return None
-    parts = [values[groups == name] for name in names]
-    squares = sum(float(((part - part.mean()) ** 2).sum()) for part in parts)
+    means = np.bincount(group, weights=values) / counts
+    squares = float(((values - means[group]) ** 2).sum())
     deviation = max(math.sqrt(squares / degrees), floor)
-    error = deviation * math.sqrt(sum(1.0 / part.size for part in parts)) / len(parts)
-    centre = float(np.mean([part.mean() for part in parts]))
-    return _t_interval(centre, error, degrees, confidence, "Student t within cells")
+    error = deviation * math.sqrt(float((1.0 / counts).sum())) / counts.size
+    return _t_interval(float(means.mean()), error, degrees, confidence, "Student t within cells")
 
 
 def _t_interval(

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
 from hintfleet.figures.figure import Objection, Thresholds, Verdict
-from hintfleet.records.observations import BASELINE, cpu_seconds
+from hintfleet.records.observations import BASELINE
 from hintfleet.records.read import Run, Study
 from hintfleet.statistics.units import plural
 from hintfleet.trust.parity import Disparity
@@ -232,6 +232,12 @@ def _stopped(run: Run, limits: Thresholds) -> Iterator[Finding]:
             "the run stopped at its maximum of guests, so more may fit",
             ("raise the maximum"),
         )
+
+
+def cpu_seconds(run: Run) -> float:
+    """CPU time of everything in the cell during the workload."""
+    spent = run.record["host_cpu_seconds"]
+    return spent["user"] + spent["system"]
 
 
 CHECKS: Sequence[Callable[[Run, Thresholds], Iterator[Finding]]] = (

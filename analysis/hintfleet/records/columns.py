@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -100,7 +101,7 @@ def parity_digest(record: Record) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-COLUMNS: tuple[Column, ...] = (
+RECORD_COLUMNS: tuple[Column, ...] = (
     Column("run_id", "text", "run_id"),
     Column("study", "text", "study"),
     Column("host", "text", "cell.host"),
@@ -111,6 +112,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("mechanism", "text", "mechanism"),
     Column("workload", "text", "workload"),
     Column("started", "time", "started"),
+    Column("finished", "time", "finished"),
     Column("duration_seconds", "number", "duration_seconds"),
     Column("status", "text", "outcome.status"),
     Column("reason", "text", "outcome.reason"),
@@ -137,6 +139,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("seconds_to_99", "number", "proof.seconds_to_99"),
     Column("guests_without_swap", "integer", _workload("consolidation", "guests_without_swap")),
     Column("guests_at_first_swap", "integer", _workload("consolidation", "guests_at_first_swap")),
+    Column("guests_started", "integer", lambda record: len(_steps(record)) or None),
     Column("stopped_by", "text", _workload("consolidation", "stopped_by")),
     Column("swap_end_mib", "number", "result.swap_end_mib"),
     Column("swap_peak_mib", "number", _workload("memhog", "swap_peak_mib")),
@@ -153,6 +156,17 @@ COLUMNS: tuple[Column, ...] = (
     Column("fault_p99_ns", "number", _workload("page_fault", "latency.p99_ns")),
     Column("fault_p999_ns", "number", _workload("page_fault", "latency.p999_ns")),
 )
+
+RATES = ("processes", "processes_idle", "threads", "threads_idle", "linear")
+"""will-it-scale's columns, at each number of tasks."""
+
+CURVE_COLUMNS: tuple[Column, ...] = tuple(
+    Column(name, "number", name)
+    for name in ("footprint_gib_min", "peak_mib", "swapped_out_mib", "swapped_in_mib")
+)
+"""What a run's samples come to (curves.py); null where there are none."""
+
+COLUMNS = (*RECORD_COLUMNS, *CURVE_COLUMNS)
 
 LIST_COLUMNS: tuple[ListColumn, ...] = (
     ListColumn(
@@ -182,11 +196,7 @@ LIST_COLUMNS: tuple[ListColumn, ...] = (
         "page_fault_rows",
         (
             ("tasks", "integer"),
-            ("processes", "number"),
-            ("processes_idle", "number"),
-            ("threads", "number"),
-            ("threads_idle", "number"),
-            ("linear", "number"),
+            *((name, "number") for name in RATES),
         ),
         _rows("page_fault", "rows"),
     ),
@@ -197,6 +207,24 @@ LIST_COLUMNS: tuple[ListColumn, ...] = (
     ),
 )
 
+
+@dataclass(frozen=True)
+class MatrixSource:
+    """Numbers of a run that a list column holds: value at each place. `unknown` stands for an entry
+    that is there without a value."""
+
+    column: str
+    place: str
+    value: str
+    unknown: float = math.nan
+
+
+MATRICES: dict[str, MatrixSource] = {
+    # A guest that ran memhog and has no seconds was not seen to end: censored.
+    "memhog_seconds": MatrixSource("memhog_guests", "guest", "seconds", math.inf),
+    **{name: MatrixSource("page_fault_rows", "tasks", name) for name in RATES},
+}
+
 SAMPLE_COLUMNS: tuple[tuple[str, Kind], ...] = (
     ("run_id", "text"),
     ("seconds", "number"),
@@ -206,9 +234,10 @@ SAMPLE_COLUMNS: tuple[tuple[str, Kind], ...] = (
 )
 
 
-def flat(record: Record) -> dict[str, object]:
-    """The scalars of a run by column name."""
-    return {column.name: column.value(record) for column in COLUMNS}
+def flat(record: Record, curve: Mapping[str, float] | None = None) -> dict[str, object]:
+    """The scalars of a run by column name; curve is what its samples come to."""
+    of_record = {column.name: column.value(record) for column in RECORD_COLUMNS}
+    return of_record | {column.name: column.value(curve or {}) for column in CURVE_COLUMNS}
 
 
 def lists(record: Record) -> dict[str, list[dict[str, Any]]]:
