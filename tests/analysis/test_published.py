@@ -60,12 +60,10 @@ def test_25_june_is_flagged_by_noise_and_by_debug_options() -> None:
 
 def test_25_june_is_flagged_by_noise_alone() -> None:
     """What the thread found three days later, its table alone says."""
-    published = load_published("v10-reply")
     from hintfleet.figures.latency import page_fault_results
 
-    curves = page_fault_results(published.workloads["page_fault"], {})["bubble_hinting_v1"].curves[
-        "processes"
-    ]
+    found = page_fault_results(load_published("v10-reply").workloads["page_fault"], {})
+    curves = found["bubble_hinting_v1"].curves["processes"]
     flagged = [t for t, f in curves.items() if f.verdict == Verdict.NOT_TO_BE_TRUSTED]
     assert 1 in flagged and 24 not in flagged
     fine = page_fault_results(published.workloads["page_fault"], {})["page_hinting"].curves[

@@ -96,17 +96,24 @@ class Values:
     host: Codes
     cell: Codes
     block: Codes
+    turn: Codes
+    """The number of the block in its study, which is its order in time on a cell."""
 
     @property
     def size(self) -> int:
         return int(self.numbers.size)
+
+    def where(self, chosen: Mask | Codes) -> Values:
+        """These only."""
+        return Values(*(column[chosen] for column in vars(self).values()))
 
     @classmethod
     def of(cls, numbers: Iterable[float], cells: Sequence[Hashable] | None = None) -> Values:
         """Of one study, each in a block of its own; of one cell unless told, each cell a host."""
         array = np.fromiter(numbers, dtype=np.float64)
         cell = coded(cells).codes if cells is not None else np.zeros(array.size, dtype=np.int64)
-        return cls(array, np.zeros_like(cell), cell, cell, np.arange(array.size))
+        turn = np.arange(array.size)
+        return cls(array, np.zeros_like(cell), cell, cell, turn, turn)
 
 
 @dataclass(frozen=True)
@@ -185,13 +192,14 @@ def _values(observations: Observations, numbers: Floats, chosen: Codes) -> Value
     study, host, cell = (
         observations.texts[name].codes[chosen] for name in ("study", "host", "cell")
     )
-    return Values(numbers[chosen], study, host, cell, observations.block[chosen])
+    turn = observations.numbers["block"][chosen].astype(np.int64)
+    return Values(numbers[chosen], study, host, cell, observations.block[chosen], turn)
 
 
 def joined(values: Sequence[Values]) -> Values:
     """Values of several workloads as those of one."""
-    names = ("numbers", "study", "host", "cell", "block")
-    return Values(*(np.concatenate([getattr(one, name) for one in values]) for name in names))
+    columns = zip(*(vars(one).values() for one in values), strict=True)
+    return Values(*(np.concatenate(column) for column in columns))
 
 
 def finished_row(
