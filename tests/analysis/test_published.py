@@ -66,9 +66,7 @@ def test_25_june_is_flagged_by_noise_alone() -> None:
     curves = found["bubble_hinting_v1"].curves["processes"]
     flagged = [t for t, f in curves.items() if f.verdict == Verdict.NOT_TO_BE_TRUSTED]
     assert 1 in flagged and 24 not in flagged
-    fine = page_fault_results(published.workloads["page_fault"], {})["page_hinting"].curves[
-        "processes"
-    ]
+    fine = found["page_hinting"].curves["processes"]
     assert all(figure.verdict == Verdict.UNSETTLED for figure in fine.values())
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
+from hintfleet.records.provenance import facts_of
+
 Record = Mapping[str, Any]
 Kind = Literal["text", "integer", "number", "flag", "time"]
 
@@ -82,6 +84,33 @@ def _launch_seconds(record: Record) -> float | None:
     return statistics.median(gaps) if gaps else None
 
 
+def _debug_options(record: Record) -> str:
+    return " ".join(at(record, "provenance.guest_kernel.debug_options") or [])
+
+
+def _other_kernel(record: Record) -> str | None:
+    """The first release that a guest ran instead of the one that was built."""
+    wanted = at(record, "provenance.guest_kernel.release")
+    ran = (guest["kernel_release"] for guest in record["guests"])
+    return next((release for release in ran if release not in (None, wanted)), None)
+
+
+def _guests(flag: Callable[[Mapping[str, Any]], bool]) -> Callable[[Record], int]:
+    """Counts the guests of a run for which something holds."""
+    return lambda record: sum(flag(guest) for guest in record["guests"])
+
+
+def _remote_share(record: Record) -> float:
+    return max((guest["remote_share"] or 0.0 for guest in record["guests"]), default=0.0)
+
+
+def _load_per_cpu(record: Record) -> float | None:
+    """Load of the host before the run by its CPUs, if it tells both."""
+    load, cpus = (at(record, f"provenance.host.{key}") for key in ("load_1min_before", "cpus"))
+    known = isinstance(load, int | float) and isinstance(cpus, int) and cpus >= 1
+    return load / cpus if known else None
+
+
 def _histogram(record: Record) -> list[dict[str, Any]]:
     """The bins of the fault histogram that hold anything; most do not."""
     histogram = _workload("page_fault", "latency.histogram")(record)
@@ -95,10 +124,14 @@ def _histogram(record: Record) -> list[dict[str, Any]]:
     ]
 
 
+def parity_text(record: Record) -> str:
+    """All values that must agree between mechanisms, as JSON: equal texts exactly if they agree."""
+    return json.dumps(record["parity"], sort_keys=True, separators=(",", ":"))
+
+
 def parity_digest(record: Record) -> str:
-    """Equal for two runs exactly if all values that must agree between mechanisms agree."""
-    text = json.dumps(record["parity"], sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    """A short text for parity_text, which is as equal."""
+    return hashlib.blake2b(parity_text(record).encode(), digest_size=8).hexdigest()
 
 
 RECORD_COLUMNS: tuple[Column, ...] = (
@@ -122,12 +155,20 @@ RECORD_COLUMNS: tuple[Column, ...] = (
     Column("accelerator", "text", "provenance.qemu.accelerator"),
     Column("kernel_key", "text", "provenance.guest_kernel.key"),
     Column("kernel_release", "text", "provenance.guest_kernel.release"),
+    Column("debug_options", "text", _debug_options),
+    Column("other_kernel", "text", _other_kernel),
+    Column("guests_warned", "integer", _guests(lambda guest: bool(guest["warnings"]))),
+    Column("guests_died", "integer", _guests(lambda guest: guest["end"] == "died")),
+    Column("remote_share", "number", _remote_share),
+    Column("load_per_cpu_before", "number", _load_per_cpu),
     Column(
-        "debug_options",
-        "text",
-        lambda record: " ".join(at(record, "provenance.guest_kernel.debug_options") or []),
+        "proactive_reclaim",
+        "flag",
+        lambda record: bool(at(record, "provenance.host.proactive_reclaim")),
     ),
     Column("parity_digest", "text", parity_digest),
+    Column("parity", "text", parity_text),
+    Column("facts", "text", lambda record: json.dumps(facts_of(record))),
     Column("cpu_user_seconds", "number", "host_cpu_seconds.user"),
     Column("cpu_system_seconds", "number", "host_cpu_seconds.system"),
     Column("freed_mib", "number", "proof.freed_mib"),

@@ -125,6 +125,8 @@ class Observations:
     numbers: Mapping[str, Floats]
     matrices: Mapping[str, Matrix]
     block: Codes
+    row: Codes
+    """The place of each run in what was read."""
 
     def __len__(self) -> int:
         return int(self.block.size)
@@ -136,6 +138,7 @@ class Observations:
             {name: numbers[chosen] for name, numbers in self.numbers.items()},
             {name: Matrix(m.places, m.values[chosen]) for name, m in self.matrices.items()},
             self.block[chosen],
+            self.row[chosen],
         )
 
     def of(self, mechanism: str) -> Observations:
@@ -233,7 +236,7 @@ def from_rows(rows: Sequence[Mapping[str, Any]]) -> Observations:
                 [np.nan if value is None else convert(value) for value in values], dtype=np.float64
             )
     matrices = {name: _matrix(name, rows) for name in MATRICES}
-    return Observations(texts, numbers, matrices, np.arange(len(rows)))
+    return Observations(texts, numbers, matrices, np.arange(len(rows)), np.arange(len(rows)))
 
 
 def aligned(parts: Workloads) -> dict[str, Observations]:

@@ -87,6 +87,7 @@ def document(report: Report) -> Json:
             "differences": [asdict(one) for one in report.disparities],
         },
         "warnings": [doubt_document(doubt) for doubt in doubts(report)],
+        "set_aside": [asdict(one) for one in report.set_aside],
         "notes": list(report.notes),
         "missing": [asdict(one) for one in report.missing],
         "unusable": [damage_document(damage) for damage in report.damages],

@@ -170,7 +170,7 @@ def places_table(report: Report) -> ReportTable:
     for name, result in report.density.items():
         counts = result.observations.numbers["guests_without_swap"].tolist()
         for cell, count in zip(result.observations.texts["cell"], counts, strict=True):
-            for place in report.places[cell]:
+            for place in report.places.get(cell, ()):
                 found.setdefault(place, {}).setdefault(name, []).append(count)
     rows = tuple(
         Row(place, tuple(Cell(_mean_and_extremes(counts.get(name, []))) for name in columns))

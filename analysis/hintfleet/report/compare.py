@@ -15,14 +15,13 @@ from hintfleet.figures.estimate import absolute, independent_difference, indepen
 from hintfleet.figures.family import corrected
 from hintfleet.figures.figure import DEFAULTS, Figure, Objection, Thresholds, Verdict, worst
 from hintfleet.figures.latency import MODES
+from hintfleet.records.damage import Damage
 from hintfleet.records.observations import Workloads, baseline_first, values_of
-from hintfleet.records.observed import observe
-from hintfleet.records.read import Damage, Study
+from hintfleet.records.observed import Observed
 from hintfleet.report.build import Results, provenance_of, results_of
 from hintfleet.report.published import SUCCESSORS, Published
 from hintfleet.statistics.intervals import Floats
-from hintfleet.trust.objections import objections_to
-from hintfleet.trust.parity import disparities
+from hintfleet.trust.objections import weigh
 
 HOST = "host cpu model"
 
@@ -66,16 +65,20 @@ class Comparison:
     verdict: Verdict
 
 
-def side_of_study(study: Study, limits: Thresholds = DEFAULTS) -> Side:
-    """A measured study as one side."""
-    finished = study.finished()
-    objections = tuple(objections_to(study, disparities(finished), limits))
-    observed = observe(study)
-    workloads = {name: runs.finished for name, runs in observed.workloads.items()}
-    conditions = {name: "; ".join(values) for name, values in provenance_of(finished).items()}
-    results = results_of(workloads, observed.histograms, objections, limits)
-    damages = (*study.damages, *observed.damages)
-    return Side(study.name, workloads, conditions, objections, results, damages)
+def side_of(observed: Observed, limits: Thresholds = DEFAULTS) -> Side:
+    """What was measured as one side."""
+    weighed = weigh(observed, limits)
+    histograms = observed.histograms(weighed.kept["page_fault"])
+    conditions = {name: "; ".join(values) for name, values in provenance_of(observed).items()}
+    results = results_of(weighed.kept, histograms, weighed.objections, limits)
+    return Side(
+        observed.name,
+        weighed.kept,
+        conditions,
+        weighed.objections,
+        results,
+        observed.damages,
+    )
 
 
 def side_of_published(published: Published, limits: Thresholds = DEFAULTS) -> Side:
