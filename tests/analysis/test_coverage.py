@@ -16,12 +16,7 @@ import numpy as np
 import pytest
 from hintfleet.figures.estimate import difference, independent_ratio, ratio
 from hintfleet.figures.family import corrected
-from hintfleet.records.observations import (
-    DensityObservation,
-    MemhogObservation,
-    PageFaultObservation,
-    Values,
-)
+from hintfleet.records.observations import Values, aligned, finished_row, from_rows
 from hintfleet.report.build import FAMILY, results_of
 from hintfleet.statistics.intervals import mean_interval, share_at_least, share_interval
 from scipy import stats
@@ -129,7 +124,7 @@ def test_a_paired_ratio_of_equals_is_rarely_called_different(n: int) -> None:
     for _ in range(trials):
         blocks = random.lognormal(0, 0.5, n)
         sides = [blocks * random.lognormal(0, 0.15, n) for _ in range(2)]
-        figure = ratio(*(Values(list(map(float, side)), ["cell"] * n) for side in sides), "ratio")
+        figure = ratio(*(Values.of(side) for side in sides), "ratio")
         called += figure.claims_effect
     assert_rarely_called(f"a paired ratio, n = {n}", called, trials)
 
@@ -139,10 +134,7 @@ def test_two_equal_studies_are_rarely_called_different(first: int, second: int) 
     random = np.random.default_rng(first * 100 + second)
     trials, called = 100 * TIMES, 0
     for _ in range(trials):
-        sides = [
-            Values(list(map(float, random.lognormal(0, 0.2, n))), ["cell"] * n)
-            for n in (first, second)
-        ]
+        sides = [Values.of(random.lognormal(0, 0.2, n)) for n in (first, second)]
         called += independent_ratio(*sides, "ratio").claims_effect
     assert_rarely_called(f"two studies of {first} and {second} blocks", called, trials)
 
@@ -153,10 +145,7 @@ def test_a_family_of_equals_is_rarely_called_different_at_all() -> None:
     for _ in range(trials):
         figures = []
         for _ in range(8):
-            sides = [
-                Values(list(map(float, random.lognormal(0, 0.2, 6))), ["cell"] * 6)
-                for _ in range(2)
-            ]
+            sides = [Values.of(random.lognormal(0, 0.2, 6)) for _ in range(2)]
             figures.append(ratio(*sides, "ratio"))
         called += any(figure.claims_effect for figure in claims(corrected(figures)))
     assert_rarely_called("any of a family of 8 ratios", called, trials)
@@ -172,29 +161,35 @@ def test_a_study_of_two_equal_mechanisms_is_rarely_called_different(blocks: int)
     random = np.random.default_rng(1000 + blocks)
     trials, called = 60 * TIMES, 0
     for _ in range(trials):
-        density, memhog, fault = [], [], []
+        rows = {name: [] for name in ("consolidation", "memhog", "page_fault")}
         for block in range(1, blocks + 1):
             boot = float(random.lognormal(0, 0.1))
             for mechanism in ("none", "page_hinting"):
-                where = (mechanism, "cell", block)
                 count = int(np.floor(6.4 + random.uniform(0, 1)))
-                density.append(DensityObservation(*where, count, count + 1, 5.0))
                 noise = random.lognormal(0, 0.05, 4) * boot
-                memhog.append(MemhogObservation(*where, tuple(map(float, noise[:3])), 0.0))
                 rate = float(1e5 * noise[3])
-                rows = [
-                    {
-                        "tasks": t,
-                        "processes": rate * t,
-                        "processes_idle": 0.0,
-                        "threads": rate * t,
-                        "threads_idle": 0.0,
-                        "linear": rate * t,
-                    }
-                    for t in (1, 2)
-                ]
-                fault.append(PageFaultObservation(*where, tuple(rows)))  # type: ignore[arg-type]
-        results = results_of(density, memhog, fault)
+                for workload, found in (
+                    ("consolidation", {"guests_without_swap": count}),
+                    (
+                        "memhog",
+                        {
+                            "memhog_guests": [
+                                {"guest": k, "seconds": noise[k - 1]} for k in (1, 2, 3)
+                            ]
+                        },
+                    ),
+                    (
+                        "page_fault",
+                        {
+                            "page_fault_rows": [
+                                {"tasks": t, "processes": rate * t, "threads": rate * t}
+                                for t in (1, 2)
+                            ]
+                        },
+                    ),
+                ):
+                    rows[workload].append(finished_row(mechanism, workload, "s", block) | found)
+        results = results_of(aligned({name: from_rows(runs) for name, runs in rows.items()}), {})
         figures = [
             result.figures[name]
             for group in (results.density, results.memhog, results.page_fault)
@@ -215,10 +210,8 @@ def test_a_real_difference_is_found(n: int) -> None:
     for _ in range(trials):
         fewer = [float(np.floor(2.2 + random.uniform(0, 1))) for _ in range(n)]
         more = [float(np.floor(7.2 + random.uniform(0, 1))) for _ in range(n)]
-        cells = ["cell"] * n
-        found += difference(
-            Values(fewer, cells), Values(more, cells), "guests", resolution=1.0, practical=1.0
-        ).claims_effect
+        sides = Values.of(fewer), Values.of(more)
+        found += difference(*sides, "guests", resolution=1.0, practical=1.0).claims_effect
     print(f"5 guests more, n = {n}: found in {found / trials:.1%} of {trials}")
     assert found >= 0.95 * trials
 
@@ -229,8 +222,8 @@ def test_more_blocks_never_unsettle_a_clear_gain(blocks: int) -> None:
     random = np.random.default_rng(blocks)
     gains = [
         difference(
-            Values([2.0] * blocks, ["cell"] * blocks),
-            Values([7.0 + k % 2 for k in range(blocks)], ["cell"] * blocks),
+            Values.of([2.0] * blocks),
+            Values.of([7.0 + k % 2 for k in range(blocks)]),
             "guests",
             resolution=1.0,
             practical=1.0,
@@ -239,8 +232,8 @@ def test_more_blocks_never_unsettle_a_clear_gain(blocks: int) -> None:
     ]
     others = [
         ratio(
-            Values(list(map(float, random.lognormal(0, 0.1, blocks))), ["cell"] * blocks),
-            Values(list(map(float, random.lognormal(0, 0.1, blocks))), ["cell"] * blocks),
+            Values.of(random.lognormal(0, 0.1, blocks)),
+            Values.of(random.lognormal(0, 0.1, blocks)),
             "ratio",
         )
         for _ in range(22 if blocks >= 10 else 4)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hintfleet.records.observed import observe
 from hintfleet.records.read import DamagedError, load_run, load_study
 from hintfleet.records.samples import load_samples
 from hintfleet.render import console, json_report, terminal
@@ -81,7 +82,7 @@ def usable_or_named(file: Path) -> None:
         return
     study = load_study(file.parents[2])
     assert [one.run_id for one in study.runs] == [run.run_id]
-    report = build_report(study)
+    report = build_report(observe(study))
     json_report.render(report)
     console.as_text(terminal.render(report, 80, detail=True), 80)
 
@@ -157,7 +158,7 @@ def test_a_report_of_records_damaged_one_by_one(builder: Builder) -> None:
         file.write_text(file.read_text()[:-5])
         if lost % 9:
             continue
-        report = build_report(load_study(builder.folder))
+        report = build_report(observe(load_study(builder.folder)))
         assert len(report.damages) == lost
         assert console.as_text(terminal.render(report), 80)
 

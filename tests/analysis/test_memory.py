@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hintfleet.figures.memory import footprint_gib_min, swap_traffic_mib
+from hintfleet.records.curves import footprint_gib_min, swap_traffic_mib
 from hintfleet.records.samples import Samples
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hintfleet.cli import main
 from hintfleet.figures.figure import Verdict
+from hintfleet.records.observed import observe
 from hintfleet.records.read import load_study
 from hintfleet.render import console, json_report, terminal
 from hintfleet.render.console import fitted_widths
@@ -30,7 +31,7 @@ def change_records(builder: Builder, pattern: str, change: Any) -> None:
 
 
 def report_of(builder: Builder) -> Report:
-    return build_report(load_study(builder.folder))
+    return build_report(observe(load_study(builder.folder)))
 
 
 def test_the_answer_says_what_to_do_how_sure_it_is_and_what_it_costs(

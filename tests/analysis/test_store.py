@@ -14,10 +14,10 @@ import pytest
 from hintfleet import cli
 from hintfleet.cli import main
 from hintfleet.plan.input import measured
+from hintfleet.records.columns import COLUMNS, LIST_COLUMNS, SAMPLE_COLUMNS, flat, lists
 from hintfleet.records.read import UnusableError, load_study
 from hintfleet.records.samples import load_samples
 from hintfleet.store import parquet as store
-from hintfleet.store.columns import COLUMNS, LIST_COLUMNS, SAMPLE_COLUMNS, flat, lists
 from synthetic import Builder
 
 
@@ -40,7 +40,8 @@ def test_every_column_of_every_run_comes_back(results: Path, tmp_path: Path) -> 
     for run in runs:
         expected = {**flat(run.record), **lists(run.record)}
         row = dict(found[run.run_id])
-        row["started"] = f"{row['started']:%Y-%m-%dT%H:%M:%SZ}"
+        for name in store.TIMES:
+            row[name] = f"{row[name]:%Y-%m-%dT%H:%M:%SZ}"
         assert row == expected
 
 

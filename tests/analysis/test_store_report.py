@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from hintfleet import cli
 from hintfleet.figures.figure import Verdict
-from hintfleet.records.observations import density_of, memhog_of, page_fault_of
+from hintfleet.records.observed import observe
 from hintfleet.records.read import UnusableError, load_study
 from hintfleet.report.build import Results, results_of
 from hintfleet.store.arrays import absolute, fleet_interval
@@ -61,8 +61,8 @@ def stored(results: Path) -> Path:
 
 
 def both(results: Path) -> tuple[Results, FleetReport]:
-    study = load_study(results)
-    figures = results_of(density_of(study), memhog_of(study), page_fault_of(study))
+    observed = observe(load_study(results))
+    figures = results_of(observed.workloads, observed.histograms)
     return figures, fleet_report(stored(results))
 
 

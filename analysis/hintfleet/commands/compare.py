@@ -8,11 +8,12 @@ import json
 from pathlib import Path
 
 from hintfleet.commands.output import add_output_options, exit_code, write, write_terminal
+from hintfleet.records.observed import observe
 from hintfleet.records.read import UnusableError, load_study
 from hintfleet.render import comparison as terminal
 from hintfleet.render import markdown
 from hintfleet.render.view import comparison_document
-from hintfleet.report.compare import Comparison, Side, compare, side_of_published, side_of_study
+from hintfleet.report.compare import Comparison, Side, compare, side_of, side_of_published
 from hintfleet.report.published import load_published, sources
 
 DESCRIPTION = (
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Writes the comparison and returns the exit code of its verdict."""
-    found = compare(side_of_study(load_study(options.first)), _second(options))
+    found = compare(side_of(observe(load_study(options.first))), _second(options))
     if options.format == "terminal":
         write_terminal(lambda width: terminal.render(found, options.ascii), options, options.output)
     else:
@@ -46,7 +47,7 @@ def _second(options: argparse.Namespace) -> Side:
         raise UnusableError("name what to compare with: either a second study or --published")
     if options.published:
         return side_of_published(load_published(options.published))
-    return side_of_study(load_study(options.second))
+    return side_of(observe(load_study(options.second)))
 
 
 def _text(found: Comparison, form: str) -> str:

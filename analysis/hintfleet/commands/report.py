@@ -14,6 +14,7 @@ from hintfleet.commands.output import (
     write,
     write_terminal,
 )
+from hintfleet.records.observed import observe
 from hintfleet.records.read import UnusableError, load_study
 from hintfleet.records.share import Sharing
 from hintfleet.render import json_report, markdown, terminal
@@ -55,9 +56,9 @@ def main(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> Report:
     study = load_study(options.results)
     if not options.share:
-        return build_report(study)
+        return build_report(observe(study))
     sharing = Sharing(study)
-    report = build_report(sharing.study)
+    report = build_report(observe(sharing.study))
     return replace(report, damages=tuple(map(sharing.damage, report.damages)))
 
 

@@ -18,16 +18,11 @@ from hintfleet.figures.figure import (
     Thresholds,
     Verdict,
 )
-from hintfleet.records.observations import (
-    BASELINE,
-    DensityObservation,
-    Values,
-    by_mechanism,
-    pairs_of,
-    values_of,
-)
+from hintfleet.records.observations import BASELINE, Observations, pairs_of, values_of
 from hintfleet.statistics.intervals import (
+    Floats,
     Interval,
+    group_means,
     outliers,
     reliable_count,
     share_at_least,
@@ -56,7 +51,7 @@ class Density:
     """Density under one mechanism."""
 
     mechanism: str
-    observations: tuple[DensityObservation, ...]
+    observations: Observations
     fits: tuple[Fit, ...]
     reliable: int | None
     blocks_for_reliable: int
@@ -65,114 +60,112 @@ class Density:
 
 
 def densities(
-    observations: Sequence[DensityObservation],
+    observations: Observations,
     objections: Sequence[Objection] = (),
     limits: Thresholds = DEFAULTS,
 ) -> dict[str, Density]:
-    """Density of every mechanism, compared with the baseline where both ran."""
-    groups = by_mechanism(observations)
-    baseline = groups.get(BASELINE, [])
+    """Density of every mechanism, compared with the baseline where both ran.
+
+    observations: finished consolidation runs.
+    """
     return {
-        name: _density(name, group, baseline, objections, limits) for name, group in groups.items()
+        name: _density(name, observations, objections, limits) for name in observations.mechanisms
     }
 
 
 def _density(
     mechanism: str,
-    group: list[DensityObservation],
-    baseline: list[DensityObservation],
+    observations: Observations,
     objections: Sequence[Objection],
     limits: Thresholds,
 ) -> Density:
     against = [o for o in objections if o.concerns([mechanism], WORKLOAD)]
-    counts = [o.guests_without_swap for o in group]
+    numbers = observations.numbers
+    mine = observations.of(mechanism)
+    counts = values_of(observations, mechanism, numbers["guests_without_swap"]).numbers
 
-    def measured(values: Values, unit: str, step: float = 0.0, width: float = 1.0) -> Figure:
-        return absolute(values, unit, against, limits, step, width)
+    def measured(
+        values: Floats, unit: str, step: float = 0.0, width: float = 0.0
+    ) -> Figure:
+        found = values_of(observations, mechanism, values)
+        return absolute(found, unit, against, limits, step, width)
 
+    cpu = cpu_seconds_per_guest(observations)
     figures: Figures = {
-        "guests_without_swap": measured(
-            values_of(group, lambda o: o.guests_without_swap), "guests", 1.0
-        ),
-        "guests_at_first_swap": measured(
-            values_of(group, lambda o: o.guests_at_first_swap), "guests", 1.0
-        ),
-        "swap_end_mib": absolute(
-            values_of(group, lambda o: o.swap_end_mib), "MiB", against, limits
-        ),
-        "physical_limit_guests": measured(
-            values_of(group, lambda o: o.physical_limit_guests), "guests", 1.0
-        ),
+        "guests_without_swap": measured(numbers["guests_without_swap"], "guests", 1.0, 1.0),
+        "guests_at_first_swap": measured(numbers["guests_at_first_swap"], "guests", 1.0, 1.0),
+        "swap_end_mib": measured(numbers["swap_end_mib"], "MiB"),
+        "physical_limit_guests": measured(numbers["physical_limit_guests"], "guests", 1.0, 1.0),
         "share_of_physical_limit": measured(
-            values_of(group, _share_of_limit), "share", width=limits.spread_ratio
+            _share_of_limit(observations), "share", width=limits.spread_ratio
         ),
-        "idle_footprint_mib": absolute(
-            values_of(group, lambda o: o.idle_footprint_mib), "MiB", against, limits
-        ),
-        "host_cpu_seconds_per_guest": absolute(
-            values_of(group, cpu_seconds_per_guest), "s", against, limits
-        ),
+        "idle_footprint_mib": measured(numbers["idle_footprint_mib"], "MiB"),
+        "host_cpu_seconds_per_guest": measured(cpu, "s"),
     }
-    if mechanism != BASELINE and baseline:
+    if mechanism != BASELINE and BASELINE in observations.mechanisms:
         both = [o for o in objections if o.concerns([mechanism, BASELINE], WORKLOAD)]
-        left, right = pairs_of(baseline, group, lambda o: o.guests_without_swap)
+        left, right = pairs_of(observations, BASELINE, mechanism, numbers["guests_without_swap"])
         figures["more_guests_than_none"] = difference(
             left, right, "guests", both, limits, resolution=1.0
         )
-        left, right = pairs_of(baseline, group, cpu_seconds_per_guest)
+        left, right = pairs_of(observations, BASELINE, mechanism, cpu)
         figures["host_cpu_per_guest_vs_none"] = ratio(left, right, "ratio", both, limits)
     reliable = reliable_count(counts, limits.reliable_share, limits.confidence)
-    figures["reliable_guests"] = _reliable_figure(counts, reliable, limits)
+    figures["reliable_guests"] = _reliable_figure(counts.size, reliable, limits)
     return Density(
         mechanism,
-        tuple(group),
+        mine,
         fits_of(counts, limits.confidence),
         reliable,
         trials_for_share(limits.reliable_share, limits.confidence),
-        cells_that_stand_out(group),
+        cells_that_stand_out(mine),
         {name: figure for name, figure in figures.items() if figure.n},
     )
 
 
-def fits_of(counts: Sequence[int], confidence: float = 0.95) -> tuple[Fit, ...]:
+def fits_of(counts: Floats, confidence: float = 0.95) -> tuple[Fit, ...]:
     """For each count that occurred: in how many blocks at least so many guests fitted."""
-    n = len(counts)
+    n = counts.size
     fits = []
-    for k in sorted(set(counts)):
-        hits = sum(count >= k for count in counts)
+    for k in np.unique(counts):
+        hits = int(np.count_nonzero(counts >= k))
         interval = share_interval(hits, n, confidence)
-        fits.append(Fit(k, hits, n, interval, share_at_least(hits, n, confidence)))
+        fits.append(Fit(int(k), hits, n, interval, share_at_least(hits, n, confidence)))
     return tuple(fits)
 
 
-def cells_that_stand_out(observations: Sequence[DensityObservation]) -> tuple[str, ...]:
+def cells_that_stand_out(observations: Observations) -> tuple[str, ...]:
     """Cells whose mean count lies far from those of the others; needs five cells."""
-    names = sorted({o.cell for o in observations})
-    if len(names) < 5:
+    cell = observations.texts["cell"]
+    present = np.unique(cell.codes)
+    if present.size < 5:
         return ()
-    means = [
-        float(np.mean([o.guests_without_swap for o in observations if o.cell == name]))
-        for name in names
-    ]
-    return tuple(name for name, out in zip(names, outliers(means), strict=True) if out)
+    means = group_means(observations.numbers["guests_without_swap"], cell.codes)
+    return tuple(sorted(str(cell.texts[code]) for code in present[outliers(means)]))
 
 
-def cpu_seconds_per_guest(observation: DensityObservation) -> float | None:
-    """Host CPU a guest costs: CPU time of the cell by guests started."""
-    started = observation.guests_at_first_swap or observation.guests_without_swap
-    if observation.host_cpu_seconds is None or not started:
-        return None
-    return observation.host_cpu_seconds / started
+def cpu_seconds_per_guest(observations: Observations) -> Floats:
+    """Host CPU a guest costs, by run: CPU time of the cell by guests started."""
+    started = observations.numbers["guests_at_first_swap"]
+    started = np.where(
+        np.isnan(started) | (started == 0.0), observations.numbers["guests_without_swap"], started
+    )
+    return _quotient(observations.cpu_seconds, started)
 
 
-def _share_of_limit(observation: DensityObservation) -> float | None:
-    limit = observation.physical_limit_guests
-    return observation.guests_without_swap / limit if limit else None
+def _share_of_limit(observations: Observations) -> Floats:
+    numbers = observations.numbers
+    return _quotient(numbers["guests_without_swap"], numbers["physical_limit_guests"])
 
 
-def _reliable_figure(counts: Sequence[int], reliable: int | None, limits: Thresholds) -> Figure:
+def _quotient(above: Floats, below: Floats) -> Floats:
+    """NaN where there is nothing to divide by."""
+    result: Floats = np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0.0)
+    return result
+
+
+def _reliable_figure(n: int, reliable: int | None, limits: Thresholds) -> Figure:
     needed = trials_for_share(limits.reliable_share, limits.confidence)
-    n = len(counts)
     if reliable is not None:
         judgement = Judgement(
             Verdict.SOUND,

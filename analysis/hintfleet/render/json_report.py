@@ -8,14 +8,17 @@ them say which. Under `figures` every number has its unit, n, interval and verdi
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from hintfleet.figures.figure import Figure, Figures
-from hintfleet.records.observations import Observation
+from hintfleet.records.columns import RATES
+from hintfleet.records.observations import Observations
 from hintfleet.records.read import Damage
 from hintfleet.render.doubts import Doubt, doubts
+from hintfleet.render.runs import known, memhog_seconds, whole
 from hintfleet.report.build import Report
 
 SCHEMA = "hintfleet.report/1"
@@ -38,9 +41,9 @@ def document(report: Report) -> Json:
         "density": {
             name: {
                 **_where(result.observations),
-                "guests_without_swap": [o.guests_without_swap for o in result.observations],
-                "guests_at_first_swap": [o.guests_at_first_swap for o in result.observations],
-                "swap_end_mib": [o.swap_end_mib for o in result.observations],
+                "guests_without_swap": whole(result.observations, "guests_without_swap"),
+                "guests_at_first_swap": whole(result.observations, "guests_at_first_swap"),
+                "swap_end_mib": known(result.observations, "swap_end_mib"),
                 "fits": [asdict(fit) for fit in result.fits],
                 "reliable_guests": result.reliable,
                 "cells_that_stand_out": list(result.cells_that_stand_out),
@@ -51,8 +54,8 @@ def document(report: Report) -> Json:
         "memhog": {
             name: {
                 **_where(result.observations),
-                "seconds": [list(o.seconds) for o in result.observations],
-                "swap_end_mib": [o.swap_end_mib for o in result.observations],
+                "seconds": [list(seconds) for seconds in memhog_seconds(result.observations)],
+                "swap_end_mib": known(result.observations, "swap_end_mib"),
                 "figures": _figures(result.figures),
             }
             for name, result in report.memhog.items()
@@ -60,17 +63,13 @@ def document(report: Report) -> Json:
         "page_fault": {
             name: {
                 **_where(result.observations),
-                "rows": [
-                    {"cell": o.cell, "block": o.block, **row}
-                    for o in result.observations
-                    for row in o.rows
-                ],
+                "rows": _rates(result.observations),
                 "relative_to_none": {
                     mode: {str(tasks): figure_document(f) for tasks, f in curve.items()}
                     for mode, curve in result.curves.items()
                 },
                 "latency_histogram": result.merged
-                and {"bounds_ns": result.merged[0], "counts": result.merged[1]},
+                and {"bounds_ns": result.merged[0].tolist(), "counts": result.merged[1].tolist()},
                 "figures": _figures(result.figures),
             }
             for name, result in report.page_fault.items()
@@ -88,6 +87,7 @@ def document(report: Report) -> Json:
             "differences": [asdict(one) for one in report.disparities],
         },
         "warnings": [doubt_document(doubt) for doubt in doubts(report)],
+        "set_aside": [asdict(one) for one in report.set_aside],
         "notes": list(report.notes),
         "missing": [asdict(one) for one in report.missing],
         "unusable": [damage_document(damage) for damage in report.damages],
@@ -127,5 +127,18 @@ def _figures(figures: Figures) -> Json:
     return {name: figure_document(figure) for name, figure in figures.items()}
 
 
-def _where(observations: Sequence[Observation]) -> Json:
-    return {"cells": [o.cell for o in observations], "blocks": [o.block for o in observations]}
+def _where(observations: Observations) -> Json:
+    return {"cells": list(observations.texts["cell"]), "blocks": whole(observations, "block")}
+
+
+def _rates(observations: Observations) -> list[Json]:
+    """will-it-scale's rows of every run."""
+    matrices = {mode: observations.matrices[mode] for mode in RATES}
+    where = zip(observations.texts["cell"], whole(observations, "block"), strict=True)
+    return [
+        {"cell": cell, "block": block, "tasks": tasks}
+        | {mode: float(matrix.values[run, column]) for mode, matrix in matrices.items()}
+        for run, (cell, block) in enumerate(where)
+        for column, tasks in enumerate(matrices["processes"].places)
+        if not np.isnan(matrices["processes"].values[run, column])
+    ]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from hintfleet.figures.figure import Figure, Figures, Verdict
 from hintfleet.render.names import label
+from hintfleet.render.runs import known, memhog_seconds, places
 from hintfleet.render.words import extremes, interval_text, mechanisms, short, with_spread
 from hintfleet.report.build import Report, all_figures
 from hintfleet.statistics.units import UNKNOWN, number, percent, spread
@@ -165,14 +166,15 @@ def against_table(report: Report) -> ReportTable:
 def places_table(report: Report) -> ReportTable:
     """Density by cell, host and node where there are several: what differs with place."""
     columns = tuple(report.density)
-    places: dict[str, dict[str, list[float]]] = {}
+    found: dict[str, dict[str, list[float]]] = {}
     for name, result in report.density.items():
-        for one in result.observations:
-            for place in report.places[one.cell]:
-                places.setdefault(place, {}).setdefault(name, []).append(one.guests_without_swap)
+        counts = result.observations.numbers["guests_without_swap"].tolist()
+        for cell, count in zip(result.observations.texts["cell"], counts, strict=True):
+            for place in report.places.get(cell, ()):
+                found.setdefault(place, {}).setdefault(name, []).append(count)
     rows = tuple(
-        Row(place, tuple(Cell(_mean_and_extremes(found.get(name, []))) for name in columns))
-        for place, found in sorted(places.items())
+        Row(place, tuple(Cell(_mean_and_extremes(counts.get(name, []))) for name in columns))
+        for place, counts in sorted(found.items())
     )
     return ReportTable("Guests without swap by place: mean [extremes]", columns, rows)
 
@@ -215,14 +217,16 @@ def detail_tables(report: Report) -> list[ReportTable]:
 def _runs(report: Report) -> tuple[Row, ...]:
     cells: dict[tuple[str, int, str], list[str]] = {}
     for name, density in report.density.items():
-        for one in density.observations:
-            row = cells.setdefault((one.cell, one.block, name), [UNKNOWN] * 4)
-            row[:2] = number(one.guests_without_swap), number(one.swap_end_mib)
+        counts = known(density.observations, "guests_without_swap")
+        swap = known(density.observations, "swap_end_mib")
+        for where, *one in zip(places(density.observations), counts, swap, strict=True):
+            cells.setdefault((*where, name), [UNKNOWN] * 4)[:2] = map(number, one)
     for name, memhog in report.memhog.items():
-        for run in memhog.observations:
-            row = cells.setdefault((run.cell, run.block, name), [UNKNOWN] * 4)
-            seconds = ("not seen" if s is None else number(s) for s in run.seconds)
-            row[2:] = ", ".join(seconds), number(run.swap_end_mib)
+        seconds = memhog_seconds(memhog.observations)
+        swap = known(memhog.observations, "swap_end_mib")
+        for where, each, end in zip(places(memhog.observations), seconds, swap, strict=True):
+            told = ", ".join("not seen" if s is None else number(s) for s in each)
+            cells.setdefault((*where, name), [UNKNOWN] * 4)[2:] = told, number(end)
     many = len({cell for cell, _, _ in cells}) > 1
     return tuple(
         Row(f"{f'{cell}, ' if many else ''}block {block}, {name}", tuple(map(Cell, texts)))
@@ -250,8 +254,8 @@ def figures_table(report: Report, reasons: bool = True) -> ReportTable:
 
 def guests_in_turn(report: Report) -> int:
     """How many guests ran memhog one after the other."""
-    runs = [run for result in report.memhog.values() for run in result.observations]
-    return max((len(run.seconds) for run in runs), default=0)
+    every = [result.observations.matrices["memhog_seconds"] for result in report.memhog.values()]
+    return max((max(one.measured, default=0) for one in every), default=0)
 
 
 Group = Mapping[str, Figures]

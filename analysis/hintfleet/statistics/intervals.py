@@ -67,6 +67,13 @@ def median(values: ArrayLike) -> float:
     return float(low if low == high else (low + high) / 2.0)
 
 
+def group_means(values: Floats, groups: ArrayLike) -> Floats:
+    """Mean of the values of each group, in the order of the groups' names or codes."""
+    _, group, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    means: Floats = np.bincount(group, weights=values) / counts
+    return means
+
+
 def share_interval(hits: int, n: int, confidence: float = 0.95) -> Interval:
     """Exact two-sided interval of a share of n (Clopper and Pearson 1934)."""
     if not 0 <= hits <= n or n < 1:

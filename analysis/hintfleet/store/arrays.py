@@ -151,7 +151,7 @@ def _values(numbers: Floats, cell: Codes) -> Values:
     measured = ~np.isnan(numbers)
     numbers, cell = numbers[measured], cell[measured]
     place = np.arange(numbers.size)
-    return Values(numbers, cell, cell, place, place)
+    return Values(numbers, np.zeros_like(cell), cell, cell, place, place)
 
 
 def block_keys(runs: Runs) -> Codes:

@@ -7,9 +7,9 @@ import csv
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from hintfleet.records.columns import COLUMNS, LIST_COLUMNS, SAMPLE_COLUMNS, flat
 from hintfleet.records.read import Damage, DamagedError, Study, UnusableError
 from hintfleet.records.samples import load_samples
-from hintfleet.store.columns import COLUMNS, LIST_COLUMNS, SAMPLE_COLUMNS, flat
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

@@ -29,9 +29,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
-from hintfleet.records.read import Damage, Run, UnusableError
-from hintfleet.records.samples import load_samples
-from hintfleet.store.columns import (
+from hintfleet.records.columns import (
     COLUMNS,
     LIST_COLUMNS,
     SAMPLE_COLUMNS,
@@ -39,6 +37,8 @@ from hintfleet.store.columns import (
     flat,
     lists,
 )
+from hintfleet.records.read import Damage, Run, UnusableError
+from hintfleet.records.samples import load_samples
 
 BUCKETS = 16
 """Fixed for good: a store must put the same host into the same bucket every time."""
@@ -47,6 +47,7 @@ PART_NAME = r"part-[0-9a-f]{16}\.parquet"
 PART_ROWS = 50_000
 RECORD_PART_BYTES = 64 << 20
 
+TIMES = tuple(column.name for column in COLUMNS if column.kind == "time")
 PARTITION_COLUMNS = ("study", "host_bucket", "mechanism")
 
 
@@ -192,7 +193,8 @@ class StoreWriter:
 
     def _keep(self, folder: Path, run: Run) -> None:
         row = {**flat(run.record), **lists(run.record)}
-        row["started"] = datetime.fromisoformat(run.record["started"])
+        for name in TIMES:
+            row[name] = datetime.fromisoformat(str(row[name]))
         self._runs[folder].append(row)
         text = json.dumps(run.record, separators=(",", ":"))
         self._records.append({"run_id": run.run_id, "record": text})
