@@ -51,7 +51,7 @@ apt_install = { $(ROOT) apt-get update -qq && $(ROOT) env DEBIAN_FRONTEND=nonint
 .DEFAULT_GOAL := help
 .PHONY: help setup study report test check clean distclean lab lab-down test-host test-lab test-kernel \
 	test-browser test-fresh fuzz readmes site pack collection sanity test-collection compare-engines mutate-kernel-tests \
-	bench-hot-path bench-report bench-plan bench-orchestration examples
+	bench-hot-path bench-report bench-plan bench-error-rates bench-orchestration examples
 
 help:
 	@sed -n '3,11s/^# \{0,1\}//p' Makefile
@@ -214,6 +214,10 @@ bench-hot-path: $(TOOLS)
 
 bench-report: $(TOOLS)
 	python benchmarks/bench_report.py $(ARGS)
+
+# The table of docs/statistics.md: how often figures are wrong. ARGS='--studies 100' is quicker.
+bench-error-rates: $(TOOLS)
+	PYTHONPATH=collections python benchmarks/error_rates.py $(ARGS)
 
 bench-plan: $(TOOLS)
 	python benchmarks/bench_plan.py $(ARGS)

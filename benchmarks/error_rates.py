@@ -211,7 +211,7 @@ def figure_of(sides: Sides, layout: Layout) -> Figure:
     host, node, block = (axis.ravel() for axis in np.indices(layout.shape))
     cell = host * layout.nodes + node
     left, right = (
-        Values(side.ravel(), host, cell, np.arange(side.size), block)
+        Values(side.ravel(), np.zeros_like(host), host, cell, np.arange(side.size), block)
         for side in (sides.first, sides.second)
     )
     if sides.unit == "guests":

@@ -19,7 +19,7 @@ from hintfleet.figures.figure import Verdict
 from hintfleet.records.observed import observe
 from hintfleet.records.read import UnusableError, load_study
 from hintfleet.report.build import Results, results_of
-from hintfleet.store.arrays import absolute, fleet_interval
+from hintfleet.store.arrays import absolute
 from hintfleet.store.report import FleetReport, fleet_report, merged_latency
 from synthetic import LAPTOP, Builder, Truth
 
@@ -245,24 +245,11 @@ def test_a_generated_fleet_reports_its_truth(tmp_path: Path) -> None:
         ):
             assert figure.interval is not None
             reach = figure.interval.high - figure.interval.low
-            assert figure.interval.method == "Student t"
+            assert figure.interval.method.startswith("Student t over")
             assert abs(expected - (figure.estimate or 0.0)) < reach
         more = report.figures["density"][name]["more_guests_than_none"].estimate
         assert more == pytest.approx(4.0, abs=0.05)
     assert sum(one.runs for one in report.left_out) < 10_800 * 0.02
-
-
-def test_intervals_over_cells_cover_the_truth_as_often_as_they_say() -> None:
-    """Beyond RESAMPLED_CELLS; 400 fleets, so 95 % may come out as 92 to 98 %."""
-    random = np.random.default_rng(11)
-    cell = np.repeat(np.arange(1200), 2)
-    hits = 0
-    for _ in range(400):
-        values = 5.0 + np.repeat(random.normal(0.0, 1.0, 1200), 2) + random.normal(0.0, 1.0, 2400)
-        interval = fleet_interval(values, cell, 0.95)
-        assert interval is not None
-        hits += interval.low <= 5.0 <= interval.high
-    assert 0.92 <= hits / 400 <= 0.98
 
 
 def statements() -> dict[str, str]:

@@ -84,9 +84,7 @@ def _density(
     mine = observations.of(mechanism)
     counts = values_of(observations, mechanism, numbers["guests_without_swap"]).numbers
 
-    def measured(
-        values: Floats, unit: str, step: float = 0.0, width: float = 0.0
-    ) -> Figure:
+    def measured(values: Floats, unit: str, step: float = 0.0, width: float = 0.0) -> Figure:
         found = values_of(observations, mechanism, values)
         return absolute(found, unit, against, limits, step, width)
 

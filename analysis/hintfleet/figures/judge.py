@@ -44,7 +44,8 @@ def judge_effect(
     reason = f"{units} scatter too much to tell a gain from a loss"
     if evidence.open_blocks:
         reason = f"{evidence.open_blocks} of {n} {UNENDED[0]}"
-    elif evidence.excludes_none:
+        return Judgement(Verdict.UNSETTLED, reason, UNENDED[1]), None, False
+    if evidence.excludes_none:
         reason = f"{units} agree, but so few may all have met one of several states of a host"
     elif interval.guard:
         reason = f"{units} agree, but so few counts of whole guests leave one guest open"
@@ -117,12 +118,13 @@ def judge_absolute(
     unseen: tuple[str, str],
 ) -> Judgement:
     """How far to believe a value. reach: of its interval; both reaches in the same unit."""
-    if 0 < censored < n:
+    if limits.lost_share * n < censored < n:
         return Judgement(Verdict.UNSETTLED, f"{censored} of {n} {unseen[0]}", unseen[1])
     if n < limits.fewest_blocks:
         return too_few(n, mean, limits)
     if censored:
-        return Judgement(Verdict.SOUND, f"all of {n} {unseen[0]}")
+        some = "all" if censored == n else f"{censored}, so the median holds without them,"
+        return Judgement(Verdict.SOUND, f"{some} of {n} {unseen[0]}")
     if reach is None:
         return too_few(n, mean, limits)
     far = percent(limits.spread_ratio)
