@@ -19,6 +19,7 @@ from hintfleet.records.read import UnusableError, load_study
 from hintfleet.records.share import Sharing
 from hintfleet.render import json_report, markdown, terminal
 from hintfleet.report.build import Report, build_report
+from hintfleet.store.observed import observe_store
 from hintfleet.store.parquet import is_store
 
 DESCRIPTION = (
@@ -34,13 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_output_options(parser)
     parser.add_argument("--detail", action="store_true", help="every block, curve and figure")
+    parser.add_argument("--study", metavar="NAME", help="the only study of a store to report on")
     add_share_option(parser)
 
 
 def main(options: argparse.Namespace) -> int:
     """Writes the report and returns the exit code of its verdict."""
-    if is_store(options.results):
-        return _fleet(options)
     report = _report(options)
     if options.format == "terminal":
         write_terminal(
@@ -54,39 +54,21 @@ def main(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> Report:
+    if is_store(options.results):
+        if options.share:
+            raise UnusableError(
+                "a store has the names that it was written with: write one with hintfleet export "
+                "--share, and report on that"
+            )
+        return build_report(observe_store(options.results, options.study))
     study = load_study(options.results)
+    if options.study not in (None, study.name):
+        raise UnusableError(f"{options.results} is of study {study.name}, not {options.study}")
     if not options.share:
         return build_report(observe(study))
     sharing = Sharing(study)
     report = build_report(observe(sharing.study))
     return replace(report, damages=tuple(map(sharing.damage, report.damages)))
-
-
-def _fleet(options: argparse.Namespace) -> int:
-    """The report on a Parquet store: its figures come from columns, not from records."""
-    from hintfleet.render import fleet
-    from hintfleet.store.report import fleet_report
-
-    if options.format not in ("terminal", "json"):
-        raise UnusableError(
-            f"the report on a Parquet store has no format {options.format}; choose terminal or "
-            "json, or report on results/<study>"
-        )
-    if options.share:
-        raise UnusableError(
-            "a store has the names that it was written with: write one with hintfleet export "
-            "--share, and report on that"
-        )
-    report = fleet_report(options.results)
-    if options.format == "json":
-        write(fleet.document(report), options.output)
-    else:
-        write_terminal(
-            lambda width: fleet.render(report, options.ascii, options.detail),
-            options,
-            options.output,
-        )
-    return exit_code(report.verdict)
 
 
 def _text(report: Report, form: str) -> str:

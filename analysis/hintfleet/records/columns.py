@@ -209,6 +209,14 @@ CURVE_COLUMNS: tuple[Column, ...] = tuple(
 
 COLUMNS = (*RECORD_COLUMNS, *CURVE_COLUMNS)
 
+NOT_OBSERVED = frozenset({
+    "run_id", "reason", "kernel_key", "parity_digest", "freed_mib", "dropped_mib", "acted",
+    "touched_mib", "launch_seconds", "boot_seconds", "program_seconds", "fault_count",
+})  # fmt: skip
+"""What no figure and no doubt looks at: names of single runs, and what only a plan reads."""
+
+OBSERVED = tuple(column for column in COLUMNS if column.name not in NOT_OBSERVED)
+
 LIST_COLUMNS: tuple[ListColumn, ...] = (
     ListColumn(
         "steps",

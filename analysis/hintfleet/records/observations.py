@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hintfleet.records.columns import COLUMNS, MATRICES
+from hintfleet.records.columns import MATRICES, OBSERVED
 from hintfleet.statistics.intervals import Floats
 
 Codes = NDArray[np.int64]
@@ -226,7 +226,7 @@ def from_rows(rows: Sequence[Mapping[str, Any]]) -> Observations:
     has them."""
     texts: dict[str, Texts] = {}
     numbers: dict[str, Floats] = {}
-    for column in COLUMNS:
+    for column in OBSERVED:
         values = [row.get(column.name) for row in rows]
         if column.kind == "text":
             texts[column.name] = coded(values)

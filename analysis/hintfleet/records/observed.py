@@ -7,7 +7,7 @@ words) does not know from which of them it came.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,12 @@ from hintfleet.records.observations import (
 )
 from hintfleet.records.read import Run, Study
 from hintfleet.records.samples import Samples, load_samples
+from hintfleet.records.text import clean
 from hintfleet.records.types import PlannedRun
 from hintfleet.statistics.series import Histogram, merged_bins
+
+NOT_RUN = "start the study again to run it"
+"""Why a planned run has no record, if nobody noted another reason."""
 
 WORKLOADS = ("consolidation", "memhog", "page_fault")
 
@@ -110,11 +114,10 @@ def observe(study: Study) -> Observed:
     timelines: dict[tuple[str, str], Timeline] = {}
     damages: list[Damage] = []
     for run in study.runs:
-        samples = _samples(run, damages)
-        curve = reduced(samples) if samples is not None else None
-        found = columns.lists(run.record)
-        bins.add(len(rows["page_fault"]), found["fault_histogram"])
-        rows[run.workload].append({**columns.flat(run.record, curve), **found})
+        samples = samples_of(run, damages)
+        row = row_of(run, samples)
+        bins.add(len(rows["page_fault"]), row["fault_histogram"])
+        rows[run.workload].append(row)
         key = run.workload, run.mechanism
         if samples is not None and key not in timelines:
             timeline = timeline_of(run, samples)
@@ -133,7 +136,14 @@ def observe(study: Study) -> Observed:
     )
 
 
-def _samples(run: Run, damages: list[Damage]) -> Samples | None:
+def row_of(run: Run, samples: Samples | None) -> dict[str, Any]:
+    """A run by column name: scalars, and what it has several of as lists."""
+    curve = reduced(samples) if samples is not None else None
+    return {**columns.flat(run.record, curve), **columns.lists(run.record)}
+
+
+def samples_of(run: Run, damages: list[Damage]) -> Samples | None:
+    """The samples of a finished run, if it has any that can be read."""
     if not run.finished or run.samples_file is None:
         return None
     try:
@@ -158,19 +168,27 @@ def _asked(study: Study) -> Asked:
 def missing_of(study: Study) -> list[Missing]:
     """Runs that did not finish, then those that left no record."""
     unfinished = (run.record for run in study.runs if not run.finished)
-    missing = [
-        unfinished_run(run["run_id"], run["outcome"]["status"], run["outcome"]["reason"])
-        for run in unfinished
-    ]
     known = {run.run_id for run in study.runs}
-    damaged = {damage.file.parent.name for damage in study.damages}
-    for planned in study.planned or ():
+    return [
+        *(
+            unfinished_run(run["run_id"], run["outcome"]["status"], run["outcome"]["reason"])
+            for run in unfinished
+        ),
+        *not_run(study.folder, study.planned or (), known, study.damages),
+    ]
+
+
+def not_run(
+    folder: Path, plan: Sequence[PlannedRun], known: set[str], damages: Sequence[Damage]
+) -> Iterator[Missing]:
+    """Planned runs without a usable record, and why; known: those that have one."""
+    damaged = {damage.file.parent.name for damage in damages}
+    for planned in plan:
         name = planned["run_id"]
-        if name in damaged:
-            missing.append(Missing(name, "damaged", "its record is named under unusable"))
+        if name not in known and name in damaged:
+            yield Missing(name, "damaged", "its record is named under unusable")
         elif name not in known:
-            missing.append(Missing(name, "not run", _why_not_run(study.folder, planned)))
-    return missing
+            yield Missing(name, "not run", _why_not_run(folder, planned))
 
 
 def unfinished_run(run_id: str, status: str, reason: str | None) -> Missing:
@@ -183,5 +201,5 @@ def _why_not_run(folder: Path, planned: PlannedRun) -> str:
     for name in filter(None, (planned["run_id"], planned.get("host"))):
         note = folder / "missing" / f"{name}.txt"
         if note.is_file():
-            return note.read_text(encoding="utf-8", errors="replace").strip()
-    return "start the study again to run it"
+            return clean(note.read_text(encoding="utf-8", errors="replace").strip())
+    return NOT_RUN
