@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from hintfleet.figures.density import cpu_seconds_per_guest
-from hintfleet.figures.estimate import difference, ratio
-from hintfleet.figures.family import corrected
+from hintfleet.figures.density import cpu_seconds_per_guest, more_guests
+from hintfleet.figures.estimate import ratio
 from hintfleet.figures.figure import DEFAULTS, Figure, Figures, Objection, Thresholds
 from hintfleet.figures.latency import overall_rate
 from hintfleet.figures.memory import seconds_to
@@ -28,8 +27,8 @@ def against_each_other(
 ) -> dict[str, Figures]:
     """Figures of the second mechanism relative to the first, by "<second> against <first>".
 
-    workloads: the finished runs of each. Every pair but those with the baseline; p values are
-    corrected for all of them (Holm).
+    workloads: the finished runs of each. Every pair but those with the baseline, each judged for
+    itself.
     """
     density, memhog, page_fault = (
         workloads[name] for name in ("consolidation", "memhog", "page_fault")
@@ -51,14 +50,13 @@ def against_each_other(
             values = pairs_of(workloads[workload], *pair, numbers)
             doubts = [o for o in objections if o.concerns(pair, workload)]
             figure = (
-                difference(*values, "guests", doubts, limits, 1.0)
+                more_guests(workloads[workload], pair, doubts, limits)
                 if name == "more_guests"
                 else ratio(*values, "ratio", doubts, limits)
             )
             if figure.n:
                 found[f"{pair[1]}{AGAINST}{pair[0]}", name] = figure
-    judged = corrected(list(found.values()), limits)
     result: dict[str, Figures] = {}
-    for (pair_name, name), figure in zip(found, judged, strict=True):
+    for (pair_name, name), figure in found.items():
         result.setdefault(pair_name, {})[name] = figure
     return result

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,6 +32,12 @@ from hintfleet.statistics.intervals import (
 from hintfleet.statistics.units import percent
 
 WORKLOAD = "consolidation"
+
+BY_FOOTPRINT = "guests by footprints"
+"""Unit of a gain that counts leave open, and footprints do not."""
+
+FOOTPRINT_ERROR = 0.25
+"""In guests; footprints are medians of a run, and its guests differ."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +94,10 @@ def _density(
         found = values_of(observations, mechanism, values)
         return absolute(found, unit, against, limits, step, width)
 
-    cpu = cpu_seconds_per_guest(observations)
+    cpu, filled = cpu_seconds_per_guest(observations), guests_by_footprint(observations)
     figures: Figures = {
         "guests_without_swap": measured(numbers["guests_without_swap"], "guests", 1.0, 1.0),
+        "guests_by_footprint": measured(filled, "guests"),
         "guests_at_first_swap": measured(numbers["guests_at_first_swap"], "guests", 1.0, 1.0),
         "swap_end_mib": measured(numbers["swap_end_mib"], "MiB"),
         "physical_limit_guests": measured(numbers["physical_limit_guests"], "guests", 1.0, 1.0),
@@ -102,11 +109,10 @@ def _density(
     }
     if mechanism != BASELINE and BASELINE in observations.mechanisms:
         both = [o for o in objections if o.concerns([mechanism, BASELINE], WORKLOAD)]
-        left, right = pairs_of(observations, BASELINE, mechanism, numbers["guests_without_swap"])
-        figures["more_guests_than_none"] = difference(
-            left, right, "guests", both, limits, resolution=1.0
-        )
-        left, right = pairs_of(observations, BASELINE, mechanism, cpu)
+        pair = BASELINE, mechanism
+        figures["more_guests_than_none"] = more_guests(observations, pair, both, limits)
+        figures["more_room_than_none"] = more_room(observations, pair, both, limits)
+        left, right = pairs_of(observations, *pair, cpu)
         figures["host_cpu_per_guest_vs_none"] = ratio(left, right, "ratio", both, limits)
     reliable = reliable_count(counts, limits.reliable_share, limits.confidence)
     figures["reliable_guests"] = _reliable_figure(counts.size, reliable, limits)
@@ -119,6 +125,54 @@ def _density(
         cells_that_stand_out(mine),
         {name: figure for name, figure in figures.items() if figure.n},
     )
+
+
+def more_guests(
+    observations: Observations,
+    pair: tuple[str, str],
+    objections: Sequence[Objection],
+    limits: Thresholds,
+) -> Figure:
+    """How many more fit with the second of a pair.
+
+    By counts; where those tie and leave it open, by footprints if they settle it.
+    """
+    counts = pairs_of(observations, *pair, observations.numbers["guests_without_swap"])
+    figure = difference(*counts, "guests", objections, limits, resolution=1.0)
+    if figure.interval is None or not figure.interval.guard or figure.verdict is Verdict.SOUND:
+        return figure
+    room = more_room(observations, pair, objections, limits)
+    if room.n != figure.n or room.verdict is not Verdict.SOUND:
+        return figure
+    return replace(room, unit=BY_FOOTPRINT)
+
+
+def more_room(
+    observations: Observations,
+    pair: tuple[str, str],
+    objections: Sequence[Objection],
+    limits: Thresholds,
+) -> Figure:
+    """The same by footprints, with the part of a guest that there was room for."""
+    filled = pairs_of(observations, *pair, guests_by_footprint(observations))
+    return difference(*filled, "guests", objections, limits)
+
+
+def guests_by_footprint(observations: Observations) -> Floats:
+    """How many guests there is room for, by run, as a number that need not be whole.
+
+    All but the last have given back what they freed, and the last needs its largest footprint:
+    1 + (memory - active) / idle. It lies between what fitted and one more; NaN where it does not
+    (by more than FOOTPRINT_ERROR): then something else was the limit. NaN also where swap did not
+    end the run.
+    """
+    numbers = observations.numbers
+    fitted, memory = numbers["guests_without_swap"], numbers["memory_mib"]
+    room = 1.0 + _quotient(memory - numbers["active_footprint_mib"], numbers["idle_footprint_mib"])
+    explains = (room > fitted - FOOTPRINT_ERROR) & (room < fitted + 1.0 + FOOTPRINT_ERROR)
+    explains &= observations.texts["stopped_by"].equal("swap")
+    filled: Floats = np.where(explains, np.clip(room, fitted, fitted + 1.0), np.nan)
+    return filled
 
 
 def fits_of(counts: Floats, confidence: float = 0.95) -> tuple[Fit, ...]:

@@ -151,8 +151,12 @@ def ratio(
     evidence = _of_ratios(limits).paired(logs, places)
     evidence = _opened(evidence, int(shorter.sum()), int(longer.sum()))
     doubts = [*without_ratio(silent, silent + int(left.size)), *objections]
-    figure = _effect(evidence, unit, doubts, limits)
-    return _as_ratio(figure, silent + int(longer.sum()) + int(shorter.sum()))
+    figure = _as_ratio(
+        _effect(evidence, unit, doubts, limits), silent + int(longer.sum()) + int(shorter.sum())
+    )
+    told = places.block != evidence.stands_out if evidence.left_out else np.isfinite(left)
+    base = replicated(np.log(left[told]), _places(places.where(told))).centre
+    return replace(figure, base=math.exp(base))
 
 
 def independent_difference(

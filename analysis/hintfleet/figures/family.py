@@ -26,7 +26,8 @@ def corrected(
     result = []
     for figure, p_value in zip(figures, p_values, strict=True):
         judgement, wanted = figure.judgement, figure.blocks_to_settle
-        if figure.claims_effect and p_value > 1.0 - limits.confidence:
+        shown = figure.claims_effect and figure.verdict == Verdict.SOUND
+        if shown and p_value > 1.0 - limits.confidence:
             step = ""
             if figure.evidence is not None:
                 among = 1.0 - (1.0 - limits.confidence) / len(figures)

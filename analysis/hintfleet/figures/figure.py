@@ -146,7 +146,7 @@ class Figure:
     """For a comparison: whether it says that there is a difference."""
     scope: Scope | None = None
     base: float | None = None
-    """For a difference: the baseline's mean over the same pairs."""
+    """For a comparison: the baseline's mean over the same pairs, of a ratio the geometric one."""
     evidence: Evidence | None = field(default=None, repr=False, compare=False)
     """For a comparison: what it was judged by; of a ratio on logarithms."""
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hintfleet.figures.estimate import absolute, difference, ratio
-from hintfleet.figures.family import corrected
 from hintfleet.figures.figure import (
     DEFAULTS,
     Figure,
@@ -21,7 +20,7 @@ from hintfleet.figures.figure import (
 )
 from hintfleet.records.observations import BASELINE, Observations, pairs_of, values_of
 from hintfleet.statistics.intervals import Floats
-from hintfleet.statistics.series import Histogram, histogram_quantile
+from hintfleet.statistics.series import Histogram
 from hintfleet.statistics.units import percent, plural
 
 QUANTILES = {"p50_ns": 0.5, "p95_ns": 0.95, "p99_ns": 0.99, "p999_ns": 0.999}
@@ -125,7 +124,7 @@ def page_fault_results(
                 values_of(observations, name, rates), "touches/s", against, limits
             )
         merged = histograms.get(name)
-        figures |= _latency_figures(observations, name, merged, compared, against, both, limits)
+        figures |= _latency_figures(observations, name, compared, against, both, limits)
         results[name] = PageFaultResult(name, mine, curves, merged, figures)
     return results
 
@@ -149,7 +148,7 @@ def _curve(
     objections: Sequence[Objection],
     limits: Thresholds,
 ) -> dict[int, Figure]:
-    """Ratio to none at each number of tasks; p values are corrected for their number (Holm)."""
+    """Ratio to none at each number of tasks."""
     matrix = observations.matrices[mode]
     figures = {}
     for tasks in matrix.places:
@@ -157,7 +156,7 @@ def _curve(
         figure = ratio(left, right, "ratio", objections, limits)
         if tasks > 0 and figure.n:
             figures[tasks] = _noise_checked(figure, limits)
-    return dict(zip(figures, corrected(list(figures.values()), limits), strict=True))
+    return figures
 
 
 def _noise_checked(figure: Figure, limits: Thresholds) -> Figure:
@@ -176,20 +175,19 @@ def _noise_checked(figure: Figure, limits: Thresholds) -> Figure:
 def _latency_figures(
     observations: Observations,
     mechanism: str,
-    merged: Histogram | None,
     compared: bool,
     against: Sequence[Objection],
     both: Sequence[Objection],
     limits: Thresholds,
 ) -> Figures:
-    """Percentiles: the estimate from the merged histogram, the spread from the single runs."""
+    """Percentiles of single runs, so that a value and its change are of the same numbers."""
     figures: Figures = {}
-    if merged is None:
-        return figures
-    for name, share in QUANTILES.items():
+    for name in QUANTILES:
         of_runs = observations.numbers[f"fault_{name}"]
-        single = absolute(values_of(observations, mechanism, of_runs), "ns", against, limits)
-        figures[f"fault_{name}"] = replace(single, estimate=histogram_quantile(*merged, share))
+        of_mechanism = values_of(observations, mechanism, of_runs)
+        if not of_mechanism.size:
+            continue
+        figures[f"fault_{name}"] = absolute(of_mechanism, "ns", against, limits)
         if compared:
             left, right = pairs_of(observations, BASELINE, mechanism, of_runs)
             figures[f"fault_{name}_vs_none"] = ratio(left, right, "ratio", both, limits)

@@ -8,6 +8,7 @@ them say which. Under `figures` every number has its unit, n, interval and verdi
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -20,6 +21,7 @@ from hintfleet.records.read import Damage
 from hintfleet.render.doubts import Doubt, doubts
 from hintfleet.render.runs import known, memhog_seconds, whole
 from hintfleet.report.build import Report
+from hintfleet.statistics.intervals import Interval
 
 SCHEMA = "hintfleet.report/1"
 
@@ -80,7 +82,11 @@ def document(report: Report) -> Json:
         "against_each_other": {
             pair: {"figures": _figures(figures)} for pair, figures in report.against.items()
         },
-        "beaten_by": {name: list(others) for name, others in report.beaten_by.items()},
+        "kinds_of_node": {
+            kind: {name: {"figures": _figures(figures)} for name, figures in group.items()}
+            for kind, group in report.kinds.items()
+        },
+        "unbeaten": {name: str(standing) for name, standing in report.front.items()},
         "timelines": [asdict(timeline) for timeline in report.timelines],
         "parity": {
             "agrees": not report.disparities,
@@ -112,7 +118,8 @@ def figure_document(figure: Figure) -> Json:
         "n": figure.n,
         "estimate": figure.estimate,
         "spread": None if figure.low is None else [figure.low, figure.high],
-        "interval": None if figure.interval is None else asdict(figure.interval),
+        "interval": None if figure.interval is None else _interval(figure.interval),
+        "speaks_for": None if figure.scope is None else str(figure.scope),
         "p_value": figure.p_value,
         "censored": figure.censored,
         "blocks_to_settle": figure.blocks_to_settle,
@@ -121,6 +128,12 @@ def figure_document(figure: Figure) -> Json:
         "reason": figure.judgement.reason,
         "next_step": figure.judgement.next_step,
     }
+
+
+def _interval(interval: Interval) -> Json:
+    """An end that is open is null."""
+    ends = {"low": interval.low, "high": interval.high}
+    return asdict(interval) | {k: v if math.isfinite(v) else None for k, v in ends.items()}
 
 
 def _figures(figures: Figures) -> Json:

@@ -52,7 +52,7 @@ def summary_table(report: Report) -> ReportTable:
     last = guests_in_turn(report)
     density, memhog, memory, fault = _groups(report)
     rows = [
-        _row(report, "Guests without swap", density, "guests_without_swap", _bare),
+        *_guests_rows(report, density),
         _row(report, "Guests when swap began", density, "guests_at_first_swap", _bare),
         _row(report, f"memhog in guest {last}", memhog, f"guest{last}_seconds", short),
         _row(report, "  swap at its end", memhog, "swap_end_mib", short),
@@ -67,14 +67,24 @@ def summary_table(report: Report) -> ReportTable:
     return ReportTable("Gain and cost", tuple(mechanisms(report)), _filled(rows))
 
 
+def _guests_rows(report: Report, density: Group) -> list[Row]:
+    """One row, or one for each kind of node."""
+    if not report.kinds:
+        return [_row(report, "Guests without swap", density, "guests_without_swap", _bare)]
+    return [
+        _row(report, f"Guests, {kind}", group, "guests_without_swap", _bare)
+        for kind, group in report.kinds.items()
+    ]
+
+
 def _front(report: Report) -> list[Cell]:
-    return [Cell("no" if report.beaten_by[name] else "yes") for name in mechanisms(report)]
+    return [Cell(report.front[name]) for name in mechanisms(report)]
 
 
 def tables(report: Report) -> list[ReportTable]:
     """Every table of the report that has rows."""
     found = [
-        density_table(report),
+        *density_tables(report),
         memhog_table(report),
         page_fault_table(report),
         memory_table(report),
@@ -84,15 +94,26 @@ def tables(report: Report) -> list[ReportTable]:
     return [table for table in found if table.rows]
 
 
-def density_table(report: Report) -> ReportTable:
+def density_tables(report: Report) -> list[ReportTable]:
+    """One, or one for each kind of node and one of what does not depend on it."""
+    counts = _counts(report, {n: len(r.observations) for n, r in report.density.items()})
+    found = [_density_table(report, "guests that fit", _groups(report)[0], [counts])]
+    for kind, group in report.kinds.items():
+        found.append(_density_table(report, kind, group, []))
+    return found
+
+
+def _density_table(report: Report, about: str, density: Group, first: Sequence[Row]) -> ReportTable:
     """Both counting rules, so that no reader mistakes one for the other."""
-    density = _groups(report)[0]
     rows = [
-        _counts(report, {n: len(r.observations) for n, r in report.density.items()}),
+        *first,
         _row(report, "guests without swap", density, "guests_without_swap", _bare),
+        _row(report, "  by footprints", density, "guests_by_footprint", _bare),
         _row(report, "guests when swap began", density, "guests_at_first_swap", _bare),
         _row(report, "more than none", density, "more_guests_than_none", _bare),
         _row(report, "  95 % interval", density, "more_guests_than_none", interval_text),
+        _row(report, "  by footprints", density, "more_room_than_none", _bare),
+        _row(report, "  95 % interval", density, "more_room_than_none", interval_text),
         _row(report, "fits in 95 % of blocks", density, "reliable_guests", _reliable),
         _row(report, "swap at the end, MiB", density, "swap_end_mib", _bare),
         _row(report, "idle guest, MiB", density, "idle_footprint_mib", _bare),
@@ -100,7 +121,7 @@ def density_table(report: Report) -> ReportTable:
         _row(report, "share of limit reached", density, "share_of_physical_limit", with_spread),
         _row(report, "host CPU a guest, s", density, "host_cpu_seconds_per_guest", _bare),
     ]
-    return ReportTable("Density: guests that fit", tuple(mechanisms(report)), _filled(rows))
+    return ReportTable(f"Density: {about}", tuple(mechanisms(report)), _filled(rows))
 
 
 def memhog_table(report: Report) -> ReportTable:

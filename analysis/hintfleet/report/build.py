@@ -6,14 +6,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
 
 from hintfleet.figures.against import against_each_other
 from hintfleet.figures.density import Density, densities
-from hintfleet.figures.family import judge_as_one_family
+from hintfleet.figures.estimate import ADDED_UP
+from hintfleet.figures.family import judge_as_one_family, judge_side_figures
 from hintfleet.figures.figure import (
     DEFAULTS,
     Figure,
@@ -23,7 +24,7 @@ from hintfleet.figures.figure import (
     Verdict,
     worst,
 )
-from hintfleet.figures.gain import beaten_by
+from hintfleet.figures.gain import Standing, front
 from hintfleet.figures.latency import (
     MemhogResult,
     PageFaultResult,
@@ -36,9 +37,10 @@ from hintfleet.records.damage import Damage
 from hintfleet.records.observations import BASELINE, Workloads, baseline_first
 from hintfleet.records.observed import Missing, Observed
 from hintfleet.records.text import clean
-from hintfleet.report.answer import answer
+from hintfleet.report.headline import headline
+from hintfleet.report.kinds import kinds_of
 from hintfleet.statistics.series import Histogram
-from hintfleet.statistics.units import percent, plural
+from hintfleet.statistics.units import plural
 from hintfleet.trust.objections import SetAside, objections_to_the_whole, weigh
 from hintfleet.trust.parity import Disparity
 
@@ -46,14 +48,22 @@ MOST_PLACES = 200
 """Of more cells nobody reads a table of each."""
 
 NAMED_CELLS = 10
+NAMED_FIGURES = 3
 
 NamedFigure = tuple[str, str, str, Figure]
 """Topic, mechanism, name, figure."""
 
-FAMILY = ("more_guests_than_none", "last_guest_vs_none", "processes_vs_none")
-"""Comparisons judged together, so that many chances to be wrong do not add up."""
+FAMILY = (
+    "more_guests_than_none",
+    "last_guest_vs_none",
+    "processes_vs_none",
+    "fault_p99_ns_vs_none",
+    "host_cpu_per_guest_vs_none",
+)
+"""Comparisons the headline weighs, judged together, so that many chances to be wrong do not add
+up."""
 
-DECIDING = ("guests_without_swap", *FAMILY)
+DECIDING = ("guests_without_swap", *FAMILY[:3])
 """The figures whose verdict is the study's; all others are read for themselves."""
 
 
@@ -99,8 +109,11 @@ class Report:
     provenance: dict[str, tuple[str, ...]]
     places: dict[str, tuple[str, ...]]
     """By cell: the places it counts for (cell, host, node) that not all cells share."""
-    beaten_by: dict[str, tuple[str, ...]]
-    """By mechanism: those better on every criterion (gain.py); none of them: on the front."""
+    front: dict[str, Standing]
+    """By mechanism: whether others beat it on everything (gain.py)."""
+    kinds: dict[str, dict[str, Figures]]
+    """Density by kind of node and mechanism, if there are several: then counts over all nodes are
+    in no figure."""
 
 
 @dataclass(frozen=True)
@@ -119,15 +132,33 @@ def results_of(
     limits: Thresholds = DEFAULTS,
 ) -> Results:
     """Figures from finished runs, measured or published; what decides is judged as one family."""
-    results = Results(
+    results = _measured(workloads, histograms, objections, limits)
+    judge_as_one_family(_groups(results), FAMILY, limits)
+    judge_side_figures([*_groups(results), *_curves(results)], FAMILY, limits)
+    return results
+
+
+def _measured(
+    workloads: Workloads,
+    histograms: Mapping[str, Histogram],
+    objections: Sequence[Objection],
+    limits: Thresholds,
+) -> Results:
+    """The same, each figure judged for itself."""
+    return Results(
         densities(workloads["consolidation"], objections, limits),
         memhog_results(workloads["memhog"], objections, limits),
         page_fault_results(workloads["page_fault"], histograms, objections, limits),
     )
+
+
+def _groups(results: Results) -> list[Figures]:
     by_mechanism = (results.density, results.memhog, results.page_fault)
-    groups = [result.figures for found in by_mechanism for result in found.values()]
-    judge_as_one_family(groups, FAMILY, limits)
-    return results
+    return [result.figures for found in by_mechanism for result in found.values()]
+
+
+def _curves(results: Results) -> list[dict[int, Figure]]:
+    return [curve for found in results.page_fault.values() for curve in found.curves.values()]
 
 
 def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
@@ -135,15 +166,38 @@ def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
     weighed = weigh(observed, limits)
     workloads, objections = weighed.kept, weighed.objections
     histograms = observed.histograms(workloads["page_fault"])
-    results = results_of(workloads, histograms, objections, limits)
+    results = _measured(workloads, histograms, objections, limits)
     memory = memories(workloads, objections, limits)
     against = against_each_other(workloads, objections, limits)
+    kinds = kinds_of(workloads)
+    of_kinds = {
+        kind.name: _measured(kind.workloads, {}, objections, limits)
+        for kind in (kinds if len(kinds) > 1 else ())
+    }
+    if of_kinds:
+        results = replace(results, density=_without_counts(results.density))
+    groups = [group for found in (results, *of_kinds.values()) for group in _groups(found)]
+    judge_as_one_family(groups, FAMILY, limits)
+    beside = [*(found.figures for found in memory.values()), *against.values()]
+    judge_side_figures([*groups, *beside, *_curves(results)], FAMILY, limits)
     overview = _overview(observed)
     doubts = [*objections_to_the_whole(observed, limits), *objections]
+    topics = _topics(results, memory)
+    deciding = [*_flat(topics), *(f for one in of_kinds.values() for f in _flat(_topics(one, {})))]
+    shown = [*deciding, *_flat({"against": against})]
+    notes = [
+        *_blocks_that_stand_out(shown, workloads),
+        *_notes(observed, overview, results.density, weighed.set_aside, limits),
+    ]
     return Report(
         overview,
-        answer(_topics(results, memory), against, limits=limits),
-        _verdict(_flat(_topics(results, memory)), doubts),
+        headline(
+            [(kind, _topics(of_kinds.get(kind.name, results), memory)) for kind in kinds],
+            against,
+            workloads,
+            limits,
+        ),
+        _verdict(deciding, doubts),
         results.density,
         results.memhog,
         results.page_fault,
@@ -153,12 +207,16 @@ def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
         weighed.disparities,
         tuple(doubts),
         weighed.set_aside,
-        tuple(_notes(observed, overview, results.density, weighed.set_aside, limits)),
+        tuple(notes),
         observed.missing,
         observed.damages,
         provenance_of(observed),
         _places(observed),
-        beaten_by(_topics(results, memory), list(overview.mechanisms), limits),
+        front(topics, against, list(overview.mechanisms)),
+        {
+            name: {m: result.figures for m, result in found.density.items()}
+            for name, found in of_kinds.items()
+        },
     )
 
 
@@ -199,6 +257,43 @@ def _verdict(figures: Sequence[NamedFigure], objections: Sequence[Objection]) ->
         if name in DECIDING or figure.verdict == Verdict.NOT_TO_BE_TRUSTED
     ]
     return worst([*deciding, *(objection.verdict for objection in objections)])
+
+
+def _without_counts(density: Mapping[str, Density]) -> dict[str, Density]:
+    """Without what differs between kinds of node because they are of other size."""
+    return {
+        name: replace(
+            result,
+            figures={
+                key: figure
+                for key, figure in result.figures.items()
+                if figure.unit not in ADDED_UP and not figure.unit.startswith("guests")
+            },
+        )
+        for name, result in density.items()
+    }
+
+
+def _blocks_that_stand_out(figures: Sequence[NamedFigure], workloads: Workloads) -> list[str]:
+    """The block that each figure found broken, by name; a few, for one run spoils many figures."""
+    named: dict[str, list[str]] = {}
+    for _, mechanism, name, figure in figures:
+        if figure.evidence is None or figure.evidence.stands_out is None:
+            continue
+        for runs in workloads.values():
+            found = np.flatnonzero(runs.block == figure.evidence.stands_out)
+            if found.size:
+                cell = runs.texts["cell"].texts[int(runs.texts["cell"].codes[found[0]])]
+                place = f"Block {runs.numbers['block'][found[0]]:g} of {cell}"
+                left_out = ", which is told without it" if figure.evidence.left_out else ""
+                told = f"{name.replace('_', ' ')} ({mechanism}{left_out})"
+                named.setdefault(place, []).append(told)
+                break
+    return [
+        f"{place} stands out: {'; '.join(list(dict.fromkeys(told))[:NAMED_FIGURES])}. Look at its "
+        "runs with hintfleet show."
+        for place, told in named.items()
+    ]
 
 
 def _overview(observed: Observed) -> Overview:
@@ -279,11 +374,6 @@ def _notes(
         )
     if not observed.asked.planned and overview.finished:
         notes.append("There is no usable study.json: runs that are missing cannot be named.")
-    if 0 < overview.blocks < 10:
-        notes.append(
-            "Fewer than 10 blocks: p values are Student's t, for a permutation test of so few "
-            f"cannot reach {percent(1 - limits.confidence)} among several comparisons."
-        )
     if observed.earlier_attempts:
         count = plural(observed.earlier_attempts, "earlier attempt")
         notes.append(f"Kept and not counted: {count} at runs done again later.")

@@ -32,13 +32,13 @@ Codes = NDArray[np.int64]
 HOSTS_AS_SAMPLE = 5
 """From this many hosts on they stand for hosts like them; fewer stand for themselves only."""
 
-DEPENDENCE_FROM = 5
+DEPENDENCE_FROM = 7
 """From this many blocks on it can be seen whether a block resembles the one before."""
 
 FEWEST_DEGREES = 3.0
 """Dependence between blocks takes degrees of freedom, but leaves these."""
 
-MOST_DEPENDENT = 0.9
+MOST_DEPENDENT = 0.8
 """A correlation above cannot be told from a drift, which no number of blocks averages out."""
 
 ROUNDING = 1e-12
