@@ -183,9 +183,9 @@ def test_an_interval_holds_its_mean(values: list[float]) -> None:
 @QUICK
 @given(values=st.lists(FINITE, min_size=2, max_size=10))
 def test_p_is_a_probability_and_blind_to_direction(values: list[float]) -> None:
-    p = mean_of(values).p_value(0.2)
+    p = mean_of(values).guarded_p(0.2)
     assert p is not None and 0 <= p <= 1
-    assert p == pytest.approx(mean_of([-value for value in values]).p_value(0.2))
+    assert p == pytest.approx(mean_of([-value for value in values]).guarded_p(0.2))
 
 
 @QUICK

@@ -25,14 +25,14 @@ def test_blocks_of_one_node_are_scipys_t_interval() -> None:
     assert interval is not None and not interval.guard and not mean.of_hosts
     expected = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
     assert (interval.low, interval.high) == pytest.approx(expected)
-    assert mean.p_value(0.0) == pytest.approx(stats.ttest_1samp(values, 0.0).pvalue)
+    assert mean.p_value() == pytest.approx(stats.ttest_1samp(values, 0.0).pvalue)
     assert interval.method == "Student t over 3 blocks"
 
 
 def test_one_block_has_no_interval() -> None:
     mean = mean_of([(0, 0, 1, 5.0), (0, 1, 1, 6.0)])
     assert mean.centre == 5.5
-    assert mean.interval(0.95) is None and mean.p_value(0.2) is None
+    assert mean.interval(0.95) is None and mean.p_value() is None and mean.guarded_p(0.2) is None
 
 
 def test_nodes_of_a_host_that_share_a_block_are_one_unit() -> None:
@@ -89,8 +89,9 @@ def test_few_equal_blocks_do_not_make_certain() -> None:
     """Three equal differences of 0.1: variance 0.2^2 / 3, as if one more lay 0.2 away."""
     mean = mean_of([(0, 0, block, 0.1) for block in range(3)])
     t = 0.1 / (0.2 / 3.0)
-    assert mean.p_value(0.2) == pytest.approx(2 * stats.t.sf(t, 2))
-    assert mean_of([(0, 0, block, 0.1) for block in range(30)]).p_value(0.2) < 1e-9
+    assert mean.guarded_p(0.2) == pytest.approx(2 * stats.t.sf(t, 2))
+    assert mean.p_value() == 0.0
+    assert mean_of([(0, 0, block, 0.1) for block in range(30)]).guarded_p(0.2) < 1e-9
 
 
 def test_blocks_that_resemble_the_one_before_count_for_less() -> None:

@@ -110,7 +110,7 @@ def test_figures_and_doubts_are_the_same(private: Path) -> None:
     study = load_study(private)
     own = json_report.document(build_report(observe(study)))
     told = json_report.document(build_report(observe(Sharing(study).study)))
-    for topic in ("answer", "verdict", "memory", "against_each_other", "beaten_by"):
+    for topic in ("answer", "verdict", "memory", "against_each_other", "unbeaten"):
         assert own[topic] == told[topic]
     for topic in ("density", "memhog", "page_fault"):
         for name, result in own[topic].items():

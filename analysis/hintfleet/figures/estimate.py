@@ -115,7 +115,7 @@ def difference(
     if baseline.size == 0:
         return _no_pairs(unit)
     base = replicated(baseline.numbers, _places(baseline)).centre
-    level = max(base, replicated(other.numbers, _places(other)).centre)
+    level = (base + replicated(other.numbers, _places(other)).centre) / 2.0
     if practical is None:
         practical = limits.practical_ratio * base
     # a difference of two readings carries the rounding of both
@@ -177,7 +177,7 @@ def independent_difference(
         return _no_pairs(unit)
     means = _two_means(first, second, same_hosts)
     base = means[0].centre
-    level = max(mean.centre for mean in means)
+    level = sum(mean.centre for mean in means) / 2.0
     weigh = _Weighing(limits, level, limits.practical_ratio * base, resolution * math.sqrt(2.0))
     figure = _effect(weigh.independent(*means), unit, objections, limits)
     return replace(figure, base=base)
@@ -263,7 +263,8 @@ class _Weighing:
             (float(steps.min()), float(steps.max())),
             mean,
             mean.interval(self.limits.confidence, floor),
-            mean.p_value(unseen, floor),
+            mean.p_value(floor),
+            mean.guarded_p(unseen, floor),
             mean.runs,
             max(mean.deviation, floor),
             unseen,

@@ -59,7 +59,7 @@ class Thresholds:
     fewest_blocks: int = 3
     practical_ratio: float = 0.05
     """The smallest effect that matters, relative to what is without it."""
-    unseen_ratio: float = 0.2
+    unseen_ratio: float = 0.3
     """How far boots in another state of the host may lie that few blocks did not meet."""
     noise_ratio: float = 0.06
     """Boots of one unmodified kernel differ by up to this much (published: 3-6 %)."""
@@ -98,11 +98,12 @@ class Evidence:
     mean: Replication
     interval: Interval | None
     p_value: float | None
+    guarded_p: float | None
     n: int
     deviation: float
     """Between units, and at least what rounding leaves open."""
     unseen: float
-    """What few units guard against, see Replication.p_value."""
+    """What few units guard against, see Replication.guarded_p."""
     practical: float
     """The smallest effect that matters."""
     open_blocks: int = 0

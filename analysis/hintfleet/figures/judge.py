@@ -53,8 +53,9 @@ def judge_effect(
 
 
 def is_shown(evidence: Evidence, limits: Thresholds) -> bool:
-    """Whether it shows that there is an effect."""
-    rare = evidence.p_value is not None and evidence.p_value <= 1.0 - limits.confidence
+    """Whether it shows that there is an effect, also if few blocks met one state of a host."""
+    chances = evidence.p_value, evidence.guarded_p
+    rare = all(p is not None and p <= 1.0 - limits.confidence for p in chances)
     return evidence.excludes_none and rare and evidence.n >= limits.fewest_blocks
 
 

@@ -53,17 +53,10 @@ NAMED_FIGURES = 3
 NamedFigure = tuple[str, str, str, Figure]
 """Topic, mechanism, name, figure."""
 
-FAMILY = (
-    "more_guests_than_none",
-    "last_guest_vs_none",
-    "processes_vs_none",
-    "fault_p99_ns_vs_none",
-    "host_cpu_per_guest_vs_none",
-)
-"""Comparisons the headline weighs, judged together, so that many chances to be wrong do not add
-up."""
+FAMILY = ("more_guests_than_none", "last_guest_vs_none", "processes_vs_none")
+"""Comparisons judged together, so that many chances to be wrong do not add up."""
 
-DECIDING = ("guests_without_swap", *FAMILY[:3])
+DECIDING = ("guests_without_swap", *FAMILY)
 """The figures whose verdict is the study's; all others are read for themselves."""
 
 

@@ -142,7 +142,7 @@ def blocks_needed(
 
     Eight studies of ten: n such that 80 % of studies like this one settle it, at each end of the
     80 % interval of the standard deviation (chi square), which was seen with these degrees of
-    freedom. unseen as in Replication.p_value. None if even the fewest are not below `most`, and
+    freedom. unseen as in Replication.guarded_p. None if even the fewest are not below `most`, and
     `most` instead of more.
     """
     from scipy import special

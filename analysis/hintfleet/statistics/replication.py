@@ -35,6 +35,9 @@ HOSTS_AS_SAMPLE = 5
 DEPENDENCE_FROM = 7
 """From this many blocks on it can be seen whether a block resembles the one before."""
 
+RESEMBLE = 0.25
+"""Standard errors of a correlation above what independent blocks show, from which on it counts."""
+
 FEWEST_DEGREES = 3.0
 """Dependence between blocks takes degrees of freedom, but leaves these."""
 
@@ -94,20 +97,28 @@ class Replication:
         method = "guard against rounding" if guard else f"Student t over {over}"
         return Interval(self.centre - reach, self.centre + reach, confidence, method, guard)
 
-    def p_value(self, unseen: float, floor: float = 0.0) -> float | None:
-        """Two-sided p that the truth is 0; None if nothing was replicated.
+    def p_value(self, floor: float = 0.0) -> float | None:
+        """Two-sided p that the truth is 0; None if nothing was replicated. floor as above."""
+        return self._p_value(max(self.deviation, floor))
+
+    def guarded_p(self, unseen: float, floor: float = 0.0) -> float | None:
+        """The same by a variance that few units cannot tell from the one they show.
 
         Few blocks of a host (or few hosts) may all have met the same of several states. So their
         variance is what one more that lay `unseen` away would make it, unless the one that was
-        seen is larger: a guard, which fades with the square of their number.
+        seen is larger. It is a guard, which fades with the square of their number, and no p.
         """
-        if self.error is None:
-            return None
         seen = max(self.deviation, floor) ** 2
         few = self.units if self.of_hosts else self.units / self.hosts
-        variance = max(seen, ((few - 1.0) * seen + unseen**2) / few)
-        error = math.sqrt(variance * self.dependence / self.units)
-        return two_sided_t(self.centre / error if error else math.inf, self.degrees)
+        return self._p_value(math.sqrt(max(seen, ((few - 1.0) * seen + unseen**2) / few)))
+
+    def _p_value(self, deviation: float) -> float | None:
+        if self.error is None:
+            return None
+        error = deviation * math.sqrt(self.dependence / self.units)
+        if error == 0.0:
+            return 0.0 if self.centre else 1.0
+        return two_sided_t(self.centre / error, self.degrees)
 
 
 def replicated(
@@ -169,8 +180,9 @@ def _within_hosts(
 def _dependence(moved: Floats, unit_host: Codes, blocks: Codes) -> float:
     """By how much the variance of a mean of these blocks exceeds that of independent ones.
 
-    The correlation between neighbours, corrected for its bias in a short series, and a little
-    above it (0.2 of its standard error): simulated, that keeps the rate of false alarms.
+    Where neighbours resemble each other: by the correlation that is one standard error above the
+    one that was seen, corrected for its bias in a short series. Simulated, that keeps the rate of
+    false alarms.
     """
     count = float(blocks.mean())
     squares = float((moved**2).sum())
@@ -178,8 +190,10 @@ def _dependence(moved: Floats, unit_host: Codes, blocks: Codes) -> float:
         return 1.0
     neighbours = unit_host[1:] == unit_host[:-1]
     seen = float((moved[1:] * moved[:-1])[neighbours].sum()) / squares
-    likely = seen + (1.0 + 3.0 * seen) / count + 0.2 / math.sqrt(count)
-    correlation = min(max(likely, 0.0), MOST_DEPENDENT)
+    error = 1.0 / math.sqrt(count)
+    if seen + 1.0 / count < RESEMBLE * error:
+        return 1.0
+    correlation = min(seen + (1.0 + 3.0 * seen) / count + error, MOST_DEPENDENT)
     lags = np.arange(1, math.ceil(count))
     factor = 1.0 + 2.0 * float(((1.0 - lags / count) * correlation**lags).sum())
     # the scatter within a series that depends on itself is smaller than that of its blocks, too

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from hintfleet.figures.against import against_each_other
-from hintfleet.figures.figure import Objection
+from hintfleet.figures.family import judge_side_figures
+from hintfleet.figures.figure import Figures, Objection
 from hintfleet.records.observations import Workloads, aligned, finished_row, from_rows
-from hintfleet.report.build import results_of
+from hintfleet.report.build import FAMILY, results_of
 from hintfleet.report.headline import headline
 from hintfleet.report.kinds import kinds_of
 
@@ -88,18 +89,30 @@ def _results(arm: Arm) -> list[tuple[str, int, dict[str, Any]]]:
     return found
 
 
+def figures_of(
+    fleet: Mapping[Place, Node], objections: Sequence[Objection] = ()
+) -> tuple[dict[str, dict[str, Figures]], dict[str, Figures]]:
+    """By topic and mechanism, and of mechanisms against each other, corrected as in a report."""
+    workloads = workloads_of(fleet)
+    against = against_each_other(workloads, objections)
+    topics = _topics(workloads, objections)
+    beside = [curve for group in topics.values() for curve in group.values()]
+    judge_side_figures([*beside, *against.values()], FAMILY)
+    return topics, against
+
+
 def said_of(fleet: Mapping[Place, Node], objections: Sequence[Objection] = ()) -> str:
     """The headline of a report on these."""
     workloads = workloads_of(fleet)
-    against = against_each_other(workloads, objections)
-    kinds = []
-    for kind in kinds_of(workloads):
-        bounds = {name: ([1.0, 2.0], [1]) for name in kind.workloads["page_fault"].mechanisms}
-        results = results_of(kind.workloads, bounds, objections)  # type: ignore[arg-type]
-        topics = {
-            "density": {name: found.figures for name, found in results.density.items()},
-            "memhog": {name: found.figures for name, found in results.memhog.items()},
-            "page_fault": {name: found.figures for name, found in results.page_fault.items()},
-        }
-        kinds.append((kind, topics))
+    against = figures_of(fleet, objections)[1]
+    kinds = [(kind, _topics(kind.workloads, objections)) for kind in kinds_of(workloads)]
     return headline(kinds, against, workloads)
+
+
+def _topics(workloads: Workloads, objections: Sequence[Objection]) -> dict[str, dict[str, Figures]]:
+    results = results_of(workloads, {}, objections)
+    return {
+        "density": {name: found.figures for name, found in results.density.items()},
+        "memhog": {name: found.figures for name, found in results.memhog.items()},
+        "page_fault": {name: found.figures for name, found in results.page_fault.items()},
+    }
