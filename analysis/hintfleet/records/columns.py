@@ -262,6 +262,7 @@ class MatrixSource:
     """Numbers of a run that a list column holds: value at each place. `unknown` stands for an entry
     that is there without a value."""
 
+    workload: str
     column: str
     place: str
     value: str
@@ -270,8 +271,8 @@ class MatrixSource:
 
 MATRICES: dict[str, MatrixSource] = {
     # A guest that ran memhog and has no seconds was not seen to end: censored.
-    "memhog_seconds": MatrixSource("memhog_guests", "guest", "seconds", math.inf),
-    **{name: MatrixSource("page_fault_rows", "tasks", name) for name in RATES},
+    "memhog_seconds": MatrixSource("memhog", "memhog_guests", "guest", "seconds", math.inf),
+    **{name: MatrixSource("page_fault", "page_fault_rows", "tasks", name) for name in RATES},
 }
 
 SAMPLE_COLUMNS: tuple[tuple[str, Kind], ...] = (

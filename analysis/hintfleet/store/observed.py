@@ -135,10 +135,9 @@ class _Reader:
         import pyarrow as pa
         import pyarrow.dataset as ds
 
-        lists = {source.column for source in MATRICES.values()}
-        table = self.table(
-            [*(column.name for column in OBSERVED), *lists], ds.field("workload") == workload
-        )
+        lists = {one.column for one in MATRICES.values() if one.workload == workload}
+        columns = [*(column.name for column in OBSERVED), "parity_digest", *lists]
+        table = self.table(columns, ds.field("workload") == workload)
         texts: dict[str, Texts] = {}
         numbers: dict[str, Floats] = {}
         for column in OBSERVED:
@@ -155,8 +154,10 @@ class _Reader:
                 numbers[column.name] = self._fit(column.name, array) * scale
         if texts["parity"].equal(None).any():
             texts["parity"] = _settings(table, texts["parity"])
+        none = Matrix((), np.full((table.num_rows, 0), np.nan))
         matrices = {
-            name: _matrix(table.column(source.column), name) for name, source in MATRICES.items()
+            name: _matrix(table.column(one.column), name) if one.column in lists else none
+            for name, one in MATRICES.items()
         }
         rows = np.arange(table.num_rows)
         return Observations(texts, numbers, matrices, rows, rows)
@@ -233,7 +234,8 @@ class _Reader:
         import pyarrow.dataset as ds
 
         names = ("run_id", *ORDER, "mechanism", "memory_mib", "swap_mib", "sampled_seconds")
-        table = self.table([*names, "timeline"], ds.field("sampled_seconds").is_valid())
+        drawn = ds.field("timeline").is_valid() & (ds.field("status") == "finished")
+        table = self.table([*names, "timeline"], drawn)
         first: dict[tuple[str, str], Timeline] = {}
         for row in table.sort_by([(name, "ascending") for name in ORDER]).to_pylist():
             run_id, workload, mechanism = (
