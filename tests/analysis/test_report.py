@@ -39,7 +39,7 @@ def test_the_answer_says_what_to_do_how_sure_it_is_and_what_it_costs(
 ) -> None:
     assert laptop_report.answer.startswith(
         "Turn free_page_reporting or page_hinting on for density: 7 guests fit a node without "
-        "swapping instead of 2. That is sound: 5 more in each of 3 blocks (95 % interval "
+        "swapping instead of 2. That is sound on this host: 5 more in each of 3 blocks (rounding "
     )
     assert "With page_hinting: 2.3 % fewer page faults a second" in laptop_report.answer
     assert "memhog in guest 3 takes 1.21 s instead of 2.56 s" in laptop_report.answer
@@ -363,7 +363,9 @@ def test_studies_that_compare_nothing_say_so(builder: Builder, mechanisms: tuple
     report = report_of(builder)
     text = console.as_text(terminal.render(report, 80, detail=True), 80)
     if mechanisms == ("none",):
-        assert "not known: no mechanism was measured; without one 2 fit" in " ".join(text.split())
+        assert "not known: no mechanism was measured; without one 2 guests fit" in " ".join(
+            text.split()
+        )
         assert report.verdict == Verdict.UNSETTLED
     else:
         assert "nothing can be called a gain" in " ".join(text.split())

@@ -84,3 +84,6 @@ def test_outliers_name_the_one_that_stands_out() -> None:
     assert s.outliers([7.0, 7.1, 6.9, 7.0, 3.0]).tolist() == [False] * 4 + [True]
     assert s.outliers([7.0, 7.0, 7.0, 7.0, 6.0]).tolist() == [False] * 4 + [True]
     assert not s.outliers([7.0, 7.0, 7.0]).any()
+    # equal nodes with counts of 7, 8 and 9 by chance
+    assert not s.outliers([7.0, 8.0, 9.0, 8.0, 8.0, 8.0, 7.0], least=1.0).any()
+    assert s.outliers([8.0, 8.0, 8.0, 8.0, 3.0], least=1.0).tolist() == [False] * 4 + [True]

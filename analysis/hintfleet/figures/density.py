@@ -15,10 +15,18 @@ from hintfleet.figures.figure import (
     Figures,
     Judgement,
     Objection,
+    Scope,
     Thresholds,
     Verdict,
 )
-from hintfleet.records.observations import BASELINE, Observations, pairs_of, values_of
+from hintfleet.records.observations import (
+    BASELINE,
+    Codes,
+    Observations,
+    Values,
+    pairs_of,
+    values_of,
+)
 from hintfleet.statistics.intervals import (
     Floats,
     Interval,
@@ -88,7 +96,8 @@ def _density(
     against = [o for o in objections if o.concerns([mechanism], WORKLOAD)]
     numbers = observations.numbers
     mine = observations.of(mechanism)
-    counts = values_of(observations, mechanism, numbers["guests_without_swap"]).numbers
+    counted = values_of(observations, mechanism, numbers["guests_without_swap"])
+    counts = counted.numbers
 
     def measured(values: Floats, unit: str, step: float = 0.0, width: float = 0.0) -> Figure:
         found = values_of(observations, mechanism, values)
@@ -114,13 +123,13 @@ def _density(
         figures["more_room_than_none"] = more_room(observations, pair, both, limits)
         left, right = pairs_of(observations, *pair, cpu)
         figures["host_cpu_per_guest_vs_none"] = ratio(left, right, "ratio", both, limits)
-    reliable = reliable_count(counts, limits.reliable_share, limits.confidence)
-    figures["reliable_guests"] = _reliable_figure(counts.size, reliable, limits)
+    figures["reliable_guests"] = _reliable(counted, limits)
+    found = figures["reliable_guests"].estimate
     return Density(
         mechanism,
         mine,
         fits_of(counts, limits.confidence),
-        reliable,
+        None if found is None else int(found),
         trials_for_share(limits.reliable_share, limits.confidence),
         cells_that_stand_out(mine),
         {name: figure for name, figure in figures.items() if figure.n},
@@ -144,7 +153,11 @@ def more_guests(
     room = more_room(observations, pair, objections, limits)
     if room.n != figure.n or room.verdict is not Verdict.SOUND:
         return figure
-    return replace(room, unit=BY_FOOTPRINT)
+    if room.claims_effect:
+        return replace(room, unit=BY_FOOTPRINT)
+    return replace(
+        room, estimate=figure.estimate, low=figure.low, high=figure.high, base=figure.base
+    )
 
 
 def more_room(
@@ -193,7 +206,10 @@ def cells_that_stand_out(observations: Observations) -> tuple[str, ...]:
     if present.size < 5:
         return ()
     means = group_means(observations.numbers["guests_without_swap"], cell.codes)
-    return tuple(sorted(str(cell.texts[code]) for code in present[outliers(means)]))
+    # equal nodes may differ by a guest, by chance; less of it is left in a mean over blocks
+    chance = 1.0 / np.sqrt(len(observations) / present.size)
+    stand_out = outliers(means, least=float(chance))
+    return tuple(sorted(str(cell.texts[code]) for code in present[stand_out]))
 
 
 def cpu_seconds_per_guest(observations: Observations) -> Floats:
@@ -216,21 +232,35 @@ def _quotient(above: Floats, below: Floats) -> Floats:
     return result
 
 
-def _reliable_figure(n: int, reliable: int | None, limits: Thresholds) -> Figure:
+def _reliable(counted: Values, limits: Thresholds) -> Figure:
+    """The count that nearly all hosts reach, or nearly all blocks of these hosts: no node of a host
+    stands for another, so what counts is the fullest one."""
     needed = trials_for_share(limits.reliable_share, limits.confidence)
+    hosts = int(np.unique(counted.host).size)
+    scope = Scope(hosts, like_these=hosts >= needed)
+    unit = counted.host if scope.like_these else _blocks_of_hosts(counted)
+    order = np.lexsort((counted.numbers, unit))
+    fullest = counted.numbers[order[np.unique(unit[order], return_index=True)[1]]]
+    n, what = int(fullest.size), "hosts" if scope.like_these else "blocks"
+    reliable = reliable_count(fullest, limits.reliable_share, limits.confidence)
     if reliable is not None:
         judgement = Judgement(
             Verdict.SOUND,
-            f"fits in at least {percent(limits.reliable_share)} of blocks, "
+            f"fits in at least {percent(limits.reliable_share)} of {what} {scope}, "
             f"with {percent(limits.confidence)} confidence",
         )
     else:
-        shown = share_at_least(n, n, limits.confidence)
+        shown = share_at_least(n, n, limits.confidence) if n else 0.0
         judgement = Judgement(
             Verdict.UNSETTLED,
-            f"{n} of {n} blocks in which so many fit show it for only {percent(shown)} of all",
-            f"run {needed} blocks (over all cells) to state {percent(limits.reliable_share)}",
+            f"{n} of {n} {what} in which so many fit show it for only {percent(shown)} of all",
+            f"run {needed} blocks to state {percent(limits.reliable_share)} {scope}",
         )
+    wanted = needed, needed
     return Figure(
-        "guests", n, reliable, None, None, None, judgement, blocks_to_settle=(needed, needed)
+        "guests", n, reliable, None, None, None, judgement, blocks_to_settle=wanted, scope=scope
     )
+
+
+def _blocks_of_hosts(counted: Values) -> Codes:
+    return counted.host * (int(counted.turn.max(initial=0)) + 1) + counted.turn

@@ -81,6 +81,8 @@ def absolute(
         mean = replicated(np.log(numbers) if logarithmic else numbers, _places(values))
         interval = mean.interval(limits.confidence, resolution * ROUNDED)
         estimate = math.exp(mean.centre) if logarithmic else mean.centre
+        if known.min() == known.max():
+            estimate = float(known[0])  # what all are, and not what is left of it by rounding
         interval = _exponential(interval) if logarithmic else interval
     if interval is not None and estimate is not None:
         reach = max(interval.high - estimate, estimate - interval.low)

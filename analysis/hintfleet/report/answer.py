@@ -162,17 +162,19 @@ def _decisions(
     chosen = _unbeaten(candidates, against)
     said = [_turn_on(group, limits) for group in _alike(chosen, limits)]
     said[1:] = [f"Or {sentence[0].lower()}{sentence[1:]}" for sentence in said[1:]]
-    dearer = [arm.name for arm in candidates if arm not in chosen]
+    others = [arm for arm in gainers if arm not in candidates]
+    alike = [arm for arm in others if arm.gain == chosen[0].gain]
+    dearer = [arm.name for arm in [*candidates, *alike] if arm not in chosen]
     if dearer:
         said.append(f"As many fit with {_and(dearer)}, at a higher cost.")
-    for arm in sorted(gainers, key=lambda arm: -arm.gain):
-        if arm not in candidates:
+    for arm in sorted(others, key=lambda arm: -arm.gain):
+        if arm not in alike:
             prices = arm.prices(limits)
             price = f", if that is worth {_and(prices)}" if prices else ""
             said.append(f"{arm.name} gains, too: {_fit(arm.effect)}{price}.")
-    others = [arm for arm in arms if not arm.gains]
-    open_arms = [a for a in others if a.verdict == Verdict.UNSETTLED]
-    for reason, group in _by_reason(a for a in others if a.verdict == Verdict.NOT_TO_BE_TRUSTED):
+    rest = [arm for arm in arms if not arm.gains]
+    open_arms = [a for a in rest if a.verdict == Verdict.UNSETTLED]
+    for reason, group in _by_reason(a for a in rest if a.verdict == Verdict.NOT_TO_BE_TRUSTED):
         names = _and([arm.name for arm in group])
         of = f" of {names}" if said else ""
         said.append(
@@ -184,7 +186,7 @@ def _decisions(
             f"{_fit(arm.effect) or _alone(arm, counts)} with {arm.name}" for arm in group
         )
         said.append(f"Not settled: so far {fits}; {reason}.")
-    for arm in others:
+    for arm in rest:
         if arm.verdict == Verdict.SOUND and arm.effect is not None:
             does = f"Leave {arm.name} off" if arm.is_different else f"{arm.name} gains no guest"
             said.append(f"{does}: {_fit(arm.effect)}. {_sure(arm.effect)}.")

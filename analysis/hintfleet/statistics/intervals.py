@@ -160,15 +160,15 @@ def blocks_needed(
     return None if found[0] == most else (found[0], found[1])
 
 
-def outliers(values: ArrayLike, limit: float = 3.5) -> NDArray[np.bool_]:
+def outliers(values: ArrayLike, limit: float = 3.5, least: float = 0.0) -> NDArray[np.bool_]:
     """Which values stand out: modified z score beyond limit (Iglewicz and Hoaglin 1993).
 
-    With no spread around the median nothing but a differing value stands out, and only if
-    more than half agree exactly.
+    least: the standard deviation that is taken for chance at least. Without any scatter around the
+    median and without it, nothing but a differing value stands out.
     """
     array = as_floats(values)
     distance = np.abs(array - np.median(array))
-    typical = float(np.median(distance))
+    typical = max(float(np.median(distance)), 0.6745 * least)
     if typical == 0.0:
         return distance > 0.0
     return 0.6745 * distance / typical > limit
