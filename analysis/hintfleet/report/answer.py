@@ -330,10 +330,14 @@ def _told(arms: Sequence[Arm], limits: Thresholds) -> list[str]:
         sure = [c.unended or c.clause for c in arm.costs if not c.is_open]
         if sure:
             told.append(f"With {arm.name}: {'; '.join(sure)}.")
-    open_costs = {arm.name: [EVERY_COST[c.what] for c in arm.costs if c.is_open] for arm in arms}
-    for costs in dict.fromkeys(tuple(found) for found in open_costs.values() if found):
-        names = [name for name, found in open_costs.items() if tuple(found) == costs]
-        told.append(f"Still open with {_and(names)}: {', '.join(costs)}.")
+    believed = [arm for arm in arms if arm.verdict != Verdict.NOT_TO_BE_TRUSTED]
+    still_open: dict[tuple[str, ...], list[str]] = {}
+    for arm in believed:
+        costs = tuple(EVERY_COST[cost.what] for cost in arm.costs if cost.is_open)
+        still_open.setdefault(costs, []).append(arm.name)
+    for costs, names in still_open.items():
+        of = "" if len(names) == len(believed) else f" with {_and(names)}"
+        told += [f"Still open{of}: {', '.join(costs)}."] if costs else []
     measured = {cost.what for arm in arms for cost in arm.costs}
     unmeasured = [words for what, words in EVERY_COST.items() if what not in measured]
     if arms and unmeasured:
