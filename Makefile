@@ -82,17 +82,18 @@ $(TOOLS): requirements-dev.txt $(RUNTIME)
 
 # --- the study ----------------------------------------------------------------------
 
-# A play ends where its last host fails: then the report of what there is, is still written.
+# A play ends where its last host fails: then the report of what there is, is still written. The study is
+# read once, for every format and the screen.
 study: $(RUNTIME)
-	@$(PLAY) playbooks/site.yml $(GIVEN) || { \
+	@$(PLAY) playbooks/study.yml $(GIVEN) || { \
 	  failed=$$?; \
 	  if [ -d $(RESULTS)/runs ]; then \
-	    $(PLAY) playbooks/report.yml $(GIVEN) >/dev/null; \
+	    hintfleet report $(RESULTS) --save $(RESULTS) >/dev/null; \
 	    echo 'hintfleet: the study is not complete, the reasons stand above; what there is: $(RESULTS)/report.txt.' >&2; \
 	    echo 'The same command goes on with what is missing.' >&2; \
 	  fi; \
 	  exit $$failed; }
-	@hintfleet report $(RESULTS)
+	@hintfleet report $(RESULTS) --save $(RESULTS)
 
 report: $(RUNTIME)
 	@hintfleet report $(RESULTS)

@@ -554,3 +554,21 @@ def test_work_that_does_not_end_is_a_price_and_no_sound_ratio(
     report = report_of(builder)
     assert f"memhog in guest 3 not seen to end in {unended} of 3 blocks" in report.answer
     assert report.verdict != Verdict.SOUND
+
+
+def test_every_format_of_one_reading_is_that_of_its_own(
+    laptop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    from hintfleet.records import observed
+
+    load, read = observed.load_samples, []
+    monkeypatch.setattr(observed, "load_samples", lambda file: read.append(file) or load(file))
+    assert main(["report", str(laptop), "--save", str(tmp_path), "--width", "80"]) == 0
+    screen = capsys.readouterr().out
+    assert len(read) == len(set(read)) == 27, "each samples file is read once"
+    for name, form in (("json", "json"), ("html", "html"), ("md", "markdown"), ("txt", "terminal")):
+        words = ["--format", form, *(["--detail"] if name == "txt" else [])]
+        assert main(["report", str(laptop), *words, "--output", str(tmp_path / "one")]) == 0
+        assert (tmp_path / f"report.{name}").read_text() == (tmp_path / "one").read_text()
+    assert "7 guests fit a node" in " ".join(screen.replace("│", " ").split())
+    assert main(["report", str(laptop), "--save", str(tmp_path / "absent")]) == 1

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hintfleet.commands.output import (
+    WIDTH_OF_FILES,
     add_output_options,
     add_share_option,
     exit_code,
@@ -18,6 +19,7 @@ from hintfleet.records.observed import observe
 from hintfleet.records.read import UnusableError, load_study
 from hintfleet.records.share import Sharing
 from hintfleet.render import json_report, markdown, terminal
+from hintfleet.render.console import as_text
 from hintfleet.report.build import Report, build_report
 from hintfleet.store.observed import observe_store
 from hintfleet.store.parquet import is_store
@@ -26,6 +28,14 @@ DESCRIPTION = (
     "What a study found: how many more guests fit under each mechanism, what it costs, and how "
     "far each figure is to be believed."
 )
+
+FILES = {
+    "report.json": "json",
+    "report.html": "html",
+    "report.md": "markdown",
+    "report.txt": "terminal",
+}
+"""What --save writes, by format."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,12 +46,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_output_options(parser)
     parser.add_argument("--detail", action="store_true", help="every block, curve and figure")
     parser.add_argument("--study", metavar="NAME", help="the only study of a store to report on")
+    parser.add_argument(
+        "--save",
+        type=Path,
+        metavar="FOLDER",
+        help=f"also write it there in every format: {', '.join(FILES)}",
+    )
     add_share_option(parser)
 
 
 def main(options: argparse.Namespace) -> int:
     """Writes the report and returns the exit code of its verdict."""
     report = _report(options)
+    if options.save:
+        _save(report, options.save)
     if options.format == "terminal":
         write_terminal(
             lambda width: terminal.render(report, width, options.ascii, options.detail),
@@ -51,6 +69,16 @@ def main(options: argparse.Namespace) -> int:
     else:
         write(_text(report, options.format), options.output)
     return exit_code(report.verdict)
+
+
+def _save(report: Report, folder: Path) -> None:
+    """The report in every format, of one reading."""
+    for name, form in FILES.items():
+        if form == "terminal":
+            text = as_text(terminal.render(report, WIDTH_OF_FILES, detail=True), WIDTH_OF_FILES)
+        else:
+            text = _text(report, form)
+        write(text, folder / name)
 
 
 def _report(options: argparse.Namespace) -> Report:

@@ -15,11 +15,11 @@ What holds, and what every function on observations may rely on:
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,6 +116,25 @@ class Values:
         return cls(array, np.zeros_like(cell), cell, cell, turn, turn)
 
 
+Column = TypeVar("Column")
+
+
+class _Chosen(Mapping[str, Column]):
+    """Columns of some of the runs, each taken from those of all when it is asked for."""
+
+    def __init__(self, every: Mapping[str, Column], take: Callable[[Column], Column]) -> None:
+        self._every, self._take = every, take
+
+    def __getitem__(self, name: str) -> Column:
+        return self._take(self._every[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._every)
+
+    def __len__(self) -> int:
+        return len(self._every)
+
+
 @dataclass(frozen=True)
 class Observations:
     """Runs of one workload as columns, by the names of records/columns.py; matrices by those of
@@ -132,11 +151,13 @@ class Observations:
         return int(self.block.size)
 
     def where(self, chosen: Mask | Codes) -> Observations:
-        """These runs only; codes keep their meaning."""
+        """These runs only; codes keep their meaning. Columns are copied only when they are used."""
+        if chosen.dtype == np.bool_:
+            chosen = np.flatnonzero(chosen)
         return Observations(
-            {name: texts.where(chosen) for name, texts in self.texts.items()},
-            {name: numbers[chosen] for name, numbers in self.numbers.items()},
-            {name: Matrix(m.places, m.values[chosen]) for name, m in self.matrices.items()},
+            _Chosen(self.texts, lambda texts: texts.where(chosen)),
+            _Chosen(self.numbers, lambda numbers: numbers[chosen]),
+            _Chosen(self.matrices, lambda matrix: Matrix(matrix.places, matrix.values[chosen])),
             self.block[chosen],
             self.row[chosen],
         )
@@ -154,6 +175,18 @@ class Observations:
     def mechanisms(self) -> list[str]:
         """Mechanisms that have runs, the baseline first."""
         return baseline_first(self.texts[COMPARED].present)
+
+    @cached_property
+    def by_block(self) -> Mapping[str, Codes]:
+        """By mechanism: for each code of a block the run in it, or -1."""
+        compared = self.texts[COMPARED]
+        found = {}
+        for name in self.mechanisms:
+            runs = np.full(int(self.block.max(initial=-1)) + 1, -1)
+            mine = np.flatnonzero(compared.equal(name))
+            runs[self.block[mine]] = mine
+            found[name] = runs
+        return found
 
     @cached_property
     def cpu_seconds(self) -> Floats:
@@ -181,13 +214,15 @@ def pairs_of(
     observations: Observations, first: str, second: str, numbers: Floats
 ) -> tuple[Values, Values]:
     """The numbers of two mechanisms where both ran in the same block, pair by pair."""
-    known = ~np.isnan(numbers)
-    compared, block = observations.texts[COMPARED], observations.block
-    left, right = (np.flatnonzero(compared.equal(name) & known) for name in (first, second))
-    _, of_left, of_right = np.intersect1d(block[left], block[right], return_indices=True)
+    if not {first, second} <= set(observations.mechanisms):
+        return Values.of(()), Values.of(())
+    left, right = observations.by_block[first], observations.by_block[second]
+    both = (left >= 0) & (right >= 0)
+    left, right = left[both], right[both]
+    known = ~(np.isnan(numbers[left]) | np.isnan(numbers[right]))
     return (
-        _values(observations, numbers, left[of_left]),
-        _values(observations, numbers, right[of_right]),
+        _values(observations, numbers, left[known]),
+        _values(observations, numbers, right[known]),
     )
 
 
@@ -255,6 +290,7 @@ def aligned(parts: Workloads) -> dict[str, Observations]:
     for column in ("study", "cell"):
         codes = np.concatenate([of_part[column].codes for of_part in texts.values()])
         block = block * (int(codes.max(initial=0)) + 1) + codes
+    block = np.unique(block, return_inverse=True)[1].astype(np.int64)
     ends = np.cumsum([len(part) for part in parts.values()])
     return {
         name: replace(part, texts=texts[name], block=own)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+NAMES = re.compile("pass|key|cred|secret|token", re.IGNORECASE)
 SECRET = re.compile(r"""(\S*(?:pass|key|cred|secret|token)[^\s=]*=)("[^"]*"|\S+)""", re.IGNORECASE)
 """A setting of a command line whose name says that its value is nobody's business."""
 
@@ -30,4 +31,4 @@ def _visible(character: str) -> str:
 
 def without_secrets(text: str) -> str:
     """A command line with `***` for the value of every setting that may be a secret."""
-    return SECRET.sub(r"\1***", text) if "=" in text else text
+    return SECRET.sub(r"\1***", text) if "=" in text and NAMES.search(text) else text

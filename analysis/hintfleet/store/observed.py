@@ -51,6 +51,9 @@ DOUBTED = {
 """Columns of doubts that stores did not always have, and what they tell."""
 
 
+DOCUMENTS = ("parity", "facts")
+"""Columns of JSON."""
+
 ORDER = ("study", "cell", "block", "order", "workload")
 """In which runs are told."""
 
@@ -140,11 +143,14 @@ class _Reader:
         table = self.table(columns, ds.field("workload") == workload)
         texts: dict[str, Texts] = {}
         numbers: dict[str, Floats] = {}
+        unknown = np.full(table.num_rows, np.nan)
         for column in OBSERVED:
             values = table.column(column.name)
-            if column.kind == "text":
+            if column.kind != "text" and values.null_count == len(values):
+                numbers[column.name] = unknown
+            elif column.kind == "text":
                 texts[column.name] = coded_texts(
-                    values, self._document if column.name in store.REPEATED else _cleaned
+                    values, self._document if column.name in DOCUMENTS else _cleaned
                 )
             else:
                 scale = 1.0
@@ -195,7 +201,7 @@ class _Reader:
         table = self.table(columns, ds.field("status") != "finished")
         return [
             unfinished_run(*(_cleaned(row[name] or "") for name in ("run_id", "status", "reason")))
-            for row in table.sort_by([(name, "ascending") for name in ORDER]).to_pylist()
+            for row in sorted(table.to_pylist(), key=_place)
         ]
 
     def _beside(self) -> dict[str, Any]:
@@ -207,7 +213,8 @@ class _Reader:
         if self.beside is None:
             schema = pa.schema([*store.studies_schema(), ("study", pa.string())])
             return dict.fromkeys(kinds, schema.empty_table())
-        table = self.beside.to_table(filter=self.condition())
+        columns = [name for name in self.beside.schema.names if name not in ("host", "order")]
+        table = self.beside.to_table(columns=columns, filter=self.condition())
         return {kind: table.filter(pc.equal(table.column("kind"), kind)) for kind in kinds}
 
     def _unrun(self, planned: Any, missing: Any) -> list[Missing]:
@@ -237,7 +244,7 @@ class _Reader:
         drawn = ds.field("timeline").is_valid() & (ds.field("status") == "finished")
         table = self.table([*names, "timeline"], drawn)
         first: dict[tuple[str, str], Timeline] = {}
-        for row in table.sort_by([(name, "ascending") for name in ORDER]).to_pylist():
+        for row in sorted(table.to_pylist(), key=_place):
             run_id, workload, mechanism = (
                 clean(row[name]) for name in ("run_id", "workload", "mechanism")
             )
@@ -255,6 +262,11 @@ class _Reader:
                 ),
             )
         return tuple(first.values())
+
+
+def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Where a run stands when runs are told in order."""
+    return tuple((row[name] is None, row[name]) for name in ORDER)
 
 
 def _cleaned(text: str) -> str:

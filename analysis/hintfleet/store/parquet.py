@@ -51,8 +51,13 @@ PART_ROWS = 50_000
 RECORD_PART_BYTES = 64 << 20
 
 TIMES = tuple(column.name for column in COLUMNS if column.kind == "time")
-REPEATED = ("parity", "facts")
 PARTITION_COLUMNS = ("study", "host_bucket", "mechanism")
+REPEATED = tuple(
+    column.name
+    for column in COLUMNS
+    if column.kind == "text" and column.name not in (*PARTITION_COLUMNS, "run_id", "reason")
+)
+"""Texts that many runs share: read as a dictionary, and not spelled out for each."""
 
 
 def is_store(folder: Path) -> bool:
@@ -366,11 +371,10 @@ def dataset(root: Path, name: str = "runs") -> Any:
 
 
 def _as_read(field: Any) -> Any:
-    """Long texts that many runs share are not spelled out for each."""
     import pyarrow as pa
 
-    long = field.name in REPEATED
-    return pa.field(field.name, pa.dictionary(pa.int32(), pa.string())) if long else field
+    shared = field.name in REPEATED
+    return pa.field(field.name, pa.dictionary(pa.int32(), pa.string())) if shared else field
 
 
 def run_ids(root: Path, study: str) -> list[str]:
