@@ -278,9 +278,9 @@ def test_the_sql_of_the_documentation_gives_the_numbers_of_the_report(fleet: Bui
         assert idle == pytest.approx(figures["idle_footprint_mib"].estimate, rel=0.01)
         if seconds is not None:
             assert seconds == report.memory[mechanism].figures["seconds_to_return_90"].estimate
-    [(mechanism, cells, more, error)] = run("gain")
+    [(mechanism, hosts, more, error)] = run("gain")
     effect = report.density["page_hinting"].figures["more_guests_than_none"]
-    assert (mechanism, cells) == ("page_hinting", 11)
+    assert (mechanism, hosts) == ("page_hinting", 11)
     assert more == pytest.approx(effect.estimate)
     assert error >= 0.0
     memhog = {(name, guest): (seconds, died) for name, guest, seconds, died in run("memhog")}
