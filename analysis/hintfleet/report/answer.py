@@ -160,8 +160,9 @@ def _decisions(
     free = [arm for arm in gainers if not arm.prices(limits)]
     candidates = _most_guests(free or gainers, against)
     chosen = _unbeaten(candidates, against)
-    said = [_turn_on(group, limits) for group in _alike(chosen, limits)]
-    said[1:] = [f"Or {sentence[0].lower()}{sentence[1:]}" for sentence in said[1:]]
+    groups = _alike(chosen, limits)
+    said = [_turn_on(group, limits) for group in groups[:1]]
+    said += [_or_turn_on(group, limits) for group in groups[1:]]
     others = [arm for arm in gainers if arm not in candidates]
     alike = [arm for arm in others if arm.gain == chosen[0].gain]
     dearer = [arm.name for arm in [*candidates, *alike] if arm not in chosen]
@@ -259,6 +260,13 @@ def _turn_on(group: Sequence[Arm], limits: Thresholds) -> str:
     return f"{does}: {_fit(effect)}. {_sure(effect)}."
 
 
+def _or_turn_on(group: Sequence[Arm], limits: Thresholds) -> str:
+    """The same of mechanisms that no other soundly beats, after the first."""
+    names, first = " or ".join(arm.name for arm in group), group[0]
+    does = f"Or {names}{_condition(first, limits)}"
+    return f"{does}: {_fit(first.effect)}; {_seen_within(first.effect)}."
+
+
 def _condition(arm: Arm, limits: Thresholds) -> str:
     """ " if ..." where a cost is large; " for density" where one is open: then density alone does
     not decide."""
@@ -295,7 +303,14 @@ def _sure(effect: Figure | None) -> str:
     if effect is None:
         return ""
     where = f" {effect.scope}" if effect.scope else ""
-    said = f"That is sound{where}: {_seen(effect)}"
+    return f"That is sound{where}: {_seen_within(effect)}"
+
+
+def _seen_within(effect: Figure | None) -> str:
+    """What was seen, and its interval."""
+    if effect is None:
+        return ""
+    said = _seen(effect)
     if effect.interval is not None:
         ends = f"{number(effect.interval.low)} to {number(effect.interval.high)}"
         guard = effect.interval.guard
