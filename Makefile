@@ -53,7 +53,7 @@ apt_install = { $(ROOT) apt-get update -qq && $(ROOT) env DEBIAN_FRONTEND=nonint
 .DEFAULT_GOAL := help
 .PHONY: help setup study report test check clean distclean lab lab-down test-host test-lab test-kernel \
 	test-browser test-fresh fuzz readmes site pack collection sanity test-collection compare-engines mutate-kernel-tests \
-	bench-hot-path bench-report bench-plan bench-orchestration examples
+	bench-hot-path bench-report bench-plan bench-error-rates bench-orchestration examples
 
 help:
 	@sed -n '3,11s/^# \{0,1\}//p' Makefile
@@ -84,17 +84,18 @@ $(TOOLS): requirements-dev.txt $(RUNTIME)
 
 # --- the study ----------------------------------------------------------------------
 
-# A play ends where its last host fails: then the report of what there is, is still written.
+# A play ends where its last host fails: then the report of what there is, is still written. The study is
+# read once, for every format and the screen.
 study: $(RUNTIME)
-	@$(PLAY) playbooks/site.yml $(GIVEN) || { \
+	@$(PLAY) playbooks/study.yml $(GIVEN) || { \
 	  failed=$$?; \
 	  if [ -d $(RESULTS)/runs ]; then \
-	    $(PLAY) playbooks/report.yml $(GIVEN) >/dev/null; \
+	    hintfleet report $(RESULTS) --save $(RESULTS) >/dev/null; \
 	    echo 'hintfleet: the study is not complete, the reasons stand above; what there is: $(RESULTS)/report.txt.' >&2; \
 	    echo 'The same command goes on with what is missing.' >&2; \
 	  fi; \
 	  exit $$failed; }
-	@hintfleet report $(RESULTS)
+	@hintfleet report $(RESULTS) --save $(RESULTS)
 
 report: $(RUNTIME)
 	@hintfleet report $(RESULTS)
@@ -216,6 +217,10 @@ bench-hot-path: $(TOOLS)
 
 bench-report: $(TOOLS)
 	python benchmarks/bench_report.py $(ARGS)
+
+# The table of docs/statistics.md: how often figures are wrong. ARGS='--studies 100' is quicker.
+bench-error-rates: $(TOOLS)
+	PYTHONPATH=collections python benchmarks/error_rates.py $(ARGS)
 
 bench-plan: $(TOOLS)
 	python benchmarks/bench_plan.py $(ARGS)

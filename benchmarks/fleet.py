@@ -9,6 +9,7 @@ held against it.
 from __future__ import annotations
 
 import argparse
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -49,7 +50,7 @@ ACTIVE_MIB = 4600.0
 def write_fleet(root: Path, hosts: int, blocks: int = 1, seed: int = 1) -> int:
     """A store of hosts x blocks x mechanisms x workloads runs; returns how many."""
     bucket_of = np.array([store.host_bucket(_host(k)) for k in range(hosts)])
-    runs = 0
+    runs, planned = 0, []
     for bucket in range(store.BUCKETS):
         mine = np.flatnonzero(bucket_of == bucket)
         for part, start in enumerate(range(0, mine.size, 5000)):
@@ -60,7 +61,19 @@ def write_fleet(root: Path, hosts: int, blocks: int = 1, seed: int = 1) -> int:
                 folder = store.partition(root, "runs", "synthetic", bucket, mechanism)
                 store.write_part(folder, table, f"{seed} {bucket} {part} {mechanism}")
                 runs += table.num_rows
+                planned.append(_planned(table, mechanism))
+    table = pa.concat_tables(planned)
+    store.write_part(root / "studies" / "study=synthetic", table, "synthetic")
     return runs
+
+
+def _planned(table: pa.Table, mechanism: str) -> pa.Table:
+    """Those runs as planned."""
+    n, schema = table.num_rows, store.studies_schema()
+    columns = {name: table.column(name) for name in schema.names if name in table.column_names}
+    columns |= {"status": None, "reason": None, "mechanism": pa.repeat(mechanism, n)}
+    columns |= {"kind": pa.repeat("planned", n)}
+    return pa.table([_array(columns.get(f.name), f.type, n) for f in schema], schema=schema)
 
 
 def _host(number: int) -> str:
@@ -73,6 +86,18 @@ def _table(
     """All runs of some hosts under one mechanism, as rows of runs/."""
     tables = [_workload_table(hosts, blocks, mechanism, name, random) for name in WORKLOADS]
     return pa.concat_tables(tables).sort_by([("host", "ascending"), ("run_id", "ascending")])
+
+
+def _parity(thp: str) -> str:
+    """What must agree between mechanisms: as much text as a real run has."""
+    same = {f"host_setting_{k}": f"value {k} of a setting" for k in range(20)}
+    return json.dumps({**same, "thp_enabled": thp}, sort_keys=True)
+
+
+def _facts(host: int) -> str:
+    """How a run was made; every host is a little different from others."""
+    same = {f"host fact {k}": f"fact {k} of a host" for k in range(15)}
+    return json.dumps({**same, "host memory mib": str(24_000 + host % 500)})
 
 
 def _workload_table(
@@ -100,6 +125,7 @@ def _workload_table(
         "order": np.full(n, 1 + list(TRUTHS).index(mechanism)),
         "workload": pa.repeat(workload, n),
         "started": [STARTED + timedelta(minutes=int(b)) for b in block],
+        "finished": [STARTED + timedelta(minutes=int(b), seconds=90) for b in block],
         "duration_seconds": random.uniform(60.0, 120.0, n),
         "status": np.where(random.random(n) < 0.002, "failed", "finished"),
         "memory_mib": np.full(n, MEMORY_MIB),
@@ -108,7 +134,15 @@ def _workload_table(
         "kernel_key": pa.repeat("0123456789ab", n),
         "kernel_release": pa.repeat("6.12.0-hintfleet-0123456789ab", n),
         "debug_options": pa.repeat("", n),
+        "guests_warned": np.where(random.random(n) < 0.0005, 1, 0),
+        "guests_died": np.where(random.random(n) < 0.001, 1, 0),
+        "remote_share": np.where(random.random(n) < 0.0005, 0.2, 0.0),
+        "load_per_cpu_before": random.uniform(0.0, 0.5, n),
+        "proactive_reclaim": np.zeros(n, np.bool_),
+        "side_by_side": np.zeros(n, np.bool_),
         "parity_digest": np.where(number % 997 == 0, f"{mechanism}", "0011223344556677"),
+        "parity": [_parity(mechanism if k % 997 == 0 else "never") for k in number],
+        "facts": [_facts(k) for k in number],
         "cpu_user_seconds": 30.0 * boot / speed,
         "cpu_system_seconds": 6.0 * boot / speed,
         "freed_mib": np.full(n, 2048.0),
@@ -131,7 +165,11 @@ def _workload_table(
 def _array(column: object, kind: pa.DataType, n: int) -> pa.Array:
     if column is None:
         return pa.nulls(n, kind)
-    return column.cast(kind) if isinstance(column, pa.Array) else pa.array(column, kind)
+    return (
+        column.cast(kind)
+        if isinstance(column, pa.Array | pa.ChunkedArray)
+        else pa.array(column, kind)
+    )
 
 
 def _consolidation(
@@ -142,6 +180,7 @@ def _consolidation(
     return {
         "guests_without_swap": guests,
         "guests_at_first_swap": guests + 1,
+        "guests_started": guests + 1,
         "stopped_by": pa.repeat("swap", boot.size),
         "swap_end_mib": random.uniform(10.0, 90.0, boot.size),
         "active_footprint_mib": np.full(boot.size, ACTIVE_MIB),
@@ -177,6 +216,10 @@ def _memhog(
         ),
         "swap_end_mib": swap * boot,
         "swap_peak_mib": swap * boot,
+        "footprint_gib_min": truth.third_memhog_seconds / 10.0 * boot,
+        "peak_mib": np.full(n, MEMORY_MIB),
+        "swapped_out_mib": swap * boot,
+        "swapped_in_mib": swap * boot / 2.0,
     }
 
 

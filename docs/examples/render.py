@@ -28,6 +28,7 @@ from pathlib import Path
 
 import matplotlib.image
 from hintfleet.cli import main as main_of_hintfleet
+from hintfleet.records.observed import observe
 from hintfleet.records.read import load_study
 from hintfleet.render import html, json_report, markdown, terminal
 from hintfleet.render.console import THEME, as_text
@@ -107,7 +108,7 @@ def unpacked() -> Iterator[None]:
 def study_report() -> Report:
     """The report of the packed study."""
     with unpacked():
-        return build_report(load_study(STUDY))
+        return build_report(observe(load_study(STUDY)))
 
 
 def printed(*arguments: str) -> str:

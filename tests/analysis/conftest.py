@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hintfleet.records.observed import observe
 from hintfleet.records.read import load_study
 from hintfleet.report.build import Report, build_report
 from synthetic import Builder
@@ -20,7 +21,7 @@ def laptop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def laptop_report(laptop: Path) -> Report:
     """Its report."""
-    return build_report(load_study(laptop))
+    return build_report(observe(load_study(laptop)))
 
 
 @pytest.fixture

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hintfleet.records.observed import observe
 from hintfleet.records.read import DamagedError, load_run, load_study
 from hintfleet.records.samples import load_samples
 from hintfleet.render import console, json_report, terminal
 from hintfleet.report.build import build_report
-from hintfleet.statistics.intervals import Interval, mean_interval, sign_flip_p
+from hintfleet.statistics.replication import Places, Replication, replicated
 from hintfleet.statistics.series import histogram_quantile, integral, resample
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -81,7 +82,7 @@ def usable_or_named(file: Path) -> None:
         return
     study = load_study(file.parents[2])
     assert [one.run_id for one in study.runs] == [run.run_id]
-    report = build_report(study)
+    report = build_report(observe(study))
     json_report.render(report)
     console.as_text(terminal.render(report, 80, detail=True), 80)
 
@@ -157,7 +158,7 @@ def test_a_report_of_records_damaged_one_by_one(builder: Builder) -> None:
         file.write_text(file.read_text()[:-5])
         if lost % 9:
             continue
-        report = build_report(load_study(builder.folder))
+        report = build_report(observe(load_study(builder.folder)))
         assert len(report.damages) == lost
         assert console.as_text(terminal.render(report), 80)
 
@@ -165,21 +166,26 @@ def test_a_report_of_records_damaged_one_by_one(builder: Builder) -> None:
 FINITE = st.floats(-1e6, 1e6, allow_subnormal=False)
 
 
+def mean_of(values: list[float]) -> Replication:
+    same, block = np.zeros(len(values), dtype=np.int64), np.arange(len(values))
+    return replicated(np.array(values), Places(same, same, block))
+
+
 @QUICK
 @given(values=st.lists(FINITE, min_size=2, max_size=30))
 def test_an_interval_holds_its_mean(values: list[float]) -> None:
-    interval = mean_interval(values)
-    assert isinstance(interval, Interval)
+    interval = mean_of(values).interval(0.95)
+    assert interval is not None
     margin = 1e-9 * max(abs(v) for v in values) + 1e-12
     assert interval.low - margin <= np.mean(values) <= interval.high + margin
 
 
 @QUICK
-@given(values=st.lists(FINITE, min_size=1, max_size=10))
+@given(values=st.lists(FINITE, min_size=2, max_size=10))
 def test_p_is_a_probability_and_blind_to_direction(values: list[float]) -> None:
-    p = sign_flip_p(values)
-    assert 0 < p <= 1
-    assert p == pytest.approx(sign_flip_p([-value for value in values]))
+    p = mean_of(values).guarded_p(0.2)
+    assert p is not None and 0 <= p <= 1
+    assert p == pytest.approx(mean_of([-value for value in values]).guarded_p(0.2))
 
 
 @QUICK

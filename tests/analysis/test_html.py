@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from hintfleet.cli import main
+from hintfleet.records.observed import observe
 from hintfleet.records.read import load_study
 from hintfleet.render import html
 from hintfleet.render.doubts import doubts
@@ -119,7 +120,7 @@ def test_what_a_record_says_is_text_and_never_markup(
 
 def test_one_workload_alone_makes_a_page(builder: Builder) -> None:
     builder.workloads = ("consolidation",)
-    page = html.render(build_report(load_study(builder.write())))
+    page = html.render(build_report(observe(load_study(builder.write()))))
     assert page.count("<svg") == 2
 
 

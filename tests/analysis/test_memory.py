@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from hintfleet.figures.memory import footprint_gib_min, swap_traffic_mib
+from hintfleet.records.curves import footprint_gib_min, swap_traffic_mib
 from hintfleet.records.samples import Samples
 
 

@@ -60,13 +60,13 @@ def test_25_june_is_flagged_by_noise_and_by_debug_options() -> None:
 
 def test_25_june_is_flagged_by_noise_alone() -> None:
     """What the thread found three days later, its table alone says."""
-    published = load_published("v10-reply")
     from hintfleet.figures.latency import page_fault_results
 
-    curves = page_fault_results(published.page_fault)["bubble_hinting_v1"].curves["processes"]
+    found = page_fault_results(load_published("v10-reply").workloads["page_fault"], {})
+    curves = found["bubble_hinting_v1"].curves["processes"]
     flagged = [t for t, f in curves.items() if f.verdict == Verdict.NOT_TO_BE_TRUSTED]
     assert 1 in flagged and 24 not in flagged
-    fine = page_fault_results(published.page_fault)["page_hinting"].curves["processes"]
+    fine = found["page_hinting"].curves["processes"]
     assert all(figure.verdict == Verdict.UNSETTLED for figure in fine.values())
 
 
@@ -80,8 +80,7 @@ def test_v10_page_fault_is_not_flagged_by_noise() -> None:
 def test_every_source_has_a_message_and_loads(source: str) -> None:
     published = load_published(source)
     assert published.conditions["message"]
-    assert published.density
-    assert {o.mechanism for o in published.density} >= {"none", "page_hinting"}
+    assert set(published.workloads["consolidation"].mechanisms) >= {"none", "page_hinting"}
 
 
 def test_an_unknown_source_names_the_known_ones() -> None:

@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any, NotRequired, get_origin, get_type_hints
 
+import numpy as np
 import pytest
 from hintfleet.records import types as record_types
 from hintfleet.records.read import SCHEMAS, DamagedError, UnusableError, load_run, load_study
 from hintfleet.records.samples import load_samples
 from jsonschema import Draft202012Validator
-from synthetic import Builder
+from synthetic import WORKLOADS, Builder
 
 Record = dict[str, Any]
 
@@ -318,3 +321,35 @@ def test_earlier_attempts_are_kept_apart(builder: Builder) -> None:
     study = load_study(builder.folder)
     assert len(study.runs) == 27 and not study.damages
     assert [run.folder for run in study.earlier_attempts] == [attempt]
+
+
+def test_what_is_plainly_right_is_right_and_most_records_are(builder: Builder) -> None:
+    """A quick yes must be jsonschema's: damage of every kind at every place of a record."""
+    from hintfleet.records.conforms import meets
+    from hintfleet.records.read import _validator
+
+    validator = _validator("run_record.schema.json")
+    schema = validator.schema
+    random = np.random.default_rng(5)
+    others = (None, True, 0, -1, 3.0, 2.5, "", "x y", "none", [], [1], {}, {"seconds": 1}, 10**9)
+    said = {True: 0, False: 0}
+    for mechanism, workload in product(("none", "page_hinting"), WORKLOADS):
+        whole = builder.record("local-node0", 1, 1, mechanism, workload, random)
+        assert meets(whole, schema, schema["$defs"])
+        for _ in range(150):
+            record = copy.deepcopy(whole)
+            node: Any = record
+            while True:
+                keys = list(node) if isinstance(node, dict) else range(len(node))
+                key = keys[int(random.integers(len(keys)))]
+                if not isinstance(node[key], dict | list) or not node[key] or random.random() < 0.2:
+                    break
+                node = node[key]
+            if random.random() < 0.2:
+                del node[key]
+            else:
+                node[key] = others[int(random.integers(len(others)))]
+            plainly = meets(record, schema, schema["$defs"])
+            said[plainly] += 1
+            assert not plainly or validator.is_valid(record)
+    assert min(said.values()) > 100

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from hintfleet.cli import main
+from hintfleet.records.observed import observe
 from hintfleet.records.read import load_study
 from hintfleet.records.share import Sharing, is_shared
 from hintfleet.render import json_report
@@ -107,9 +108,9 @@ def test_a_shared_export_tells_nothing_private(
 
 def test_figures_and_doubts_are_the_same(private: Path) -> None:
     study = load_study(private)
-    own = json_report.document(build_report(study))
-    told = json_report.document(build_report(Sharing(study).study))
-    for topic in ("answer", "verdict", "memory", "against_each_other", "beaten_by"):
+    own = json_report.document(build_report(observe(study)))
+    told = json_report.document(build_report(observe(Sharing(study).study)))
+    for topic in ("answer", "verdict", "memory", "against_each_other", "unbeaten"):
         assert own[topic] == told[topic]
     for topic in ("density", "memhog", "page_fault"):
         for name, result in own[topic].items():
@@ -126,7 +127,7 @@ def test_what_differs_between_mechanisms_is_still_seen(private: Path) -> None:
     record["parity"]["qemu_arguments"] = f"another {MARK}"
     file.write_text(json.dumps(record))
     study = load_study(private)
-    report = build_report(Sharing(study).study)
+    report = build_report(observe(Sharing(study).study))
     (disparity,) = report.disparities
     assert disparity.name == "qemu_arguments" and MARK not in str(disparity)
     assert len(set(disparity.values.values())) == 2

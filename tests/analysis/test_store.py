@@ -14,10 +14,11 @@ import pytest
 from hintfleet import cli
 from hintfleet.cli import main
 from hintfleet.plan.input import measured
+from hintfleet.records.columns import COLUMNS, LIST_COLUMNS, SAMPLE_COLUMNS, flat
+from hintfleet.records.observed import row_of, samples_of
 from hintfleet.records.read import UnusableError, load_study
 from hintfleet.records.samples import load_samples
 from hintfleet.store import parquet as store
-from hintfleet.store.columns import COLUMNS, LIST_COLUMNS, SAMPLE_COLUMNS, flat, lists
 from synthetic import Builder
 
 
@@ -38,9 +39,10 @@ def test_every_column_of_every_run_comes_back(results: Path, tmp_path: Path) -> 
     runs = load_study(results).runs
     assert set(found) == {run.run_id for run in runs}
     for run in runs:
-        expected = {**flat(run.record), **lists(run.record)}
+        expected = row_of(run, samples_of(run, []))
         row = dict(found[run.run_id])
-        row["started"] = f"{row['started']:%Y-%m-%dT%H:%M:%SZ}"
+        for name in store.TIMES:
+            row[name] = f"{row[name]:%Y-%m-%dT%H:%M:%SZ}"
         assert row == expected
 
 
@@ -248,7 +250,7 @@ def test_a_damaged_part_costs_itself_and_is_named(
     capsys.readouterr()
     assert cli.main(["report", str(target), "--format", "json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["runs"] == 18
+    assert report["study"]["finished"] == 18
     assert [one["file"] for one in report["unusable"]] == [str(part)]
     assert cli.main(["plan", "--from", str(target), "--workers", "1"]) == 0
     assert part.name in "".join(capsys.readouterr().out.split())
@@ -267,7 +269,7 @@ def test_a_part_with_other_columns_is_named(
         part_of(target, "none").with_name(f"part-{'0' * 16}.parquet"),
     )
     capsys.readouterr()
-    assert cli.main(["report", str(target)]) == 0
+    assert cli.main(["report", str(target), "--detail"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "columns: expected those of runs/, run_id first, found a, b" in said
 
@@ -309,4 +311,5 @@ def test_a_part_that_export_did_not_put_there_is_named(
     main(["report", str(target), "--format", "json"])
     report = json.loads(capsys.readouterr().out)
     assert [one["file"] for one in report["unusable"]] == [str(other)]
-    assert report["figures"] == alone["figures"] and report["runs"] == alone["runs"]
+    for topic in ("density", "memhog", "page_fault", "study"):
+        assert report[topic] == alone[topic]

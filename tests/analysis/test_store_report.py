@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The report on a store: the figures of a study's report, on columns; the SQL of docs/scale.md."""
+"""The report on a store of many runs and studies; the SQL of docs/scale.md."""
 
 from __future__ import annotations
 
@@ -12,15 +12,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pytest
 from hintfleet import cli
 from hintfleet.figures.figure import Verdict
-from hintfleet.records.observations import density_of, memhog_of, page_fault_of
-from hintfleet.records.read import UnusableError, load_study
-from hintfleet.report.build import Results, results_of
-from hintfleet.store.arrays import absolute, fleet_interval
-from hintfleet.store.report import FleetReport, fleet_report, merged_latency
+from hintfleet.records.read import UnusableError
+from hintfleet.report.build import Report, build_report
+from hintfleet.store.observed import observe_store
 from synthetic import LAPTOP, Builder, Truth
 
 RUNS = 12
@@ -60,63 +57,11 @@ def stored(results: Path) -> Path:
     return target
 
 
-def both(results: Path) -> tuple[Results, FleetReport]:
-    study = load_study(results)
-    figures = results_of(density_of(study), memhog_of(study), page_fault_of(study))
-    return figures, fleet_report(stored(results))
+def report_of(root: Path, study: str | None = None) -> Report:
+    return build_report(observe_store(root, study))
 
 
-def test_figures_are_those_of_the_report_on_the_study(fleet: Builder) -> None:
-    study, columns = both(fleet.write())
-    density = study.density["page_hinting"].figures
-    memhog = study.memhog["page_hinting"].figures
-    fault = study.page_fault["page_hinting"].figures
-    for topic, figures, names in (
-        (
-            "density",
-            density,
-            ("guests_without_swap", "more_guests_than_none", "idle_footprint_mib",
-             "reliable_guests", "host_cpu_seconds_per_guest"),
-        ),
-        ("memhog", memhog, ("guest1_seconds", "guest3_seconds", "swap_end_mib")),
-        ("page_fault", fault, ("processes_vs_none", "threads_vs_none", "fault_p99_ns_vs_none")),
-    ):  # fmt: skip
-        for name in names:
-            mine, theirs = columns.figures[topic]["page_hinting"][name], figures[name]
-            assert mine.n == theirs.n, name
-            # A study's report takes a run's percentile from its histogram, to within a bin.
-            close = 0.01 if name.startswith("fault") else 0.002
-            if theirs.estimate is None:
-                assert mine.estimate is None, name
-            elif theirs.unit in ("ratio", "guests"):
-                assert mine.estimate == pytest.approx(theirs.estimate, rel=close), name
-            assert (mine.interval is None) == (theirs.interval is None), name
-            if mine.interval and theirs.interval:
-                assert mine.interval.low == pytest.approx(theirs.interval.low, rel=close), name
-                assert mine.interval.high == pytest.approx(theirs.interval.high, rel=close), name
-    for mode in ("processes", "threads"):
-        curve = study.page_fault["page_hinting"].curves[mode]
-        assert columns.curves["page_hinting"][mode].keys() == curve.keys()
-        for tasks, figure in curve.items():
-            mine = columns.curves["page_hinting"][mode][tasks]
-            assert mine.estimate == pytest.approx(figure.estimate)
-
-
-def test_fits_are_counted_alike(fleet: Builder) -> None:
-    study, columns = both(fleet.write())
-    for name, density in study.density.items():
-        assert columns.fits[name] == density.fits
-
-
-def test_faults_of_all_runs_are_merged_into_one_histogram(fleet: Builder) -> None:
-    study, columns = both(fleet.write())
-    for name, result in study.page_fault.items():
-        for quantile in ("fault_p50_ns", "fault_p99_ns", "fault_p999_ns"):
-            merged = columns.figures["page_fault"][name][f"{quantile}_merged"]
-            assert merged.estimate == pytest.approx(result.figures[quantile].estimate)
-
-
-Change = Callable[[dict[str, Any]], None]
+Change = Callable[[dict[str, Any]], Any]
 
 
 def spoil(results: Path, pattern: str, change: Change) -> None:
@@ -126,143 +71,176 @@ def spoil(results: Path, pattern: str, change: Change) -> None:
         file.write_text(json.dumps(record))
 
 
+@pytest.fixture
+def large(fleet: Builder) -> Builder:
+    """So many cells that one run is few: 42 runs of each mechanism."""
+    fleet.cells = tuple(f"host{k}-node0" for k in range(21))
+    fleet.workloads = ("consolidation",)
+    return fleet
+
+
 @pytest.mark.parametrize(
-    ("change", "cause", "runs"),
+    ("change", "cause"),
     [
-        (
-            lambda r: r.update(outcome={"status": "failed", "reason": "x"}, result=None),
-            "the run did not finish",
-            1,
-        ),
-        (lambda r: r.update(proof=None), "no proof that the mechanism acted", 1),
-        (lambda r: r["proof"].update(as_expected=False), "did not act as its name says", 1),
-        (
-            lambda r: r["provenance"]["guest_kernel"].update(debug_options=["KASAN"]),
-            "the guest kernel has debug options",
-            1,
-        ),
-        (lambda r: r["result"].update(stopped_by="cpu_bound"), "the processors were the limit", 1),
-        (lambda r: r["parity"].update(swappiness=1), "not at parity", 1),
+        (lambda r: r.update(proof=None), "nobody saw whether freed memory went back"),
+        (lambda r: r["guests"][0].update(remote_share=0.2), "memory lay on another node"),
+        (lambda r: r["parity"].update(swappiness=1), "mechanisms of a block differ in swappiness"),
     ],
 )
-def test_runs_that_may_not_be_believed_are_left_out_and_counted(
-    fleet: Builder, change: Change, cause: str, runs: int
+def test_few_runs_that_may_not_be_believed_are_left_out_and_named(
+    large: Builder, change: Change, cause: str
 ) -> None:
-    results = fleet.write()
+    results = large.write()
     spoil(results, "host1-node0.b2.page_hinting.consolidation", change)
-    report = fleet_report(stored(results))
-    mine = [one for one in report.left_out if one.mechanism == "page_hinting"]
-    assert [one.runs for one in mine] == [runs] and cause in mine[0].cause
-    assert report.figures["density"]["page_hinting"]["guests_without_swap"].n == RUNS - 1
-    assert report.figures["density"]["page_hinting"]["more_guests_than_none"].n == RUNS - 1
+    report = report_of(stored(results))
+    (one,) = report.set_aside
+    assert cause in one.reason and one.left_out
+    assert any(note.startswith("Left out: ") and cause in note for note in report.notes)
+    assert report.density["page_hinting"].figures["guests_without_swap"].n == 41
+    assert report.density["page_hinting"].figures["more_guests_than_none"].n == 41
     # A disparity says nothing about which of the two is the odd one.
-    base = RUNS - 1 if cause == "not at parity" else RUNS
-    assert report.figures["density"]["none"]["guests_without_swap"].n == base
+    base = 41 if "differ" in cause else 42
+    assert report.density["none"].figures["guests_without_swap"].n == base
+    assert not [o for o in report.objections if o.verdict is Verdict.NOT_TO_BE_TRUSTED]
 
 
-def test_few_guests_that_did_not_end_leave_the_median_and_many_do_not(fleet: Builder) -> None:
-    results = fleet.write()
-
-    def die(record: dict[str, Any]) -> None:
-        record["result"]["guests"][2].update(seconds=None, censored="died")
-
-    spoil(results, "host1-node0.b2.none.memhog", die)
-    some = fleet_report(stored(results)).figures["memhog"]["none"]["guest3_seconds"]
-    assert (some.n, some.censored, some.verdict) == (RUNS, 1, Verdict.UNSETTLED)
-    seconds, cell = np.append(np.full(38, 9.0), [np.inf, np.inf]), np.arange(40)
-    few = absolute(seconds, cell, "s")
-    assert few is not None
-    assert (few.n, few.censored, few.estimate, few.verdict) == (40, 2, 9.0, Verdict.SOUND)
+def test_few_runs_in_doubt_are_counted_and_named(large: Builder) -> None:
+    results = large.write()
+    pattern = "host1-node0.b2.page_hinting.consolidation"
+    spoil(results, pattern, lambda r: r["result"].update(stopped_by="maximum"))
+    report = report_of(stored(results))
+    (one,) = report.set_aside
+    assert "stopped at its maximum" in one.reason and not one.left_out
+    assert report.density["page_hinting"].figures["guests_without_swap"].n == 42
+    assert not any("maximum" in o.reason for o in report.objections)
 
 
-def test_when_most_runs_are_left_out_the_rest_is_not_to_be_trusted(fleet: Builder) -> None:
-    results = fleet.write()
-    spoil(results, "*", lambda r: r["proof"].update(as_expected=False))
-    report = fleet_report(stored(results))
+def test_more_than_few_fall_on_all(large: Builder) -> None:
+    results = large.write()
+    pattern = "host1[0-4]-node0.b2.page_hinting.consolidation"
+    spoil(results, pattern, lambda r: r["guests"][0].update(remote_share=0.2))
+    report = report_of(stored(results))
+    (doubt,) = [o for o in report.objections if "another node" in o.reason]
+    assert doubt.about == "page_hinting, consolidation (5 of 42 runs)"
     assert report.verdict is Verdict.NOT_TO_BE_TRUSTED
-    assert "72 of 72 runs are left out" in report.doubts[0].reason
+    assert report.density["page_hinting"].figures["guests_without_swap"].n == 42
 
 
-def test_a_cell_that_differs_is_named(fleet: Builder) -> None:
+def test_runs_that_were_planned_and_are_not_there_are_a_doubt(fleet: Builder) -> None:
     results = fleet.write()
-    spoil(
-        results,
-        "host5-node0.b*.page_hinting.consolidation",
-        lambda r: r["result"].update(guests_without_swap=3),
+    for folder in results.glob("runs/host1-*"):
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+    (results / "missing").mkdir()
+    (results / "missing" / "host1-node0.b1.none.memhog.txt").write_text("the disk is full")
+    report = report_of(stored(results))
+    assert any(
+        o.reason.startswith("12 of 72 planned runs gave no result") for o in report.objections
     )
-    report = fleet_report(stored(results))
-    assert report.cells_that_stand_out == {"none": (), "page_hinting": ("host5-node0",)}
+    found = {one.run_id: (one.status, one.reason) for one in report.missing}
+    assert len(found) == 12
+    assert found["host1-node0.b1.none.memhog"] == ("not run", "the disk is full")
+    assert found["host1-node0.b2.none.memhog"][1] == "start the study again to run it"
+
+
+def test_an_export_after_more_runs_knows_what_is_no_longer_missing(fleet: Builder) -> None:
+    results = fleet.write()
+    for file in results.glob("runs/host1-*/record.json"):
+        file.rename(file.with_name("away"))
+    assert len(report_of(stored(results)).missing) == 12
+    for file in results.glob("runs/host1-*/away"):
+        file.rename(file.with_name("record.json"))
+    assert report_of(stored(results)).missing == ()
+
+
+def test_an_older_store_says_what_it_lacks(fleet: Builder) -> None:
+    import pyarrow.parquet as pq
+
+    target = stored(fleet.write())
+    for part in (target / "studies").rglob("*.parquet"):
+        part.unlink()
+    (target / "studies" / "study=laptop").rmdir()
+    (target / "studies").rmdir()
+    for part in (target / "runs").rglob("*.parquet"):
+        table = pq.read_table(part, partitioning=None)
+        pq.write_table(table.drop_columns(["remote_share", "parity", "facts", "timeline"]), part)
+    report = report_of(target)
+    said = [o.reason for o in report.objections]
+    for words in ("memory lay on another node", "which settings differ", "what was planned"):
+        assert any(words in reason for reason in said)
+    assert report.verdict is Verdict.UNSETTLED
+    assert report.density["page_hinting"].figures["more_guests_than_none"].estimate == 4.0
+
+
+def test_an_older_store_still_knows_whether_settings_differ(fleet: Builder) -> None:
+    import pyarrow.parquet as pq
+
+    results = fleet.write()
+    spoil(results, "*page_hinting*", lambda r: r["parity"].update(swappiness=1))
+    target = stored(results)
+    for part in (target / "runs").rglob("*.parquet"):
+        pq.write_table(pq.read_table(part, partitioning=None).drop_columns(["parity"]), part)
+    report = report_of(target)
+    assert any("mechanisms differ in settings: " in o.reason for o in report.objections)
+    assert report.verdict is Verdict.NOT_TO_BE_TRUSTED
 
 
 def test_without_a_baseline_nothing_is_called_a_gain(fleet: Builder) -> None:
     fleet.mechanisms = ("page_hinting",)
-    report = fleet_report(stored(fleet.write()))
-    assert "more_guests_than_none" not in report.figures["density"]["page_hinting"]
+    report = report_of(stored(fleet.write()))
+    assert "more_guests_than_none" not in report.density["page_hinting"].figures
     assert report.verdict is Verdict.UNSETTLED
 
 
 @pytest.mark.parametrize("workload", ["consolidation", "memhog", "page_fault"])
 def test_a_store_of_one_workload_has_the_figures_of_that(fleet: Builder, workload: str) -> None:
     fleet.workloads = (workload,)
-    report = fleet_report(stored(fleet.write()))
-    topic = {"consolidation": "density"}.get(workload, workload)
-    assert {name for name, groups in report.figures.items() if groups} == {topic}
+    report = report_of(stored(fleet.write()))
+    found = {
+        "consolidation": report.density,
+        "memhog": report.memhog,
+        "page_fault": report.page_fault,
+    }
+    assert {name for name, groups in found.items() if groups} == {workload}
 
 
 def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnusableError, match="holds no runs as Parquet"):
-        fleet_report(tmp_path)
+    with pytest.raises(UnusableError, match="holds no runs"):
+        observe_store(tmp_path)
 
 
-def test_the_command_reports_on_a_store(fleet: Builder, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("form", ["terminal", "json", "html", "markdown"])
+def test_a_store_is_reported_in_every_format(
+    fleet: Builder, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
     target = stored(fleet.write())
     capsys.readouterr()
-    assert cli.main(["report", str(target), "--width", "100", "--detail", "--ascii"]) == 0
-    text = capsys.readouterr().out
-    assert text.isascii()
-    words = " ".join(text.replace("|", " ").split())
-    assert "Turn page_hinting on: 6 guests fit a node without swapping instead of 2." in words
-    assert "4 more in each of 12 pairs" in words
-    assert cli.main(["report", str(target), "--format", "json"]) == 0
-    document = json.loads(capsys.readouterr().out)
-    assert document["schema"] == "hintfleet.fleet_report/1"
-    assert document["figures"]["density"]["page_hinting"]["more_guests_than_none"]["estimate"] == 4
-    assert cli.main(["report", str(target), "--format", "html"]) == 1
+    assert cli.main(["report", str(target), "--width", "100", "--ascii", "--format", form]) == 0
+    words = " ".join(capsys.readouterr().out.replace("|", " ").split())
+    assert "6 guests fit a node without swapping instead of 2" in words
 
 
 def test_a_generated_fleet_reports_its_truth(tmp_path: Path) -> None:
     generator = load_generator()
-    assert generator.write_fleet(tmp_path, hosts=1200) == 1200 * 9
-    report = fleet_report(tmp_path)
-    assert (report.hosts, report.cells, report.runs) == (1200, 1200, 10_800)
+    assert generator.write_fleet(tmp_path, hosts=300) == 300 * 9
+    report = report_of(tmp_path)
+    assert (len(report.study.hosts), len(report.study.cells)) == (300, 300)
+    assert report.study.planned == 2700
     for name in ("page_hinting", "free_page_reporting"):
         truth, none = generator.TRUTHS[name], generator.TRUTHS["none"]
-        rate = report.figures["page_fault"][name]["processes_vs_none"]
-        last = report.figures["memhog"][name]["last_guest_vs_none"]
         for figure, expected in (
-            (rate, truth.rate / none.rate),
-            (last, truth.third_memhog_seconds / none.third_memhog_seconds),
+            (report.page_fault[name].figures["processes_vs_none"], truth.rate / none.rate),
+            (
+                report.memhog[name].figures["last_guest_vs_none"],
+                truth.third_memhog_seconds / none.third_memhog_seconds,
+            ),
         ):
             assert figure.interval is not None
             reach = figure.interval.high - figure.interval.low
-            assert figure.interval.method == "Student t"
             assert abs(expected - (figure.estimate or 0.0)) < reach
-        more = report.figures["density"][name]["more_guests_than_none"].estimate
-        assert more == pytest.approx(4.0, abs=0.05)
-    assert sum(one.runs for one in report.left_out) < 10_800 * 0.02
-
-
-def test_intervals_over_cells_cover_the_truth_as_often_as_they_say() -> None:
-    """Beyond RESAMPLED_CELLS; 400 fleets, so 95 % may come out as 92 to 98 %."""
-    random = np.random.default_rng(11)
-    cell = np.repeat(np.arange(1200), 2)
-    hits = 0
-    for _ in range(400):
-        values = 5.0 + np.repeat(random.normal(0.0, 1.0, 1200), 2) + random.normal(0.0, 1.0, 2400)
-        interval = fleet_interval(values, cell, 0.95)
-        assert interval is not None
-        hits += interval.low <= 5.0 <= interval.high
-    assert 0.92 <= hits / 400 <= 0.98
+        more = report.density[name].figures["more_guests_than_none"].estimate
+        assert more == pytest.approx(4.0, abs=0.1)
 
 
 def statements() -> dict[str, str]:
@@ -276,6 +254,7 @@ def test_the_sql_of_the_documentation_gives_the_numbers_of_the_report(fleet: Bui
     import duckdb
 
     fleet.truth = {**TRUTHS, "page_hinting": Truth(6, 1.2, 0.0, 98_000.0, 990.0, 0.6)}
+    fleet.cells = tuple(f"host{k}-node0" for k in range(11))
     results = fleet.write()
     spoil(
         results,
@@ -284,7 +263,7 @@ def test_the_sql_of_the_documentation_gives_the_numbers_of_the_report(fleet: Bui
     )
     target = results.parent / "full"
     cli.main(["export", str(results), "--output", str(target)])
-    report = fleet_report(target)
+    report = report_of(target)
     sql = statements()
     assert set(sql) == {"density", "gain", "memhog", "faults", "swap"}
 
@@ -293,42 +272,115 @@ def test_the_sql_of_the_documentation_gives_the_numbers_of_the_report(fleet: Bui
         return list(duckdb.sql(query).fetchall())
 
     for mechanism, runs, guests, idle, seconds in run("density"):
-        figures = report.figures["density"][mechanism]
+        figures = report.density[mechanism].figures
         assert runs == figures["guests_without_swap"].n
         assert guests == figures["guests_without_swap"].estimate
         assert idle == pytest.approx(figures["idle_footprint_mib"].estimate, rel=0.01)
         if seconds is not None:
-            assert seconds == figures["seconds_to_return_90"].estimate
-    [(mechanism, cells, more, error)] = run("gain")
-    effect = report.figures["density"]["page_hinting"]["more_guests_than_none"]
-    assert (mechanism, cells) == ("page_hinting", 6)
+            assert seconds == report.memory[mechanism].figures["seconds_to_return_90"].estimate
+    [(mechanism, hosts, more, error)] = run("gain")
+    effect = report.density["page_hinting"].figures["more_guests_than_none"]
+    assert (mechanism, hosts) == ("page_hinting", 11)
     assert more == pytest.approx(effect.estimate)
     assert error >= 0.0
     memhog = {(name, guest): (seconds, died) for name, guest, seconds, died in run("memhog")}
     assert len(memhog) == 6
     for (name, guest), (seconds, died) in memhog.items():
-        figure = report.figures["memhog"][name][f"guest{guest}_seconds"]
+        figure = report.memhog[name].figures[f"guest{guest}_seconds"]
         assert seconds == pytest.approx(figure.estimate, rel=0.02)
         assert died == figure.censored == 0
-    histograms = merged_latency(target)
     for name, low, high in run("faults"):
-        estimate = report.figures["page_fault"][name]["fault_p99_ns_merged"].estimate
-        assert low <= (estimate or 0.0) <= high
-        assert {low, high} <= set(histograms[name][0].tolist())
+        estimate = report.page_fault[name].figures["fault_p99_ns"].estimate
+        merged = report.page_fault[name].merged
+        assert merged is not None and low <= (estimate or 0.0) <= high
+        assert {low, high} <= set(merged[0].tolist())
     swap = {name: (runs, peak) for name, runs, peak in run("swap")}
-    assert swap["none"] == (36, 244.0)
+    assert swap["none"] == (66, 244.0)
 
 
-def test_two_studies_of_a_cell_are_paired_apart_and_named(tmp_path: Path) -> None:
-    for study, guests, without in (("before", 8, 2), ("after", 4, 2)):
-        builder = Builder(tmp_path, study=study, mechanisms=tuple(TRUTHS), seed=len(study))
+def two_studies(folder: Path, names: tuple[str, str] = ("before", "after")) -> Path:
+    """A store of two studies of one cell, with gains of 6 and of 2."""
+    for study, guests in zip(names, (8, 4), strict=True):
+        builder = Builder(folder, study=study, mechanisms=tuple(TRUTHS), blocks=5)
         builder.truth = {
-            "none": dataclasses.replace(LAPTOP["none"], guests=without),
+            "none": dataclasses.replace(LAPTOP["none"], guests=2),
             "page_hinting": dataclasses.replace(LAPTOP["page_hinting"], guests=guests),
         }
         stored(builder.write())
-    report = fleet_report(tmp_path / "store")
-    gain = report.figures["density"]["page_hinting"]["more_guests_than_none"]
-    assert (gain.n, gain.low, gain.high) == (6, 2.0, 6.0)
-    assert report.verdict is Verdict.UNSETTLED
-    assert "1 cell (local-node0 first) measured by several studies" in report.doubts[0].reason
+    return folder / "store"
+
+
+@pytest.mark.parametrize("names", [("before", "after"), ("1", "01"), ("1e3", "1000")])
+def test_two_studies_of_a_cell_are_two_studies(tmp_path: Path, names: tuple[str, str]) -> None:
+    target = two_studies(tmp_path, names)
+    both = report_of(target)
+    gain = both.density["page_hinting"].figures["more_guests_than_none"]
+    assert (gain.n, gain.low, gain.high) == (10, 2.0, 6.0)
+    assert both.verdict is Verdict.UNSETTLED and both.study.studies == tuple(sorted(names))
+    assert any("measured the same cells (local-node0)" in o.reason for o in both.objections)
+    for name, more in zip(names, (6.0, 2.0), strict=True):
+        one = report_of(target, name)
+        gain = one.density["page_hinting"].figures["more_guests_than_none"]
+        assert (gain.n, gain.low, gain.high, one.study.name) == (5, more, more, name)
+        assert not any("same cells" in o.reason for o in one.objections)
+
+
+def test_two_studies_with_other_kernels_are_each_at_parity(tmp_path: Path) -> None:
+    for study in ("before", "after"):
+        builder = Builder(tmp_path, study=study, mechanisms=tuple(TRUTHS))
+        spoil(builder.write(), "*", lambda r, study=study: r["parity"].update(kernel=study))
+        target = stored(builder.folder)
+    report = report_of(target)
+    assert report.disparities == () and report.set_aside == ()
+    assert report.study.finished == 36
+
+
+def test_two_studies_of_a_store_are_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = two_studies(tmp_path)
+    capsys.readouterr()
+
+    def compared(*words: str) -> Any:
+        assert cli.main(["compare", *words, "--format", "json"]) in (0, 2)
+        return json.loads(capsys.readouterr().out)
+
+    folders = compared(str(tmp_path / "before"), str(tmp_path / "after"))
+    assert folders["first"] == "before" and folders["mechanisms"]
+    of_store = compared(str(target), "--study", "before", "--study", "after")
+    assert of_store == folders
+    of_both = compared(str(target), str(target), "--study", "before", "--study", "after")
+    assert of_both == folders
+    for words in ([], ["--study", "before"], ["--study", "none-such", "--study", "after"]):
+        assert cli.main(["compare", str(target), *words]) == 1
+    assert cli.main(["report", str(target), "--study", "none-such"]) == 1
+    assert "it has after, before" in capsys.readouterr().err
+
+
+def test_text_of_a_store_reaches_no_terminal_as_anything_else(
+    fleet: Builder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A store may be somebody else's, written by another program than export."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    target = stored(fleet.write())
+    bad = "x\x1b]0;owned\x07\u202e password=hunter2\n# y"
+    texts = ("host", "cell", "status", "reason", "stopped_by", "other_kernel", "debug_options")
+    for part in (target / "runs").rglob("*.parquet"):
+        table = pq.read_table(part, partitioning=None)
+        for name in texts:
+            column = pa.array([bad] * table.num_rows)
+            table = table.set_column(table.schema.get_field_index(name), name, column)
+        facts = pa.array([json.dumps({"host " + bad: bad})] * table.num_rows)
+        table = table.set_column(table.schema.get_field_index("facts"), "facts", facts)
+        load = pa.array([float("inf")] * table.num_rows)
+        index = table.schema.get_field_index("load_per_cpu_before")
+        pq.write_table(table.set_column(index, "load_per_cpu_before", load), part)
+    capsys.readouterr()
+    for form in ("terminal", "markdown", "json"):
+        assert cli.main(["report", str(target), "--detail", "--format", form]) in (0, 2)
+        said = capsys.readouterr()
+        assert "\x1b]" not in said.out and "\\u001b" not in said.out
+        assert "hunter2" not in said.out + said.err
+    assert "load_per_cpu_before" in said.out, "numbers that are none are named"

@@ -58,7 +58,7 @@ def test_what_the_controller_does_is_done_as_who_runs_ansible(tmp_path: Path) ->
         parameters: {memhog: {guests: 1}}
       run_once: true
     - hintfleet.bench.study_report:
-        {results_dir: "{{ results }}/s", format: json, file: "{{ results }}/s/report.json"}
+        {results_dir: "{{ results }}/s", folder: "{{ results }}/s"}
       run_once: true
 """,
         "-e",
@@ -67,6 +67,7 @@ def test_what_the_controller_does_is_done_as_who_runs_ansible(tmp_path: Path) ->
     assert code == 0, fleet.output
     assert (results / "s" / "study.json").stat().st_uid == tmp_path.stat().st_uid
     json.loads((results / "s" / "report.json").read_text())
+    assert all((results / "s" / f"report.{name}").stat().st_size for name in ("html", "md", "txt"))
 
 
 def test_no_task_is_delegated_to_localhost() -> None:

@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 from hintfleet.commands.output import add_share_option
-from hintfleet.records.read import Damage, DamagedError, Study, UnusableError, load_study
+from hintfleet.records.read import Damage, Study, UnusableError, load_study
 from hintfleet.records.share import Sharing, is_shared
 from hintfleet.store.csv import write_csv
-from hintfleet.store.parquet import StoreWriter, is_store, run_ids
+from hintfleet.store.export import export
+from hintfleet.store.parquet import is_store, run_ids
 
 DESCRIPTION = (
     "The runs of a study as tables: Parquet for DuckDB, Polars, Dask or Spark and for reports on "
@@ -62,11 +63,4 @@ def _to_parquet(study: Study, options: argparse.Namespace, damages: list[Damage]
             f"{options.output} holds study {study.name} {'without' if options.share else 'with'} "
             "--share: every run would count twice; name another folder"
         )
-    with StoreWriter(options.output, study.name) as writer:
-        for run in study.runs:
-            try:
-                writer.add(run, not options.without_samples)
-            except DamagedError as error:
-                damages.append(error.damage)
-                writer.add(run, with_samples=False)
-        return writer.close()
+    return export(study, options.output, not options.without_samples, damages)

@@ -3,23 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 
-from hintfleet.figures.density import cpu_seconds_per_guest
-from hintfleet.figures.estimate import difference, ratio
-from hintfleet.figures.family import corrected
+from hintfleet.figures.density import cpu_seconds_per_guest, more_guests
+from hintfleet.figures.estimate import ratio
 from hintfleet.figures.figure import DEFAULTS, Figure, Figures, Objection, Thresholds
-from hintfleet.figures.latency import overall_rate, run_quantile, seconds_at
-from hintfleet.figures.memory import MemoryObservation, footprint_of, seconds_to
-from hintfleet.records.observations import (
-    BASELINE,
-    AnyObservation,
-    DensityObservation,
-    MemhogObservation,
-    PageFaultObservation,
-    pairs_of,
-)
+from hintfleet.figures.latency import overall_rate
+from hintfleet.figures.memory import seconds_to
+from hintfleet.records.observations import BASELINE, Workloads, pairs_of
+from hintfleet.statistics.intervals import Floats
 
 AGAINST = " against "
 
@@ -28,56 +21,42 @@ PROOF = 90
 
 
 def against_each_other(
-    density: Sequence[DensityObservation],
-    memhog: Sequence[MemhogObservation],
-    page_fault: Sequence[PageFaultObservation],
-    memory: Sequence[MemoryObservation],
+    workloads: Workloads,
     objections: Sequence[Objection] = (),
     limits: Thresholds = DEFAULTS,
 ) -> dict[str, Figures]:
     """Figures of the second mechanism relative to the first, by "<second> against <first>".
 
-    Every pair but those with the baseline; p values are corrected for all of them (Holm).
+    workloads: the finished runs of each. Every pair but those with the baseline, each judged for
+    itself.
     """
-    last = max((len(o.seconds) for o in memhog), default=0)
-    held = [o for o in memory if o.workload == "memhog"]
-    proved = [o for o in memory if o.workload == "consolidation"]
-    found: dict[tuple[str, str], Figure] = {}
-
-    def compare(
-        name: str,
-        pair: tuple[str, str],
-        workload: str,
-        observations: Sequence[AnyObservation],
-        value: Callable[[AnyObservation], float | None],
-        counted: bool = False,
-    ) -> None:
-        first, second = ([o for o in observations if o.mechanism == one] for one in pair)
-        values = pairs_of(first, second, value)
-        doubts = [o for o in objections if o.concerns(pair, workload)]
-        figure = (
-            difference(*values, "guests", doubts, limits, 1.0, 1.0)
-            if counted
-            else ratio(*values, "ratio", doubts, limits)
-        )
-        if figure.n:
-            found[f"{pair[1]}{AGAINST}{pair[0]}", name] = figure
-
-    names = sorted(
-        {o.mechanism for o in [*density, *memhog, *page_fault] if o.mechanism != BASELINE}
+    density, memhog, page_fault = (
+        workloads[name] for name in ("consolidation", "memhog", "page_fault")
     )
-    for pair in combinations(names, 2):
-        compare(
-            "more_guests", pair, "consolidation", density, lambda o: o.guests_without_swap, True
-        )
-        compare("memhog_last_guest", pair, "memhog", memhog, seconds_at(last))
-        compare("memhog_footprint", pair, "memhog", held, footprint_of)
-        compare("processes", pair, "page_fault", page_fault, overall_rate("processes"))
-        compare("fault_p99", pair, "page_fault", page_fault, run_quantile(0.99))
-        compare("seconds_to_return", pair, "consolidation", proved, seconds_to(PROOF))
-        compare("host_cpu_per_guest", pair, "consolidation", density, cpu_seconds_per_guest)
-    judged = corrected(list(found.values()), limits)
+    seconds = memhog.matrices["memhog_seconds"]
+    compared: tuple[tuple[str, str, Floats], ...] = (
+        ("more_guests", "consolidation", density.numbers["guests_without_swap"]),
+        ("memhog_last_guest", "memhog", seconds.at(max(seconds.measured, default=0))),
+        ("memhog_footprint", "memhog", memhog.numbers["footprint_gib_min"]),
+        ("processes", "page_fault", overall_rate(page_fault, "processes")),
+        ("fault_p99", "page_fault", page_fault.numbers["fault_p99_ns"]),
+        ("seconds_to_return", "consolidation", seconds_to(density, PROOF)),
+        ("host_cpu_per_guest", "consolidation", cpu_seconds_per_guest(density)),
+    )
+    names = {name for observations in workloads.values() for name in observations.mechanisms}
+    found: dict[tuple[str, str], Figure] = {}
+    for pair in combinations(sorted(names - {BASELINE}), 2):
+        for name, workload, numbers in compared:
+            values = pairs_of(workloads[workload], *pair, numbers)
+            doubts = [o for o in objections if o.concerns(pair, workload)]
+            figure = (
+                more_guests(workloads[workload], pair, doubts, limits)
+                if name == "more_guests"
+                else ratio(*values, "ratio", doubts, limits)
+            )
+            if figure.n:
+                found[f"{pair[1]}{AGAINST}{pair[0]}", name] = figure
     result: dict[str, Figures] = {}
-    for (pair_name, name), figure in zip(found, judged, strict=True):
+    for (pair_name, name), figure in found.items():
         result.setdefault(pair_name, {})[name] = figure
     return result

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from hintfleet.statistics.intervals import Interval
+from hintfleet.statistics.replication import Replication
 
 
 class Verdict(StrEnum):
@@ -57,11 +58,13 @@ class Thresholds:
     reliable_share: float = 0.95
     fewest_blocks: int = 3
     practical_ratio: float = 0.05
-    """A relative difference below this changes no decision."""
+    """The smallest effect that matters, relative to what is without it."""
+    unseen_ratio: float = 0.3
+    """How far boots in another state of the host may lie that few blocks did not meet."""
     noise_ratio: float = 0.06
     """Boots of one unmodified kernel differ by up to this much (published: 3-6 %)."""
     spread_ratio: float = 0.25
-    """A time whose blocks lie further apart than this share of their median is unsettled."""
+    """A value whose interval reaches further than this share to either side is unsettled."""
     lost_share: float = 0.05
     """If more of the planned runs than this gave no result, the rest may be a selection."""
     swap_unused_mib: float = 1.0
@@ -72,6 +75,53 @@ class Thresholds:
 
 
 DEFAULTS = Thresholds()
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a figure speaks for: hosts like those measured, or these alone."""
+
+    hosts: int
+    like_these: bool
+
+    def __str__(self) -> str:
+        if self.like_these:
+            return "on hosts like these"
+        return "on this host" if self.hosts == 1 else f"on these {self.hosts} hosts"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was seen of an effect, as a number that is 0 without it."""
+
+    extremes: tuple[float, float]
+    mean: Replication
+    interval: Interval | None
+    p_value: float | None
+    guarded_p: float | None
+    n: int
+    deviation: float
+    """Between units, and at least what rounding leaves open."""
+    unseen: float
+    """What few units guard against, see Replication.guarded_p."""
+    practical: float
+    """The smallest effect that matters."""
+    open_blocks: int = 0
+    """Blocks of which only a bound is known."""
+    stands_out: int | None = None
+    """Code of a block that is broken, as far as the others tell."""
+    left_out: bool = False
+    """Whether that block is in no number here."""
+
+    @property
+    def excludes_none(self) -> bool:
+        return self.interval is not None and not self.interval.low <= 0.0 <= self.interval.high
+
+    @property
+    def excludes_what_matters(self) -> bool:
+        if self.interval is None:
+            return False
+        return -self.practical <= self.interval.low and self.interval.high <= self.practical
 
 
 @dataclass(frozen=True)
@@ -91,9 +141,15 @@ class Figure:
     judgement: Judgement
     censored: int = 0
     p_value: float | None = None
-    blocks_to_settle: int | None = None
+    blocks_to_settle: tuple[int, int] | None = None
+    """Fewest and most blocks of each host (or hosts, if they are the sample) that would do."""
     claims_effect: bool = False
     """For a comparison: whether it says that there is a difference."""
+    scope: Scope | None = None
+    base: float | None = None
+    """For a comparison: the baseline's mean over the same pairs, of a ratio the geometric one."""
+    evidence: Evidence | None = field(default=None, repr=False, compare=False)
+    """For a comparison: what it was judged by; of a ratio on logarithms."""
 
     @property
     def verdict(self) -> Verdict:

@@ -1,74 +1,99 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Gain and cost in one view: which mechanisms does no other beat on everything?"""
+"""Gain and cost in one view: which mechanisms does no other beat on everything?
+
+What is said here is sound: a difference between two mechanisms counts only if its own comparison
+shows it, among all comparisons that are shown.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
-from hintfleet.figures.figure import DEFAULTS, Figures, Thresholds
+from hintfleet.figures.against import AGAINST
+from hintfleet.figures.figure import Figure, Figures, Verdict
+from hintfleet.records.observations import BASELINE
+
+
+class Standing(StrEnum):
+    """How a mechanism stands among the others."""
+
+    UNBEATEN = "yes"
+    BEATEN = "no"
+    OPEN = "open"
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """One thing a mechanism is judged by."""
+    """One thing mechanisms are compared by: against none, and against each other."""
 
     topic: str
-    figure: str
+    vs_none: str
+    against: str
     more_is_better: bool
 
 
 CRITERIA = (
-    Criterion("density", "guests_without_swap", True),
-    Criterion("memory", "memhog_footprint_gib_min", False),
-    Criterion("memhog", "last_guest_vs_none", False),
-    Criterion("page_fault", "processes_vs_none", True),
-    Criterion("page_fault", "fault_p99_ns", False),
-    Criterion("density", "host_cpu_seconds_per_guest", False),
+    Criterion("density", "more_guests_than_none", "more_guests", True),
+    Criterion("memory", "memhog_footprint_vs_none", "memhog_footprint", False),
+    Criterion("memhog", "last_guest_vs_none", "memhog_last_guest", False),
+    Criterion("page_fault", "processes_vs_none", "processes", True),
+    Criterion("page_fault", "fault_p99_ns_vs_none", "fault_p99", False),
+    Criterion("density", "host_cpu_per_guest_vs_none", "host_cpu_per_guest", False),
 )
-"""none is its own measure: where a figure is relative to it, it counts as 1."""
 
 Topics = Mapping[str, Mapping[str, Figures]]
 """Figures by topic and mechanism."""
 
 
-def beaten_by(
-    topics: Topics, mechanisms: list[str], limits: Thresholds = DEFAULTS
-) -> dict[str, tuple[str, ...]]:
-    """For each mechanism those that are at least as good on every criterion and better on one.
-
-    Values closer than the practical threshold count as equal. A mechanism without any value
-    neither beats nor is beaten. An empty tuple: nothing else is better on everything (it lies on
-    the Pareto front).
+def front(
+    topics: Topics, against: Mapping[str, Figures], mechanisms: list[str]
+) -> dict[str, Standing]:
+    """Whether each mechanism is beaten: another is soundly better on something, and soundly no
+    worse on anything. Unbeaten: soundly better than each of the others on something (it lies on the
+    Pareto front). Else it is open.
     """
-    values = {name: [_value(topics, name, c) for c in CRITERIA] for name in mechanisms}
-    return {
-        name: tuple(
-            other
-            for other in mechanisms
-            if other != name and _beats(values[other], values[name], limits.practical_ratio)
-        )
-        for name in mechanisms
+    better = {
+        (one, other): _better(topics, against, one, other)
+        for one in mechanisms
+        for other in mechanisms
+        if one != other
     }
+    result = {}
+    for name in mechanisms:
+        others = [other for other in mechanisms if other != name]
+        if any(better[other, name] and not better[name, other] for other in others):
+            result[name] = Standing.BEATEN
+        elif all(better[name, other] for other in others):
+            result[name] = Standing.UNBEATEN
+        else:
+            result[name] = Standing.OPEN
+    return result
 
 
-def _beats(one: list[float | None], other: list[float | None], tolerance: float) -> bool:
-    better = False
-    for criterion, a, b in zip(CRITERIA, one, other, strict=True):
-        if a is None or b is None:
+def _better(topics: Topics, against: Mapping[str, Figures], one: str, other: str) -> bool:
+    """Whether one is soundly better than the other on something."""
+    for criterion in CRITERIA:
+        figure, swapped = _comparison(topics, against, criterion, one, other)
+        if figure is None or figure.verdict != Verdict.SOUND or not figure.claims_effect:
             continue
-        gain = (a - b) if criterion.more_is_better else (b - a)
-        if gain < -tolerance * max(abs(a), abs(b)):
-            return False
-        better = better or gain > tolerance * max(abs(a), abs(b))
-    return better
+        nothing = 1.0 if figure.unit == "ratio" else 0.0
+        is_more = (nothing if figure.estimate is None else figure.estimate) > nothing
+        if (is_more != swapped) == criterion.more_is_better:
+            return True
+    return False
 
 
-def _value(topics: Topics, mechanism: str, criterion: Criterion) -> float | None:
-    figures = topics.get(criterion.topic, {}).get(mechanism)
-    if figures is None:
-        return None
-    figure = figures.get(criterion.figure)
-    if figure is None:
-        return 1.0 if mechanism == "none" and criterion.figure.endswith("_vs_none") else None
-    return figure.estimate
+def _comparison(
+    topics: Topics, against: Mapping[str, Figures], criterion: Criterion, one: str, other: str
+) -> tuple[Figure | None, bool]:
+    """The figure of one relative to the other, and whether it is the other way round."""
+    if BASELINE in (one, other):
+        named = other if one == BASELINE else one
+        group = topics.get(criterion.topic, {}).get(named, {})
+        return group.get(criterion.vs_none), one == BASELINE
+    direct = against.get(f"{one}{AGAINST}{other}", {}).get(criterion.against)
+    if direct is not None:
+        return direct, False
+    return against.get(f"{other}{AGAINST}{one}", {}).get(criterion.against), True

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from hintfleet.figures.estimate import absolute, difference, ratio
-from hintfleet.figures.family import corrected
 from hintfleet.figures.figure import (
     DEFAULTS,
     Figure,
@@ -18,16 +18,9 @@ from hintfleet.figures.figure import (
     Thresholds,
     Verdict,
 )
-from hintfleet.records.observations import (
-    BASELINE,
-    MemhogObservation,
-    PageFaultObservation,
-    by_mechanism,
-    pairs_of,
-    values_of,
-)
-from hintfleet.records.types import PageFaultRow
-from hintfleet.statistics.series import histogram_quantile, merge_histograms
+from hintfleet.records.observations import BASELINE, Observations, pairs_of, values_of
+from hintfleet.statistics.intervals import Floats
+from hintfleet.statistics.series import Histogram
 from hintfleet.statistics.units import percent, plural
 
 QUANTILES = {"p50_ns": 0.5, "p95_ns": 0.95, "p99_ns": 0.99, "p999_ns": 0.999}
@@ -39,7 +32,7 @@ class MemhogResult:
     """memhog under one mechanism."""
 
     mechanism: str
-    observations: tuple[MemhogObservation, ...]
+    observations: Observations
     figures: Figures
 
 
@@ -48,124 +41,122 @@ class PageFaultResult:
     """page_fault under one mechanism; curves holds the ratio to none by mode and tasks."""
 
     mechanism: str
-    observations: tuple[PageFaultObservation, ...]
+    observations: Observations
     curves: dict[str, dict[int, Figure]]
-    merged: tuple[list[float], list[int]] | None
+    merged: Histogram | None
     """Bounds (ns) and counts of the fault latency of all runs together."""
     figures: Figures
 
 
 def memhog_results(
-    observations: Sequence[MemhogObservation],
+    observations: Observations,
     objections: Sequence[Objection] = (),
     limits: Thresholds = DEFAULTS,
 ) -> dict[str, MemhogResult]:
-    """memhog by mechanism, each guest position by itself: the last one meets a full node."""
-    groups = by_mechanism(observations)
+    """memhog by mechanism, each guest position by itself: the last one meets a full node.
+
+    observations: finished memhog runs.
+    """
+    seconds = observations.matrices["memhog_seconds"]
+    swap_end = observations.numbers["swap_end_mib"]
     results = {}
-    for name, group in groups.items():
+    for name in observations.mechanisms:
         against = [o for o in objections if o.concerns([name], "memhog")]
         both = [o for o in objections if o.concerns([name, BASELINE], "memhog")]
-        baseline = groups.get(BASELINE, []) if name != BASELINE else []
-        last = max(len(o.seconds) for o in group)
+        compared = name != BASELINE and BASELINE in observations.mechanisms
+        mine = observations.of(name)
+        positions = mine.matrices["memhog_seconds"].measured
         figures: Figures = {}
-        for position in range(1, last + 1):
-            seconds = seconds_at(position)
+        for position in positions:
+            column = seconds.at(position)
             figures[f"guest{position}_seconds"] = absolute(
-                values_of(group, seconds), "s", against, limits
+                values_of(observations, name, column), "s", against, limits
             )
-            if baseline:
-                left, right = pairs_of(baseline, group, seconds)
-                prefix = "last_guest" if position == last else f"guest{position}"
+            if compared:
+                left, right = pairs_of(observations, BASELINE, name, column)
+                prefix = "last_guest" if position == positions[-1] else f"guest{position}"
                 figures[f"{prefix}_vs_none"] = ratio(left, right, "ratio", both, limits)
-        swap = values_of(group, lambda o: o.swap_end_mib)
-        unused = bool(swap.numbers) and max(swap.numbers) <= limits.swap_unused_mib
+        swap = values_of(observations, name, swap_end)
+        unused = swap.size > 0 and float(swap.numbers.max()) <= limits.swap_unused_mib
         figures["swap_end_mib"] = absolute(
             swap,
             "MiB",
             against,
             limits,
-            largest_spread=limits.swap_unused_mib if unused else None,
+            largest_reach=limits.swap_unused_mib if unused else 0.0,
         )
-        if baseline:
-            left, right = pairs_of(baseline, group, lambda o: o.swap_end_mib)
+        if compared:
+            left, right = pairs_of(observations, BASELINE, name, swap_end)
             figures["swap_end_less_than_none_mib"] = difference(
                 right, left, "MiB", both, limits, practical=limits.swap_unused_mib
             )
-        results[name] = MemhogResult(name, tuple(group), figures)
+        results[name] = MemhogResult(name, mine, figures)
     return results
 
 
 def page_fault_results(
-    observations: Sequence[PageFaultObservation],
+    observations: Observations,
+    histograms: Mapping[str, Histogram],
     objections: Sequence[Objection] = (),
     limits: Thresholds = DEFAULTS,
 ) -> dict[str, PageFaultResult]:
-    """page_fault by mechanism: rates relative to none by task count, and fault latency."""
-    groups = by_mechanism(observations)
+    """page_fault by mechanism: rates relative to none by task count, and fault latency.
+
+    observations: finished page_fault runs; histograms: the latency of all their faults.
+    """
+    overall = {mode: overall_rate(observations, mode) for mode in MODES}
     results = {}
-    for name, group in groups.items():
+    for name in observations.mechanisms:
         against = [o for o in objections if o.concerns([name], "page_fault")]
         both = [o for o in objections if o.concerns([name, BASELINE], "page_fault")]
-        baseline = groups.get(BASELINE, []) if name != BASELINE else []
+        compared = name != BASELINE and BASELINE in observations.mechanisms
+        mine = observations.of(name)
         curves: dict[str, dict[int, Figure]] = {}
         figures: Figures = {}
-        for mode in MODES if baseline else ():
-            curves[mode] = _curve(mode, baseline, group, both, limits)
-            left, right = pairs_of(baseline, group, overall_rate(mode))
+        for mode in MODES if compared else ():
+            curves[mode] = _curve(observations, name, mode, both, limits)
+            left, right = pairs_of(observations, BASELINE, name, overall[mode])
             figures[f"{mode}_vs_none"] = ratio(left, right, "ratio", both, limits)
-        tasks = max((row["tasks"] for o in group for row in o.rows), default=0)
+        tasks = max(mine.matrices["processes"].measured, default=0)
         for mode in MODES if tasks else ():
+            rates = observations.matrices[mode].at(tasks)
             figures[f"{mode}_per_second_at_{tasks}_tasks"] = absolute(
-                values_of(group, rate_at(mode, tasks)), "touches/s", against, limits
+                values_of(observations, name, rates), "touches/s", against, limits
             )
-        merged = _merged(group)
-        figures |= _latency_figures(group, baseline, merged, against, both, limits)
-        results[name] = PageFaultResult(name, tuple(group), curves, merged, figures)
+        merged = histograms.get(name)
+        figures |= _latency_figures(observations, name, compared, against, both, limits)
+        results[name] = PageFaultResult(name, mine, curves, merged, figures)
     return results
 
 
-def rate_at(mode: str, tasks: int) -> Callable[[PageFaultObservation], float | None]:
-    """The rate of one mode at one number of tasks, None where it was not measured."""
-
-    def rate(observation: PageFaultObservation) -> float | None:
-        return next((_rate(row, mode) for row in observation.rows if row["tasks"] == tasks), None)
-
-    return rate
-
-
-def _rate(row: PageFaultRow, mode: str) -> float:
-    return row["processes"] if mode == "processes" else row["threads"]
-
-
-def overall_rate(mode: str) -> Callable[[PageFaultObservation], float | None]:
-    """Geometric mean of the rates over all task counts, so that each counts the same."""
-
-    def rate(observation: PageFaultObservation) -> float | None:
-        rates = [_rate(row, mode) for row in observation.rows if row["tasks"] > 0]
-        if not rates or min(rates) <= 0:
-            return None
-        return math.exp(sum(math.log(value) for value in rates) / len(rates))
-
-    return rate
+def overall_rate(observations: Observations, mode: str) -> Floats:
+    """By run: the geometric mean of the rates over its task counts, so that each counts the same;
+    NaN if one of them is 0."""
+    matrix = observations.matrices[mode]
+    rates = matrix.values[:, [tasks > 0 for tasks in matrix.places]]
+    known = ~np.isnan(rates)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.where(known, np.log(rates), 0.0).sum(axis=1) / known.sum(axis=1)
+    means: Floats = np.where(np.isfinite(logs), np.exp(logs), np.nan)
+    return means
 
 
 def _curve(
+    observations: Observations,
+    mechanism: str,
     mode: str,
-    baseline: Sequence[PageFaultObservation],
-    group: Sequence[PageFaultObservation],
     objections: Sequence[Objection],
     limits: Thresholds,
 ) -> dict[int, Figure]:
-    """Ratio to none at each number of tasks; p values are corrected for their number (Holm)."""
-    counts = sorted({row["tasks"] for o in group for row in o.rows if row["tasks"] > 0})
+    """Ratio to none at each number of tasks."""
+    matrix = observations.matrices[mode]
     figures = {}
-    for tasks in counts:
-        left, right = pairs_of(baseline, group, rate_at(mode, tasks))
+    for tasks in matrix.places:
+        left, right = pairs_of(observations, BASELINE, mechanism, matrix.at(tasks))
         figure = ratio(left, right, "ratio", objections, limits)
-        if figure.n:
+        if tasks > 0 and figure.n:
             figures[tasks] = _noise_checked(figure, limits)
-    return dict(zip(figures, corrected(list(figures.values()), limits), strict=True))
+    return figures
 
 
 def _noise_checked(figure: Figure, limits: Thresholds) -> Figure:
@@ -182,60 +173,22 @@ def _noise_checked(figure: Figure, limits: Thresholds) -> Figure:
 
 
 def _latency_figures(
-    group: Sequence[PageFaultObservation],
-    baseline: Sequence[PageFaultObservation],
-    merged: tuple[list[float], list[int]] | None,
+    observations: Observations,
+    mechanism: str,
+    compared: bool,
     against: Sequence[Objection],
     both: Sequence[Objection],
     limits: Thresholds,
 ) -> Figures:
-    """Percentiles: the estimate from the merged histogram, the spread from the single runs."""
+    """Percentiles of single runs, so that a value and its change are of the same numbers."""
     figures: Figures = {}
-    if merged is None:
-        return figures
-    for name, share in QUANTILES.items():
-        of_run = run_quantile(share)
-        single = absolute(values_of(group, of_run), "ns", against, limits)
-        figures[f"fault_{name}"] = replace(single, estimate=histogram_quantile(*merged, share))
-        if baseline:
-            left, right = pairs_of(baseline, group, of_run)
+    for name in QUANTILES:
+        of_runs = observations.numbers[f"fault_{name}"]
+        of_mechanism = values_of(observations, mechanism, of_runs)
+        if not of_mechanism.size:
+            continue
+        figures[f"fault_{name}"] = absolute(of_mechanism, "ns", against, limits)
+        if compared:
+            left, right = pairs_of(observations, BASELINE, mechanism, of_runs)
             figures[f"fault_{name}_vs_none"] = ratio(left, right, "ratio", both, limits)
     return figures
-
-
-def run_quantile(share: float) -> Callable[[PageFaultObservation], float | None]:
-    """A quantile of one run's fault latency, in ns."""
-
-    def quantile(observation: PageFaultObservation) -> float | None:
-        if observation.latency is None or not sum(observation.latency["histogram"]["counts"]):
-            return None
-        histogram = observation.latency["histogram"]
-        return histogram_quantile(histogram["bounds_ns"], histogram["counts"], share)
-
-    return quantile
-
-
-def _merged(group: Sequence[PageFaultObservation]) -> tuple[list[float], list[int]] | None:
-    """All runs in one histogram; None if there is none or their bins are not the same."""
-    histograms = [
-        (o.latency["histogram"]["bounds_ns"], o.latency["histogram"]["counts"])
-        for o in group
-        if o.latency is not None
-    ]
-    try:
-        bounds, counts = merge_histograms(histograms)
-    except ValueError:
-        return None
-    return (bounds.tolist(), counts.tolist()) if counts.sum() else None
-
-
-def seconds_at(position: int) -> Callable[[MemhogObservation], float | None]:
-    """Seconds of one guest position; a guest that did not end is +inf, never left out."""
-
-    def seconds(observation: MemhogObservation) -> float | None:
-        if len(observation.seconds) < position:
-            return None
-        value = observation.seconds[position - 1]
-        return math.inf if value is None else value
-
-    return seconds

@@ -16,9 +16,9 @@ import numpy as np
 
 from hintfleet.plan.model import GIVEN_HOST, Footprint, NodeKind, Trace
 from hintfleet.plan.returns import seen_returns
+from hintfleet.records import columns as store_columns
 from hintfleet.records.read import Damage, DamagedError, Run, UnusableError, load_study
 from hintfleet.records.samples import load_samples
-from hintfleet.store import columns as store_columns
 from hintfleet.store import parquet as store
 
 Row = Mapping[str, Any]

@@ -18,6 +18,7 @@ from typing import Any, cast
 
 from jsonschema import Draft202012Validator, ValidationError, validators
 
+from hintfleet.records.conforms import meets
 from hintfleet.records.consistency import contradictions
 from hintfleet.records.damage import Damage, DamagedError, UnusableError
 from hintfleet.records.document import checked
@@ -207,8 +208,7 @@ def load_run(file: Path) -> Run:
     """One record.json, checked against the schema and against itself; DamagedError if not."""
     document = read_json(file)
     _check_schema_name(file, document, "hintfleet.run/1")
-    for error in _validator("run_record.schema.json").iter_errors(document):
-        raise DamagedError(_schema_damage(file, error))
+    _check_schema(file, document, "run_record.schema.json")
     record = cast(RunRecord, document)
     for field, expected, found in contradictions(record):
         raise _damaged(file, field, expected, found)
@@ -241,8 +241,7 @@ def _load_plan(folder: Path, damages: list[Damage]) -> StudyPlan | None:
     try:
         document = read_json(file)
         _check_schema_name(file, document, "hintfleet.study/1")
-        for error in _validator("study.schema.json").iter_errors(document):
-            raise DamagedError(_schema_damage(file, error))
+        _check_schema(file, document, "study.schema.json")
     except DamagedError as error:
         damages.append(error.damage)
         return None
@@ -266,6 +265,13 @@ def _check_schema_name(file: Path, document: object, wanted: str) -> None:
                 repr(found),
             )
     raise _damaged(file, "schema", repr(wanted), repr(found) if "schema" in document else "nothing")
+
+
+def _check_schema(file: Path, document: object, name: str) -> None:
+    schema = cast(dict[str, Any], _validator(name).schema)
+    if not meets(document, schema, schema.get("$defs", {})):
+        for error in _validator(name).iter_errors(document):
+            raise DamagedError(_schema_damage(file, error))
 
 
 def _schema_damage(file: Path, error: ValidationError) -> Damage:

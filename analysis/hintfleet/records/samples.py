@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hintfleet.records.damage import Damage, DamagedError
-from hintfleet.records.document import LARGEST, countable
+from hintfleet.records.document import LARGEST, LEAST, countable
 from hintfleet.records.files import read_regular
 from hintfleet.statistics.intervals import Floats
 
@@ -63,8 +64,7 @@ def load_samples(file: Path) -> Samples:
     lines = text.split("\n")[:-1]
     if not lines or lines[0].rstrip("\r").split(",") != COLUMNS:
         raise _damaged(file, "line 1", ",".join(COLUMNS), "another line" if text else "nothing")
-    rows = [_row(file, number, line.split(",")) for number, line in enumerate(lines[1:], 2)]
-    table = np.array(rows, dtype=np.float64).reshape(-1, len(COLUMNS))
+    table = _table(file, lines[1:])
     samples = Samples(table[:, 0], table[:, 1].astype(np.int64), table[:, 2], table[:, 3])
     order = np.argsort(samples.guest, kind="stable")
     steps, same = np.diff(samples.seconds[order]), np.diff(samples.guest[order]) == 0
@@ -77,6 +77,24 @@ def load_samples(file: Path) -> Samples:
             f"a clock that went back by {-steps[first]:g} s",
         )
     return samples
+
+
+def _table(file: Path, lines: list[str]) -> Floats:
+    """A row for each line. All at once if all are good; else one by one, to name the first that is
+    not."""
+    with suppress(ValueError):
+        table = np.loadtxt(lines or [","], delimiter=",", comments=None, ndmin=2)
+        seen = np.abs(table[table != 0.0])
+        if (
+            table.shape == (len(lines), len(COLUMNS))
+            and not (table < 0.0).any()
+            and ((seen >= LEAST) & (seen <= LARGEST)).all()
+            and (table[:, 1] == np.floor(table[:, 1])).all()
+            and (table[:, 1] < MOST_GUESTS).all()
+        ):
+            return table
+    rows = [_row(file, number, line.split(",")) for number, line in enumerate(lines, 2)]
+    return np.array(rows, dtype=np.float64).reshape(-1, len(COLUMNS))
 
 
 def _row(file: Path, number: int, row: list[str]) -> list[float]:

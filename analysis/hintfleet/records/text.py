@@ -31,7 +31,9 @@ def _visible(character: str) -> str:
 
 def without_secrets(text: str) -> str:
     """A command line with `***` for the value of every setting that may be a secret."""
-    return WORD.sub(lambda word: _masked(word[0]), text) if "=" in text else text
+    if "=" not in text or not SECRET.search(text):  # nearly every text
+        return text
+    return WORD.sub(lambda word: _masked(word[0]), text)
 
 
 def _masked(word: str) -> str:

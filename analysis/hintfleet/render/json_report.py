@@ -8,15 +8,20 @@ them say which. Under `figures` every number has its unit, n, interval and verdi
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from hintfleet.figures.figure import Figure, Figures
-from hintfleet.records.observations import Observation
+from hintfleet.records.columns import RATES
+from hintfleet.records.observations import Observations
 from hintfleet.records.read import Damage
 from hintfleet.render.doubts import Doubt, doubts
+from hintfleet.render.runs import known, memhog_seconds, whole
 from hintfleet.report.build import Report
+from hintfleet.statistics.intervals import Interval
 
 SCHEMA = "hintfleet.report/1"
 
@@ -38,9 +43,9 @@ def document(report: Report) -> Json:
         "density": {
             name: {
                 **_where(result.observations),
-                "guests_without_swap": [o.guests_without_swap for o in result.observations],
-                "guests_at_first_swap": [o.guests_at_first_swap for o in result.observations],
-                "swap_end_mib": [o.swap_end_mib for o in result.observations],
+                "guests_without_swap": whole(result.observations, "guests_without_swap"),
+                "guests_at_first_swap": whole(result.observations, "guests_at_first_swap"),
+                "swap_end_mib": known(result.observations, "swap_end_mib"),
                 "fits": [asdict(fit) for fit in result.fits],
                 "reliable_guests": result.reliable,
                 "cells_that_stand_out": list(result.cells_that_stand_out),
@@ -51,8 +56,8 @@ def document(report: Report) -> Json:
         "memhog": {
             name: {
                 **_where(result.observations),
-                "seconds": [list(o.seconds) for o in result.observations],
-                "swap_end_mib": [o.swap_end_mib for o in result.observations],
+                "seconds": [list(seconds) for seconds in memhog_seconds(result.observations)],
+                "swap_end_mib": known(result.observations, "swap_end_mib"),
                 "figures": _figures(result.figures),
             }
             for name, result in report.memhog.items()
@@ -60,17 +65,13 @@ def document(report: Report) -> Json:
         "page_fault": {
             name: {
                 **_where(result.observations),
-                "rows": [
-                    {"cell": o.cell, "block": o.block, **row}
-                    for o in result.observations
-                    for row in o.rows
-                ],
+                "rows": _rates(result.observations),
                 "relative_to_none": {
                     mode: {str(tasks): figure_document(f) for tasks, f in curve.items()}
                     for mode, curve in result.curves.items()
                 },
                 "latency_histogram": result.merged
-                and {"bounds_ns": result.merged[0], "counts": result.merged[1]},
+                and {"bounds_ns": result.merged[0].tolist(), "counts": result.merged[1].tolist()},
                 "figures": _figures(result.figures),
             }
             for name, result in report.page_fault.items()
@@ -81,13 +82,18 @@ def document(report: Report) -> Json:
         "against_each_other": {
             pair: {"figures": _figures(figures)} for pair, figures in report.against.items()
         },
-        "beaten_by": {name: list(others) for name, others in report.beaten_by.items()},
+        "kinds_of_node": {
+            kind: {name: {"figures": _figures(figures)} for name, figures in group.items()}
+            for kind, group in report.kinds.items()
+        },
+        "unbeaten": {name: str(standing) for name, standing in report.front.items()},
         "timelines": [asdict(timeline) for timeline in report.timelines],
         "parity": {
             "agrees": not report.disparities,
             "differences": [asdict(one) for one in report.disparities],
         },
         "warnings": [doubt_document(doubt) for doubt in doubts(report)],
+        "set_aside": [asdict(one) for one in report.set_aside],
         "notes": list(report.notes),
         "missing": [asdict(one) for one in report.missing],
         "unusable": [damage_document(damage) for damage in report.damages],
@@ -112,7 +118,8 @@ def figure_document(figure: Figure) -> Json:
         "n": figure.n,
         "estimate": figure.estimate,
         "spread": None if figure.low is None else [figure.low, figure.high],
-        "interval": None if figure.interval is None else asdict(figure.interval),
+        "interval": None if figure.interval is None else _interval(figure.interval),
+        "speaks_for": None if figure.scope is None else str(figure.scope),
         "p_value": figure.p_value,
         "censored": figure.censored,
         "blocks_to_settle": figure.blocks_to_settle,
@@ -123,9 +130,28 @@ def figure_document(figure: Figure) -> Json:
     }
 
 
+def _interval(interval: Interval) -> Json:
+    """An end that is open is null."""
+    ends = {"low": interval.low, "high": interval.high}
+    return asdict(interval) | {k: v if math.isfinite(v) else None for k, v in ends.items()}
+
+
 def _figures(figures: Figures) -> Json:
     return {name: figure_document(figure) for name, figure in figures.items()}
 
 
-def _where(observations: Sequence[Observation]) -> Json:
-    return {"cells": [o.cell for o in observations], "blocks": [o.block for o in observations]}
+def _where(observations: Observations) -> Json:
+    return {"cells": list(observations.texts["cell"]), "blocks": whole(observations, "block")}
+
+
+def _rates(observations: Observations) -> list[Json]:
+    """will-it-scale's rows of every run."""
+    matrices = {mode: observations.matrices[mode] for mode in RATES}
+    where = zip(observations.texts["cell"], whole(observations, "block"), strict=True)
+    return [
+        {"cell": cell, "block": block, "tasks": tasks}
+        | {mode: float(matrix.values[run, column]) for mode, matrix in matrices.items()}
+        for run, (cell, block) in enumerate(where)
+        for column, tasks in enumerate(matrices["processes"].places)
+        if not np.isnan(matrices["processes"].values[run, column])
+    ]

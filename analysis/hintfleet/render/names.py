@@ -9,6 +9,8 @@ NAMES = {
     "guests_without_swap": "guests without swap",
     "guests_at_first_swap": "guests when swap began",
     "more_guests_than_none": "more guests than none",
+    "guests_by_footprint": "guests by footprints",
+    "more_room_than_none": "more guests than none by footprints",
     "reliable_guests": "reliable guests",
     "physical_limit_guests": "physical limit of guests",
     "share_of_physical_limit": "share of the physical limit reached",

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from hintfleet.records.observations import BASELINE
-from hintfleet.render.tables import Cell, ReportTable, Row
+from hintfleet.records.observations import BASELINE, Observations
+from hintfleet.render.runs import known, memhog_seconds, places
+from hintfleet.render.tables import Cell, ReportTable, Row, guests_in_turn
 from hintfleet.render.words import mechanisms
 from hintfleet.report.build import Report
 from hintfleet.statistics.units import change, number, quantity
@@ -67,7 +68,7 @@ def _density(report: Report) -> Plot | None:
 
     def draw(axes: Any) -> None:
         for index, name in enumerate(names):
-            counts = [o.guests_without_swap for o in report.density[name].observations]
+            counts = report.density[name].observations.numbers["guests_without_swap"].tolist()
             middle = (len(counts) - 1) / 2.0
             across = [
                 index + (k - middle) * min(0.5 / max(len(counts), 1), 0.08)
@@ -83,19 +84,21 @@ def _density(report: Report) -> Plot | None:
 
     rows = tuple(
         Row(
-            f"{o.cell}, block {o.block}, {name}",
-            (
-                Cell(number(o.guests_without_swap)),
-                Cell(number(o.guests_at_first_swap)),
-                Cell(number(o.swap_end_mib)),
-            ),
+            f"{cell}, block {block}, {name}",
+            tuple(Cell(number(value)) for value in values),
         )
         for name in names
-        for o in report.density[name].observations
+        for (cell, block), *values in _with_places(report.density[name].observations)
     )
     columns = ("guests without swap", "guests when swap began", "swap at the end, MiB")
     caption = "Guests that had run while swap was still unused; one mark for each block."
     return Plot("Guests that fit", caption, _svg(draw), ReportTable("", columns, rows))
+
+
+def _with_places(observations: Observations) -> Iterable[tuple[Any, ...]]:
+    names = ("guests_without_swap", "guests_at_first_swap", "swap_end_mib")
+    columns = (known(observations, name) for name in names)
+    return zip(places(observations), *columns, strict=True)
 
 
 def _timeline(report: Report) -> Plot | None:
@@ -141,22 +144,30 @@ def _memhog(report: Report) -> Plot | None:
     if not report.memhog:
         return None
     order = mechanisms(report)
-    last = max(len(o.seconds) for r in report.memhog.values() for o in r.observations)
+    last = guests_in_turn(report)
+    runs = [
+        (name, where, seconds)
+        for name, result in report.memhog.items()
+        for where, seconds in zip(
+            places(result.observations), memhog_seconds(result.observations), strict=True
+        )
+    ]
 
     def draw(axes: Any) -> None:
-        for name, result in report.memhog.items():
+        labelled = set()
+        for name, _, seconds in runs:
             index = order.index(name)
-            for o in result.observations:
-                known = [(k, s) for k, s in enumerate(o.seconds, 1) if s is not None]
-                axes.plot(
-                    [k for k, _ in known],
-                    [s for _, s in known],
-                    f"-{_marker(index)}",
-                    color=_colour(index),
-                    linewidth=1.0,
-                    markersize=5,
-                    label=name if o is result.observations[0] else None,
-                )
+            ended = [(k, s) for k, s in enumerate(seconds, 1) if s is not None]
+            axes.plot(
+                [k for k, _ in ended],
+                [s for _, s in ended],
+                f"-{_marker(index)}",
+                color=_colour(index),
+                linewidth=1.0,
+                markersize=5,
+                label=None if name in labelled else name,
+            )
+            labelled.add(name)
         axes.set_xticks(range(1, last + 1), [f"guest {k}" for k in range(1, last + 1)])
         axes.set_ylim(bottom=0)
         axes.set_ylabel("seconds of memhog")
@@ -164,12 +175,11 @@ def _memhog(report: Report) -> Plot | None:
 
     rows = tuple(
         Row(
-            f"{o.cell}, block {o.block}, {name}",
-            tuple(Cell("did not end" if s is None else number(s)) for s in o.seconds),
+            f"{cell}, block {block}, {name}",
+            tuple(Cell("did not end" if s is None else number(s)) for s in seconds),
         )
-        for name, result in report.memhog.items()
-        for o in result.observations
-        if len(o.seconds) == last
+        for name, (cell, block), seconds in runs
+        if len(seconds) == last
     )
     columns = tuple(f"guest {k}, s" for k in range(1, last + 1))
     caption = "One line for each block; guests ran one after the other on the same node."
@@ -230,8 +240,8 @@ def _latency(report: Report) -> Plot | None:
 
     def draw(axes: Any) -> None:
         for name, (bounds, counts) in merged.items():
-            total, slower, xs, ys = sum(counts), float(sum(counts)), [], []
-            for bound, count in zip(bounds[1:], counts, strict=True):
+            total, slower, xs, ys = int(counts.sum()), float(counts.sum()), [], []
+            for bound, count in zip(bounds[1:].tolist(), counts.tolist(), strict=True):
                 slower -= count
                 if slower < total and slower > 0:
                     xs.append(bound)

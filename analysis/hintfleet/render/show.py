@@ -9,8 +9,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hintfleet.figures.memory import timeline_of
+from hintfleet.records.curves import timeline_of
 from hintfleet.records.files import read_end
+from hintfleet.records.provenance import fact_text
 from hintfleet.records.read import DamagedError, Run
 from hintfleet.records.reproduce import as_text
 from hintfleet.records.samples import Samples, load_samples
@@ -19,7 +20,6 @@ from hintfleet.records.types import Guest
 from hintfleet.render.charts import columns, stretch
 from hintfleet.render.console import chart_line, heading_line, table
 from hintfleet.render.tables import Cell, ReportTable, Row
-from hintfleet.report.build import fact_text
 from hintfleet.statistics.units import UNKNOWN, number, quantity
 
 CONSOLE_LINES = 15

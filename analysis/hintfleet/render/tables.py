@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from hintfleet.figures.figure import Figure, Figures, Verdict
 from hintfleet.render.names import label
+from hintfleet.render.runs import known, memhog_seconds, places
 from hintfleet.render.words import extremes, interval_text, mechanisms, short, with_spread
 from hintfleet.report.build import Report, all_figures
 from hintfleet.statistics.units import UNKNOWN, number, percent, spread
@@ -51,7 +52,7 @@ def summary_table(report: Report) -> ReportTable:
     last = guests_in_turn(report)
     density, memhog, memory, fault = _groups(report)
     rows = [
-        _row(report, "Guests without swap", density, "guests_without_swap", _bare),
+        *_guests_rows(report, density),
         _row(report, "Guests when swap began", density, "guests_at_first_swap", _bare),
         _row(report, f"memhog in guest {last}", memhog, f"guest{last}_seconds", short),
         _row(report, "  swap at its end", memhog, "swap_end_mib", short),
@@ -66,14 +67,24 @@ def summary_table(report: Report) -> ReportTable:
     return ReportTable("Gain and cost", tuple(mechanisms(report)), _filled(rows))
 
 
+def _guests_rows(report: Report, density: Group) -> list[Row]:
+    """One row, or one for each kind of node."""
+    if not report.kinds:
+        return [_row(report, "Guests without swap", density, "guests_without_swap", _bare)]
+    return [
+        _row(report, f"Guests, {kind}", group, "guests_without_swap", _bare)
+        for kind, group in report.kinds.items()
+    ]
+
+
 def _front(report: Report) -> list[Cell]:
-    return [Cell("no" if report.beaten_by[name] else "yes") for name in mechanisms(report)]
+    return [Cell(report.front[name]) for name in mechanisms(report)]
 
 
 def tables(report: Report) -> list[ReportTable]:
     """Every table of the report that has rows."""
     found = [
-        density_table(report),
+        *density_tables(report),
         memhog_table(report),
         page_fault_table(report),
         memory_table(report),
@@ -83,15 +94,26 @@ def tables(report: Report) -> list[ReportTable]:
     return [table for table in found if table.rows]
 
 
-def density_table(report: Report) -> ReportTable:
+def density_tables(report: Report) -> list[ReportTable]:
+    """One, or one for each kind of node and one of what does not depend on it."""
+    counts = _counts(report, {n: len(r.observations) for n, r in report.density.items()})
+    found = [_density_table(report, "guests that fit", _groups(report)[0], [counts])]
+    for kind, group in report.kinds.items():
+        found.append(_density_table(report, kind, group, []))
+    return found
+
+
+def _density_table(report: Report, about: str, density: Group, first: Sequence[Row]) -> ReportTable:
     """Both counting rules, so that no reader mistakes one for the other."""
-    density = _groups(report)[0]
     rows = [
-        _counts(report, {n: len(r.observations) for n, r in report.density.items()}),
+        *first,
         _row(report, "guests without swap", density, "guests_without_swap", _bare),
+        _row(report, "  by footprints", density, "guests_by_footprint", _bare),
         _row(report, "guests when swap began", density, "guests_at_first_swap", _bare),
         _row(report, "more than none", density, "more_guests_than_none", _bare),
         _row(report, "  95 % interval", density, "more_guests_than_none", interval_text),
+        _row(report, "  by footprints", density, "more_room_than_none", _bare),
+        _row(report, "  95 % interval", density, "more_room_than_none", interval_text),
         _row(report, "fits in 95 % of blocks", density, "reliable_guests", _reliable),
         _row(report, "swap at the end, MiB", density, "swap_end_mib", _bare),
         _row(report, "idle guest, MiB", density, "idle_footprint_mib", _bare),
@@ -99,7 +121,7 @@ def density_table(report: Report) -> ReportTable:
         _row(report, "share of limit reached", density, "share_of_physical_limit", with_spread),
         _row(report, "host CPU a guest, s", density, "host_cpu_seconds_per_guest", _bare),
     ]
-    return ReportTable("Density: guests that fit", tuple(mechanisms(report)), _filled(rows))
+    return ReportTable(f"Density: {about}", tuple(mechanisms(report)), _filled(rows))
 
 
 def memhog_table(report: Report) -> ReportTable:
@@ -165,14 +187,15 @@ def against_table(report: Report) -> ReportTable:
 def places_table(report: Report) -> ReportTable:
     """Density by cell, host and node where there are several: what differs with place."""
     columns = tuple(report.density)
-    places: dict[str, dict[str, list[float]]] = {}
+    found: dict[str, dict[str, list[float]]] = {}
     for name, result in report.density.items():
-        for one in result.observations:
-            for place in report.places[one.cell]:
-                places.setdefault(place, {}).setdefault(name, []).append(one.guests_without_swap)
+        counts = result.observations.numbers["guests_without_swap"].tolist()
+        for cell, count in zip(result.observations.texts["cell"], counts, strict=True):
+            for place in report.places.get(cell, ()):
+                found.setdefault(place, {}).setdefault(name, []).append(count)
     rows = tuple(
-        Row(place, tuple(Cell(_mean_and_extremes(found.get(name, []))) for name in columns))
-        for place, found in sorted(places.items())
+        Row(place, tuple(Cell(_mean_and_extremes(counts.get(name, []))) for name in columns))
+        for place, counts in sorted(found.items())
     )
     return ReportTable("Guests without swap by place: mean [extremes]", columns, rows)
 
@@ -215,14 +238,16 @@ def detail_tables(report: Report) -> list[ReportTable]:
 def _runs(report: Report) -> tuple[Row, ...]:
     cells: dict[tuple[str, int, str], list[str]] = {}
     for name, density in report.density.items():
-        for one in density.observations:
-            row = cells.setdefault((one.cell, one.block, name), [UNKNOWN] * 4)
-            row[:2] = number(one.guests_without_swap), number(one.swap_end_mib)
+        counts = known(density.observations, "guests_without_swap")
+        swap = known(density.observations, "swap_end_mib")
+        for where, *one in zip(places(density.observations), counts, swap, strict=True):
+            cells.setdefault((*where, name), [UNKNOWN] * 4)[:2] = map(number, one)
     for name, memhog in report.memhog.items():
-        for run in memhog.observations:
-            row = cells.setdefault((run.cell, run.block, name), [UNKNOWN] * 4)
-            seconds = ("not seen" if s is None else number(s) for s in run.seconds)
-            row[2:] = ", ".join(seconds), number(run.swap_end_mib)
+        seconds = memhog_seconds(memhog.observations)
+        swap = known(memhog.observations, "swap_end_mib")
+        for where, each, end in zip(places(memhog.observations), seconds, swap, strict=True):
+            told = ", ".join("not seen" if s is None else number(s) for s in each)
+            cells.setdefault((*where, name), [UNKNOWN] * 4)[2:] = told, number(end)
     many = len({cell for cell, _, _ in cells}) > 1
     return tuple(
         Row(f"{f'{cell}, ' if many else ''}block {block}, {name}", tuple(map(Cell, texts)))
@@ -250,8 +275,8 @@ def figures_table(report: Report, reasons: bool = True) -> ReportTable:
 
 def guests_in_turn(report: Report) -> int:
     """How many guests ran memhog one after the other."""
-    runs = [run for result in report.memhog.values() for run in result.observations]
-    return max((len(run.seconds) for run in runs), default=0)
+    every = [result.observations.matrices["memhog_seconds"] for result in report.memhog.values()]
+    return max((max(one.measured, default=0) for one in every), default=0)
 
 
 Group = Mapping[str, Figures]

@@ -1,21 +1,34 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The question answered in plain sentences: what to do, how sure it is, and what it costs."""
+"""The question answered in plain sentences: what to do, where that holds, how sure it is, and what
+it costs.
+
+Each mechanism is told by its own figures only. What every situation must say stands in
+docs/statistics.md, and in tests/analysis/test_headline.py by row.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hintfleet.figures.against import AGAINST
 from hintfleet.figures.figure import DEFAULTS, Figure, Figures, Thresholds, Verdict
 from hintfleet.figures.gain import Topics
 from hintfleet.records.observations import BASELINE
-from hintfleet.statistics.units import change, number, plural, quantity, spread
+from hintfleet.statistics.units import change, number, percent, plural, quantity, spread
 
-COSTS = {"processes": False, "memhog_last_guest": True}
+MORE_GUESTS = "more_guests"
+COSTS = {
+    "processes": False,
+    "memhog_last_guest": True,
+    "fault_p99": True,
+    "host_cpu_per_guest": True,
+}
 """Figures of against.py that decide between equals, and whether less of it is better."""
 
+WHOLE = 1e-9
+"""A count this close to a whole one is one."""
 
 FAULTS = "page faults a second"
 MEMHOG_TIME = "of memhog's time"
@@ -42,142 +55,307 @@ class Cost:
     unended: str = ""
     """In how many blocks the mechanism's work was not seen to end, if in more than without it."""
 
+    @property
+    def is_open(self) -> bool:
+        return not self.unended and self.effect.verdict != Verdict.SOUND
 
-def answer(
-    figures: Topics,
-    against: Mapping[str, Figures],
-    sample: str = "block",
-    limits: Thresholds = DEFAULTS,
-) -> str:
-    """Decision, certainty and cost of the mechanism that fits most guests, as far as known.
+    def price(self, limits: Thresholds) -> str:
+        """What is lost for sure, "" if that is nothing that matters."""
+        if self.unended:
+            return self.unended
+        sure = self.effect.verdict == Verdict.SOUND and self.effect.claims_effect
+        if sure and self.worst > limits.practical_ratio:
+            return f"{change(self.effect.estimate)} {self.what}"
+        return ""
 
-    figures: by topic, mechanism and name; sample: what an effect was seen in n of.
+
+@dataclass(frozen=True)
+class Arm:
+    """One mechanism against none."""
+
+    name: str
+    effect: Figure | None
+    costs: tuple[Cost, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.effect.verdict if self.effect else Verdict.UNSETTLED
+
+    @property
+    def gain(self) -> float:
+        return (self.effect.estimate if self.effect else None) or 0.0
+
+    @property
+    def gains(self) -> bool:
+        return self.is_different and self.gain > 0.0
+
+    @property
+    def is_different(self) -> bool:
+        sure = self.effect is not None and self.effect.claims_effect
+        return sure and self.verdict == Verdict.SOUND
+
+    def prices(self, limits: Thresholds) -> list[str]:
+        return [price for cost in self.costs if (price := cost.price(limits))]
+
+
+def answer(figures: Topics, against: Mapping[str, Figures], limits: Thresholds = DEFAULTS) -> str:
+    """What to do about every mechanism, best first.
+
+    figures: by topic, mechanism and name; against: as against.py names them.
     """
     counts = {
         name: found.estimate
         for name, group in figures.get("density", {}).items()
         if (found := group.get("guests_without_swap")) and found.estimate is not None
     }
-    others = {name: count for name, count in counts.items() if name != BASELINE}
-    if not others:
-        measured = {name for topic in figures.values() for name in topic if name != BASELINE}
-        costs = [_costs(figures, name) for name in sorted(measured)]
-        return " ".join([_unknown_gain(counts, bool(measured)), *_told(sorted(measured), costs)])
-    most = max(others.values())
-    best = [name for name, count in others.items() if count == most]
-    chosen = _unbeaten(best, against)
-    costs = [_costs(figures, name) for name in chosen]
-    if BASELINE in counts:
-        fit = f"{number(most)} guests fit a node without swapping instead of "
-        fit += number(counts[BASELINE])
-        effect = figures["density"][chosen[0]].get("more_guests_than_none")
-        gain = _decision(effect, " or ".join(chosen), fit, _condition(costs, limits), sample)
-    else:
-        gain = (
-            f"How many more guests fit is not known: {BASELINE} was not measured. With "
-            f"{' or '.join(chosen)} {number(most)} fit a node without swapping."
+    density = figures.get("density", {})
+    measured = {name for topic in figures.values() for name in topic if name != BASELINE}
+    arms = [
+        Arm(
+            name,
+            density.get(name, {}).get("more_guests_than_none"),
+            tuple(_costs(figures, name)),
         )
-    if len(chosen) < len(best):
-        rest = " and ".join(name for name in best if name not in chosen)
-        gain += f" As many fit with {rest}, at a higher cost."
-    return " ".join([gain, *_told(chosen, costs)])
+        for name in sorted(measured)
+    ]
+    if not any(name in counts for name in measured):
+        said = [_unknown_gain(counts, bool(measured))]
+    elif BASELINE not in counts:
+        said = [_without_baseline(counts)]
+    else:
+        arms = [arm for arm in arms if arm.name in counts]
+        said = _decisions(arms, counts, against, limits)
+    return " ".join([*said, *_told(arms, limits)])
 
 
 def _unknown_gain(counts: Mapping[str, float], mechanism_measured: bool) -> str:
     if BASELINE in counts:
         return (
             "How many more guests fit is not known: no mechanism was measured; without one "
-            f"{number(counts[BASELINE])} fit a node without swapping."
+            f"{_guests(counts[BASELINE])}."
         )
     if mechanism_measured:
         return "How many more guests fit was not measured."
     return "How many more guests fit is not known: no run has a result."
 
 
-def _unbeaten(best: Sequence[str], against: Mapping[str, Figures]) -> list[str]:
-    """Of mechanisms that fit as many guests those that no other soundly beats on cost."""
-    beaten = set()
-    for pair, figures in against.items():
-        second, _, first = pair.partition(AGAINST)
-        for name, less_is_better in COSTS.items():
-            effect = figures.get(name)
-            if effect is None or effect.verdict != Verdict.SOUND or not effect.claims_effect:
-                continue
-            worse = second if ((effect.estimate or 1.0) > 1.0) == less_is_better else first
-            other = first if worse == second else second
-            if other in best:
-                beaten.add(worse)
-    return [name for name in best if name not in beaten] or list(best)
-
-
-def _decision(effect: Figure | None, names: str, fit: str, condition: str, sample: str) -> str:
-    """What to do, and how sure the gain is. fit: how many guests fit, and without."""
-    if effect is None or effect.verdict == Verdict.UNSETTLED:
-        why = effect.judgement.reason if effect else f"no {sample} has both"
-        return f"Not settled: so far {fit} with {names}; {why}."
-    if effect.verdict == Verdict.NOT_TO_BE_TRUSTED:
-        return (
-            f"Do not decide on these figures: {effect.judgement.reason}. They say that {fit} with "
-            f"{names}."
-        )
-    sure = f"That is sound: {_seen(effect, sample)}"
-    if effect.interval:
-        low, high = number(effect.interval.low), number(effect.interval.high)
-        sure += f" (95 % interval {low} to {high})"
-    if not effect.claims_effect:
-        return f"{names} gains no guest: {fit}. {sure}."
-    if (effect.estimate or 0.0) < 0.0:
-        return f"Leave {names} off: {fit}. {sure}."
-    return f"Turn {names} on{condition}: {fit}. {sure}."
-
-
-def _seen(effect: Figure, sample: str) -> str:
-    """The gain in guests over what it was seen in."""
-    if effect.low == effect.high:
-        return f"{number(effect.estimate)} more in each of {plural(effect.n, sample)}"
+def _without_baseline(counts: Mapping[str, float]) -> str:
+    most = max(counts.values())
+    names = " or ".join(name for name, count in counts.items() if count == most)
     return (
-        f"{number(effect.estimate)} more on average over {plural(effect.n, sample)}, "
-        f"{spread(effect.low, effect.high)} in most"
-        if sample != "block"
-        else f"{spread(effect.low, effect.high)} more in {plural(effect.n, sample)}"
+        f"How many more guests fit is not known: {BASELINE} was not measured. With {names} "
+        f"{_guests(most)}."
     )
 
 
-def _condition(costs: Sequence[Sequence[Cost]], limits: Thresholds) -> str:
-    """ " if ..." where a cost is large or open: then density alone does not decide."""
-    every = [cost for of_mechanism in costs for cost in of_mechanism]
-    prices = [
-        cost.unended or f"{change(cost.effect.estimate)} {cost.what}"
-        for cost in every
-        if cost.unended
-        or (
-            cost.effect.verdict == Verdict.SOUND
-            and cost.effect.claims_effect
-            and cost.worst > limits.practical_ratio
+def _decisions(
+    arms: Sequence[Arm],
+    counts: Mapping[str, float],
+    against: Mapping[str, Figures],
+    limits: Thresholds,
+) -> list[str]:
+    """A sentence or two for every mechanism, those to turn on first."""
+    gainers = [arm for arm in arms if arm.gains]
+    # free of a price first; among those, the ones that no other soundly beats
+    free = [arm for arm in gainers if not arm.prices(limits)]
+    candidates = _most_guests(free or gainers, against)
+    chosen = _unbeaten(candidates, against)
+    groups = _alike(chosen, limits)
+    said = [_turn_on(group, limits) for group in groups[:1]]
+    said += [_or_turn_on(group, limits) for group in groups[1:]]
+    others = [arm for arm in gainers if arm not in candidates]
+    alike = [arm for arm in others if arm.gain == chosen[0].gain]
+    dearer = [arm.name for arm in [*candidates, *alike] if arm not in chosen]
+    if dearer:
+        said.append(f"As many fit with {_and(dearer)}, at a higher cost.")
+    for arm in sorted(others, key=lambda arm: -arm.gain):
+        if arm not in alike:
+            prices = arm.prices(limits)
+            price = f", if that is worth {_and(prices)}" if prices else ""
+            said.append(f"{arm.name} gains, too: {_fit(arm.effect)}{price}.")
+    rest = [arm for arm in arms if not arm.gains]
+    open_arms = [a for a in rest if a.verdict == Verdict.UNSETTLED]
+    for reason, group in _by_reason(a for a in rest if a.verdict == Verdict.NOT_TO_BE_TRUSTED):
+        names = _and([arm.name for arm in group])
+        of = f" of {names}" if said else ""
+        said.append(
+            f"Do not decide on these figures{of}: {reason}. They say that "
+            f"{_fit(group[0].effect)} with {names}."
         )
-    ]
+    for reason, group in _by_reason(open_arms):
+        fits = "; ".join(
+            f"{_fit(arm.effect) or _alone(arm, counts)} with {arm.name}" for arm in group
+        )
+        said.append(f"Not settled: so far {fits}; {reason}.")
+    for arm in rest:
+        if arm.verdict == Verdict.SOUND and arm.effect is not None:
+            does = f"Leave {arm.name} off" if arm.is_different else f"{arm.name} gains no guest"
+            said.append(f"{does}: {_fit(arm.effect)}. {_sure(arm.effect)}.")
+    return said
+
+
+def _most_guests(arms: Sequence[Arm], against: Mapping[str, Figures]) -> list[Arm]:
+    """Those that no other of them soundly exceeds in guests."""
+    names = {arm.name for arm in arms}
+    fewer = {
+        worse
+        for worse, other, figure in _sound_pairs(against, {MORE_GUESTS: False})
+        if {worse, other} <= names and figure == MORE_GUESTS
+    }
+    return [arm for arm in arms if arm.name not in fewer]
+
+
+def _unbeaten(arms: Sequence[Arm], against: Mapping[str, Figures]) -> list[Arm]:
+    """Those that no other of them soundly beats on a cost, or that soundly beat it on another."""
+    names = {arm.name for arm in arms}
+    beaten = {
+        (worse, other)
+        for worse, other, _ in _sound_pairs(against, COSTS)
+        if {worse, other} <= names
+    }
+    worse = {one for one, other in beaten if (other, one) not in beaten}
+    return [arm for arm in arms if arm.name not in worse] or list(arms)
+
+
+def _sound_pairs(
+    against: Mapping[str, Figures], less_is_better: Mapping[str, bool]
+) -> Iterable[tuple[str, str, str]]:
+    """(worse, better, figure) wherever two mechanisms soundly differ."""
+    for pair, figures in against.items():
+        second, _, first = pair.partition(AGAINST)
+        for name, less in less_is_better.items():
+            effect = figures.get(name)
+            if effect is None or effect.verdict != Verdict.SOUND or not effect.claims_effect:
+                continue
+            nothing = 1.0 if effect.unit == "ratio" else 0.0
+            is_more = (effect.estimate or nothing) > nothing
+            yield (second, first, name) if is_more == less else (first, second, name)
+
+
+def _alike(arms: Sequence[Arm], limits: Thresholds) -> list[list[Arm]]:
+    """Mechanisms of which the same sentence can be said, those with most guests first."""
+    groups: dict[tuple[str, str, str], list[Arm]] = {}
+    for arm in sorted(arms, key=lambda arm: -arm.gain):
+        said = _fit(arm.effect), _sure(arm.effect), _condition(arm, limits)
+        groups.setdefault(said, []).append(arm)
+    return list(groups.values())
+
+
+def _by_reason(arms: Iterable[Arm]) -> list[tuple[str, list[Arm]]]:
+    groups: dict[str, list[Arm]] = {}
+    for arm in arms:
+        reason = arm.effect.judgement.reason if arm.effect else "no block has both"
+        groups.setdefault(reason, []).append(arm)
+    return list(groups.items())
+
+
+def _turn_on(group: Sequence[Arm], limits: Thresholds) -> str:
+    names, first = " or ".join(arm.name for arm in group), group[0]
+    effect = first.effect
+    low = effect.interval.low if effect and effect.interval else 0.0
+    least = limits.practical_ratio * ((effect.base if effect else None) or 0.0)
+    does = f"Turn {names} on{_condition(first, limits)}"
+    if low < least:
+        does += f", if less than {percent(limits.practical_ratio)} more guests matter"
+    return f"{does}: {_fit(effect)}. {_sure(effect)}."
+
+
+def _or_turn_on(group: Sequence[Arm], limits: Thresholds) -> str:
+    """The same of mechanisms that no other soundly beats, after the first."""
+    names, first = " or ".join(arm.name for arm in group), group[0]
+    does = f"Or {names}{_condition(first, limits)}"
+    return f"{does}: {_fit(first.effect)}; {_seen_within(first.effect)}."
+
+
+def _condition(arm: Arm, limits: Thresholds) -> str:
+    """ " if ..." where a cost is large; " for density" where one is open: then density alone does
+    not decide."""
+    prices = arm.prices(limits)
     if prices:
-        return f" if that is worth {' and '.join(dict.fromkeys(prices))}"
-    return " for density" if any(c.effect.verdict != Verdict.SOUND for c in every) else ""
+        return f" if that is worth {_and(prices)}"
+    return " for density" if any(cost.is_open for cost in arm.costs) else ""
 
 
-def _told(names: Sequence[str], costs: Sequence[Sequence[Cost]]) -> list[str]:
-    """A sentence for each mechanism on what else soundly changes with it."""
-    sound = [
-        (
-            name,
-            [
-                c.unended or c.clause
-                for c in found
-                if c.unended or c.effect.verdict == Verdict.SOUND
-            ],
+def _fit(effect: Figure | None) -> str:
+    """How many guests fit, and without, from the same pairs; "" if there are none."""
+    if effect is None or effect.base is None or effect.estimate is None:
+        return ""
+    if effect.unit != "guests":
+        room, before = number(effect.base + effect.estimate), number(effect.base)
+        return f"by footprints there is room for {room} guests a node instead of {before}"
+    return f"{_guests(effect.base + effect.estimate)} instead of {number(effect.base)}"
+
+
+def _alone(arm: Arm, counts: Mapping[str, float]) -> str:
+    return f"{_guests(counts[arm.name])} instead of {number(counts[BASELINE])}"
+
+
+def _guests(count: float) -> str:
+    """How many fit a node; no node holds 8.33 guests."""
+    whole = abs(count - round(count)) < WHOLE
+    guests = plural(round(count), "guest") if whole else f"{number(count)} guests"
+    fit = "fits" if guests == "1 guest" else "fit"
+    return f"{'' if whole else 'on average '}{guests} {fit} a node without swapping"
+
+
+def _sure(effect: Figure | None) -> str:
+    """How sure it is, for which hosts, and what was seen."""
+    if effect is None:
+        return ""
+    where = f" {effect.scope}" if effect.scope else ""
+    return f"That is sound{where}: {_seen_within(effect)}"
+
+
+def _seen_within(effect: Figure | None) -> str:
+    """What was seen, and its interval."""
+    if effect is None:
+        return ""
+    said = _seen(effect)
+    if effect.interval is not None:
+        ends = f"{number(effect.interval.low)} to {number(effect.interval.high)}"
+        guard = effect.interval.guard
+        said += (
+            f" ({'rounding leaves' if guard else '95 % interval'} {ends}{' open' if guard else ''})"
         )
-        for name, found in zip(names, costs, strict=True)
-    ]
-    told = [f"With {name}: {'; '.join(clauses)}." for name, clauses in sound if clauses]
-    measured = {cost.what for found in costs for cost in found}
+    if effect.evidence is not None and effect.evidence.left_out:
+        said += "; one block that stands out is left out"
+    return said
+
+
+def _seen(effect: Figure) -> str:
+    """The gain over the blocks it was seen in; a loss is fewer."""
+    estimate = effect.estimate or 0.0
+    more = "more" if estimate >= 0.0 else "fewer"
+    ends = sorted((abs(effect.low or 0.0), abs(effect.high or 0.0)))
+    if effect.low == effect.high:
+        return f"{number(abs(estimate))} {more} in each of {plural(effect.n, 'block')}"
+    same_side = (effect.low or 0.0) * (effect.high or 0.0) >= 0.0
+    seen = spread(*ends) if same_side else f"{number(effect.low)} to {number(effect.high)}"
+    return f"{number(abs(estimate))} {more} on average, {seen} in {plural(effect.n, 'block')}"
+
+
+def _and(words: Sequence[str]) -> str:
+    return " and ".join(dict.fromkeys(words))
+
+
+def _told(arms: Sequence[Arm], limits: Thresholds) -> list[str]:
+    """What else changes with each mechanism, what of it is open, and what was not measured."""
+    told = []
+    for arm in arms:
+        sure = [c.unended or c.clause for c in arm.costs if not c.is_open]
+        if sure:
+            told.append(f"With {arm.name}: {'; '.join(sure)}.")
+    believed = [arm for arm in arms if arm.verdict != Verdict.NOT_TO_BE_TRUSTED]
+    still_open: dict[tuple[str, ...], list[str]] = {}
+    for arm in believed:
+        costs = tuple(EVERY_COST[cost.what] for cost in arm.costs if cost.is_open)
+        still_open.setdefault(costs, []).append(arm.name)
+    for costs, names in still_open.items():
+        of = "" if len(names) == len(believed) else f" with {_and(names)}"
+        told += [f"Still open{of}: {', '.join(costs)}."] if costs else []
+    measured = {cost.what for arm in arms for cost in arm.costs}
     unmeasured = [words for what, words in EVERY_COST.items() if what not in measured]
-    if names and unmeasured:
+    if arms and unmeasured:
         told.append(f"Not measured against {BASELINE}: {', '.join(unmeasured)}.")
     return told
 
@@ -223,8 +401,11 @@ def _memhog_cost(memhog: Mapping[str, Figures], name: str) -> list[Cost]:
     elif effect.estimate is None:
         return []
     clause = f"memhog in guest {last} takes {quantity(seconds.estimate, 's')}"
-    if base is not None and base.estimate is not None:
-        clause += f" instead of {quantity(base.estimate, 's')}"
+    if effect.base is not None and effect.estimate is not None:
+        # of the same pairs, so that the two numbers make the ratio that is judged
+        with_it, without = effect.base * effect.estimate, effect.base
+        clause = f"memhog in guest {last} takes {quantity(with_it, 's')}"
+        clause += f" instead of {quantity(without, 's')}"
     return [Cost(effect, clause, _most(effect) - 1.0, MEMHOG_TIME, unended)]
 
 

@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import numpy as np
 
 from hintfleet.figures.against import against_each_other
 from hintfleet.figures.density import Density, densities
-from hintfleet.figures.family import judge_as_one_family
+from hintfleet.figures.estimate import ADDED_UP
+from hintfleet.figures.family import judge_as_one_family, judge_side_figures
 from hintfleet.figures.figure import (
     DEFAULTS,
     Figure,
@@ -20,31 +24,31 @@ from hintfleet.figures.figure import (
     Verdict,
     worst,
 )
-from hintfleet.figures.gain import beaten_by
+from hintfleet.figures.gain import Standing, front
 from hintfleet.figures.latency import (
     MemhogResult,
     PageFaultResult,
     memhog_results,
     page_fault_results,
 )
-from hintfleet.figures.memory import Memory, Timeline, memories, observe
-from hintfleet.records.files import read_note
-from hintfleet.records.observations import (
-    BASELINE,
-    DensityObservation,
-    MemhogObservation,
-    PageFaultObservation,
-    density_of,
-    memhog_of,
-    page_fault_of,
-)
-from hintfleet.records.read import Damage, Run, Study
+from hintfleet.figures.memory import Memory, memories
+from hintfleet.records.curves import Timeline
+from hintfleet.records.damage import Damage
+from hintfleet.records.observations import BASELINE, Workloads, baseline_first
+from hintfleet.records.observed import Missing, Observed
 from hintfleet.records.text import clean
-from hintfleet.records.types import PlannedRun
-from hintfleet.report.answer import answer
-from hintfleet.statistics.units import number, percent, plural
-from hintfleet.trust.objections import objections_to, objections_to_the_whole
-from hintfleet.trust.parity import Disparity, disparities
+from hintfleet.report.headline import headline
+from hintfleet.report.kinds import kinds_of
+from hintfleet.statistics.series import Histogram
+from hintfleet.statistics.units import plural
+from hintfleet.trust.objections import SetAside, objections_to_the_whole, weigh
+from hintfleet.trust.parity import Disparity
+
+MOST_PLACES = 200
+"""Of more cells nobody reads a table of each."""
+
+NAMED_CELLS = 10
+NAMED_FIGURES = 3
 
 NamedFigure = tuple[str, str, str, Figure]
 """Topic, mechanism, name, figure."""
@@ -57,19 +61,11 @@ DECIDING = ("guests_without_swap", *FAMILY)
 
 
 @dataclass(frozen=True)
-class Missing:
-    """A planned run that gave no result, and why."""
-
-    run_id: str
-    status: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class Overview:
     """What the study was, in counts and names."""
 
     name: str
+    studies: tuple[str, ...]
     mechanisms: tuple[str, ...]
     workloads: tuple[str, ...]
     cells: tuple[str, ...]
@@ -99,14 +95,18 @@ class Report:
     timelines: tuple[Timeline, ...]
     disparities: tuple[Disparity, ...]
     objections: tuple[Objection, ...]
+    set_aside: tuple[SetAside, ...]
     notes: tuple[str, ...]
     missing: tuple[Missing, ...]
     damages: tuple[Damage, ...]
     provenance: dict[str, tuple[str, ...]]
     places: dict[str, tuple[str, ...]]
     """By cell: the places it counts for (cell, host, node) that not all cells share."""
-    beaten_by: dict[str, tuple[str, ...]]
-    """By mechanism: those better on every criterion (gain.py); none of them: on the front."""
+    front: dict[str, Standing]
+    """By mechanism: whether others beat it on everything (gain.py)."""
+    kinds: dict[str, dict[str, Figures]]
+    """Density by kind of node and mechanism, if there are several: then counts over all nodes are
+    in no figure."""
 
 
 @dataclass(frozen=True)
@@ -119,54 +119,97 @@ class Results:
 
 
 def results_of(
-    density: Sequence[DensityObservation],
-    memhog: Sequence[MemhogObservation],
-    page_fault: Sequence[PageFaultObservation],
+    workloads: Workloads,
+    histograms: Mapping[str, Histogram],
     objections: Sequence[Objection] = (),
     limits: Thresholds = DEFAULTS,
 ) -> Results:
-    """Figures from observations, measured or published; what decides is judged as one family."""
-    results = Results(
-        densities(density, objections, limits),
-        memhog_results(memhog, objections, limits),
-        page_fault_results(page_fault, objections, limits),
-    )
-    by_mechanism = (results.density, results.memhog, results.page_fault)
-    groups = [result.figures for found in by_mechanism for result in found.values()]
-    judge_as_one_family(groups, FAMILY, limits)
+    """Figures from finished runs, measured or published; what decides is judged as one family."""
+    results = _measured(workloads, histograms, objections, limits)
+    judge_as_one_family(_groups(results), FAMILY, limits)
+    judge_side_figures([*_groups(results), *_curves(results)], FAMILY, limits)
     return results
 
 
-def build_report(study: Study, limits: Thresholds = DEFAULTS) -> Report:
-    """The report of a study, however incomplete it is."""
-    differing = disparities(study.finished())
-    objections = objections_to(study, differing, limits)
-    observed = density_of(study), memhog_of(study), page_fault_of(study)
-    results = results_of(*observed, objections, limits)
-    observations, timelines, sample_damages = observe(study)
-    memory = memories(observations, objections, limits)
-    against = against_each_other(*observed, observations, objections, limits)
-    overview = _overview(study)
-    damages = (*study.damages, *sample_damages)
-    doubts = [*objections_to_the_whole(study, limits), *objections]
+def _measured(
+    workloads: Workloads,
+    histograms: Mapping[str, Histogram],
+    objections: Sequence[Objection],
+    limits: Thresholds,
+) -> Results:
+    """The same, each figure judged for itself."""
+    return Results(
+        densities(workloads["consolidation"], objections, limits),
+        memhog_results(workloads["memhog"], objections, limits),
+        page_fault_results(workloads["page_fault"], histograms, objections, limits),
+    )
+
+
+def _groups(results: Results) -> list[Figures]:
+    by_mechanism = (results.density, results.memhog, results.page_fault)
+    return [result.figures for found in by_mechanism for result in found.values()]
+
+
+def _curves(results: Results) -> list[dict[int, Figure]]:
+    return [curve for found in results.page_fault.values() for curve in found.curves.values()]
+
+
+def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
+    """The report of what was observed, however incomplete it is."""
+    weighed = weigh(observed, limits)
+    workloads, objections = weighed.kept, weighed.objections
+    histograms = observed.histograms(workloads["page_fault"])
+    results = _measured(workloads, histograms, objections, limits)
+    memory = memories(workloads, objections, limits)
+    against = against_each_other(workloads, objections, limits)
+    kinds = kinds_of(workloads)
+    of_kinds = {
+        kind.name: _measured(kind.workloads, {}, objections, limits)
+        for kind in (kinds if len(kinds) > 1 else ())
+    }
+    if of_kinds:
+        results = replace(results, density=_without_counts(results.density))
+    groups = [group for found in (results, *of_kinds.values()) for group in _groups(found)]
+    judge_as_one_family(groups, FAMILY, limits)
+    beside = [*(found.figures for found in memory.values()), *against.values()]
+    judge_side_figures([*groups, *beside, *_curves(results)], FAMILY, limits)
+    overview = _overview(observed)
+    doubts = [*objections_to_the_whole(observed, limits), *objections]
+    topics = _topics(results, memory)
+    deciding = [*_flat(topics), *(f for one in of_kinds.values() for f in _flat(_topics(one, {})))]
+    shown = [*deciding, *_flat({"against": against})]
+    notes = [
+        *_blocks_that_stand_out(shown, workloads),
+        *_notes(observed, overview, results.density, weighed.set_aside, limits),
+    ]
     return Report(
         overview,
-        answer(_topics(results, memory), against, limits=limits),
-        _verdict(_flat(_topics(results, memory)), doubts),
+        headline(
+            [(kind, _topics(of_kinds.get(kind.name, results), memory)) for kind in kinds],
+            against,
+            workloads,
+            limits,
+        ),
+        _verdict(deciding, doubts),
         results.density,
         results.memhog,
         results.page_fault,
         memory,
         against,
-        tuple(timelines),
-        tuple(differing),
+        observed.timelines,
+        weighed.disparities,
         tuple(doubts),
-        tuple(_notes(study, overview, results.density, limits)),
-        tuple(_missing(study)),
-        damages,
-        provenance_of(study.finished()),
-        _places(study),
-        beaten_by(_topics(results, memory), list(overview.mechanisms), limits),
+        weighed.set_aside,
+        tuple(notes),
+        observed.missing,
+        observed.damages,
+        provenance_of(observed),
+        _places(observed),
+        front(topics, against, list(overview.mechanisms)),
+        {
+            name: {m: result.figures for m, result in found.density.items()}
+            for name, found in of_kinds.items()
+        },
     )
 
 
@@ -209,146 +252,154 @@ def _verdict(figures: Sequence[NamedFigure], objections: Sequence[Objection]) ->
     return worst([*deciding, *(objection.verdict for objection in objections)])
 
 
-def _overview(study: Study) -> Overview:
-    plan = study.planned or ()
-    mechanisms = {run.mechanism for run in study.runs} | {run["mechanism"] for run in plan}
-    workloads = {run.workload for run in study.runs} | {run["workload"] for run in plan}
-    blocks = {run.block for run in study.runs} | {run["block"] for run in plan}
-    ids = {run.run_id for run in study.runs} | {run["run_id"] for run in plan}
+def _without_counts(density: Mapping[str, Density]) -> dict[str, Density]:
+    """Without what differs between kinds of node because they are of other size."""
+    return {
+        name: replace(
+            result,
+            figures={
+                key: figure
+                for key, figure in result.figures.items()
+                if figure.unit not in ADDED_UP and not figure.unit.startswith("guests")
+            },
+        )
+        for name, result in density.items()
+    }
+
+
+def _blocks_that_stand_out(figures: Sequence[NamedFigure], workloads: Workloads) -> list[str]:
+    """The block that each figure found broken, by name; a few, for one run spoils many figures."""
+    named: dict[str, list[str]] = {}
+    for _, mechanism, name, figure in figures:
+        if figure.evidence is None or figure.evidence.stands_out is None:
+            continue
+        for runs in workloads.values():
+            found = np.flatnonzero(runs.block == figure.evidence.stands_out)
+            if found.size:
+                cell = runs.texts["cell"].texts[int(runs.texts["cell"].codes[found[0]])]
+                place = f"Block {runs.numbers['block'][found[0]]:g} of {cell}"
+                left_out = ", which is told without it" if figure.evidence.left_out else ""
+                told = f"{name.replace('_', ' ')} ({mechanism}{left_out})"
+                named.setdefault(place, []).append(told)
+                break
+    return [
+        f"{place} stands out: {'; '.join(list(dict.fromkeys(told))[:NAMED_FIGURES])}. Look at its "
+        "runs with hintfleet show."
+        for place, told in named.items()
+    ]
+
+
+def _overview(observed: Observed) -> Overview:
+    every = list(observed.workloads.values())
+    asked = observed.asked
+    started, ended = (
+        np.concatenate([runs.numbers[name] for runs in every]) for name in ("started", "finished")
+    )
     return Overview(
-        study.name,
-        tuple(sorted(mechanisms, key=lambda name: (name != BASELINE, name))),
-        tuple(sorted(workloads)),
-        tuple(sorted({run.cell for run in study.runs} | {run["cell"] for run in plan})),
-        tuple(sorted({run.record["cell"]["host"] for run in study.runs})),
-        len(blocks),
-        len(ids),
-        len(study.finished()),
-        any(run.record["provenance"]["qemu"]["accelerator"] == "tcg" for run in study.finished()),
-        min((run.record["started"] for run in study.runs), default=None),
-        max((run.record["finished"] for run in study.runs), default=None),
+        observed.name,
+        observed.studies,
+        tuple(baseline_first(asked.mechanisms)),
+        tuple(sorted(asked.workloads)),
+        tuple(sorted(asked.cells)),
+        tuple(sorted({host for runs in every for host in runs.texts["host"].present})),
+        len(asked.blocks),
+        asked.runs,
+        sum(len(runs.finished) for runs in every),
+        any("tcg" in runs.finished.texts["accelerator"].present for runs in every),
+        _time(np.nanmin(started)) if started.size else None,
+        _time(np.nanmax(ended)) if ended.size else None,
     )
 
 
-def _places(study: Study) -> dict[str, tuple[str, ...]]:
-    if not study.runs:
+def _time(seconds: float) -> str:
+    """Seconds since 1970 as records tell times."""
+    time = datetime.fromtimestamp(seconds, UTC)
+    precision = "milliseconds" if time.microsecond else "seconds"
+    return time.isoformat(timespec=precision).replace("+00:00", "Z")
+
+
+def _places(observed: Observed) -> dict[str, tuple[str, ...]]:
+    if len(observed.asked.cells) > MOST_PLACES:
         return {}
-    told = {
-        run.cell: (
-            f"cell {run.cell}",
-            f"host {run.record['cell']['host']}",
-            f"node {run.record['cell']['node']}",
-        )
-        for run in study.runs
-    }
-    cells, *wider = (len(set(kind)) for kind in zip(*told.values(), strict=True))
-    tells = [cells > 1, *(1 < count < cells for count in wider)]
+    told: dict[str, tuple[str, ...]] = {}
+    for runs in observed.workloads.values():
+        cells, index = np.unique(runs.texts["cell"].codes, return_index=True)
+        hosts = runs.texts["host"].where(index)
+        nodes = runs.numbers["node"][index]
+        for code, host, node in zip(cells, hosts, nodes, strict=True):
+            cell = str(runs.texts["cell"].texts[code])
+            told[cell] = (f"cell {cell}", f"host {host}", f"node {node:g}")
+    if not told:
+        return {}
+    counts, *wider = (len(set(kind)) for kind in zip(*told.values(), strict=True))
+    tells = [counts > 1, *(1 < count < counts for count in wider)]
     return {
         cell: tuple(place for place, told in zip(places, tells, strict=True) if told)
         for cell, places in told.items()
     }
 
 
-def _missing(study: Study) -> list[Missing]:
-    missing = [
-        Missing(
-            run.run_id,
-            run.record["outcome"]["status"],
-            run.record["outcome"]["reason"] or "no reason was recorded",
-        )
-        for run in study.runs
-        if not run.finished
-    ]
-    known = {run.run_id for run in study.runs}
-    damaged = {damage.file.parent.name for damage in study.damages}
-    for planned in study.planned or ():
-        name = planned["run_id"]
-        if name in damaged:
-            missing.append(Missing(name, "damaged", "its record is named under unusable"))
-        elif name not in known:
-            missing.append(Missing(name, "not run", _why_not_run(study.folder, planned)))
-    return missing
-
-
-def _why_not_run(folder: Path, planned: PlannedRun) -> str:
-    """What the controller noted of the run, or of its host, when it asked for it."""
-    for name in filter(None, (planned["run_id"], planned.get("host"))):
-        if note := read_note(folder / "missing", f"{name}.txt"):
-            return note
-    return "start the study again to run it"
-
-
 def _notes(
-    study: Study, overview: Overview, density: dict[str, Density], limits: Thresholds
+    observed: Observed,
+    overview: Overview,
+    density: dict[str, Density],
+    set_aside: Sequence[SetAside],
+    limits: Thresholds,
 ) -> list[str]:
     """What a reader must know that makes no figure wrong."""
-    notes = []
-    finished = study.finished()
+    notes = [_told_of(one) for one in set_aside]
+    finished = [runs.finished for runs in observed.workloads.values()]
     if any(name != BASELINE for name in density):
         notes.append(
             "Guests used memory in turn. Where they peak together, returned memory helps less: "
-            f"hintfleet plan --from {clean(str(study.folder))}"
+            f"hintfleet plan --from {clean(str(observed.source))}"
         )
     for name, result in density.items():
         if result.cells_that_stand_out:
-            cells = ", ".join(result.cells_that_stand_out)
+            cells = ", ".join(result.cells_that_stand_out[:NAMED_CELLS])
+            more = len(result.cells_that_stand_out) - NAMED_CELLS
+            cells += f" and {more} more" if more > 0 else ""
             notes.append(f"With {name} these cells fit another number of guests: {cells}.")
     if overview.emulated:
         notes.append(
             "Guests were emulated (TCG), not on KVM: counts and swap carry over to other hosts, "
             "seconds and rates only as ratios, and roughly."
         )
-    if not study.planned and finished:
+    if not observed.asked.planned and overview.finished:
         notes.append("There is no usable study.json: runs that are missing cannot be named.")
-    if 0 < overview.blocks < 10:
-        notes.append(
-            "Fewer than 10 blocks: p values are Student's t, for a permutation test of so few "
-            f"cannot reach {percent(1 - limits.confidence)} among several comparisons."
-        )
-    if study.earlier_attempts:
-        count = plural(len(study.earlier_attempts), "earlier attempt")
+    if observed.earlier_attempts:
+        count = plural(observed.earlier_attempts, "earlier attempt")
         notes.append(f"Kept and not counted: {count} at runs done again later.")
-    if any(run.record["provenance"]["host"].get("proactive_reclaim") for run in finished):
+    if any((runs.numbers["proactive_reclaim"] > 0).any() for runs in finished):
         notes.append(
             "A host pages out idle memory by itself (DAMON): in long runs some swap is its work."
         )
-    if any(run.record["cell"].get("side_by_side") for run in finished):
+    if any((runs.numbers["side_by_side"] > 0).any() for runs in finished):
         notes.append("Cells of one host ran at the same time: they share its caches and disks.")
     return notes
 
 
-def provenance_of(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
-    """Facts about how the runs were made, each with every value it had, most frequent first."""
-    facts: dict[str, Counter[str]] = {}
-    for run in runs:
-        record, source = run.record, run.record["provenance"]
-        cell, kernel, host = record["cell"], source["guest_kernel"], source["host"]
-        values: dict[str, object] = {
-            "cell": f"{cell['memory_mib']:g} MiB memory, {cell['swap_mib']:g} MiB swap, "
-            f"{len(cell['cpus'])} CPUs, node {cell['node']}, cgroup v{cell['cgroup_version']}",
-            "guest kernel": kernel["release"],
-            "guest kernel sha256": kernel["sha256"],
-            "guest image sha256": source["guest_image"]["sha256"],
-            "QEMU": f"{source['qemu']['version']}, {source['qemu']['accelerator']}",
-            "hintfleet": source["hintfleet"]["version"],
-        }
-        values |= {
-            f"host {key.replace('_', ' ')}": host[key]
-            for key in sorted(host)
-            if key not in ("load_1min_before",)
-        }
-        for name, value in values.items():
-            facts.setdefault(name, Counter())[fact_text(value)] += 1
+def _told_of(one: SetAside) -> str:
+    """Few runs, and why they are in doubt or in no figure."""
+    what = f"{one.mechanism}, {one.workload}" if one.mechanism else one.workload
+    start = "Left out" if one.left_out else "Counted although in doubt, for they are few"
+    return f"{start}: {one.runs} of {plural(one.of, 'run')} ({what}): {one.reason}."
+
+
+def provenance_of(observed: Observed) -> dict[str, tuple[str, ...]]:
+    """Facts about how the finished runs were made, each with every value it had, the most frequent
+    first."""
+    counted: Counter[str] = Counter()
+    for runs in observed.workloads.values():
+        facts = runs.finished.texts["facts"]
+        counts = np.bincount(facts.codes, minlength=len(facts.texts)).tolist()
+        for text, count in zip(facts.texts, counts, strict=True):
+            counted[text or "{}"] += count
+    told: dict[str, Counter[str]] = {}
+    for text, count in sorted(counted.items(), key=lambda item: (-item[1], item[0])):
+        for name, value in json.loads(text).items() if count else ():
+            told.setdefault(name, Counter())[clean(str(value))] += count
     return {
-        name: tuple(value for value, _ in counter.most_common()) for name, counter in facts.items()
+        name: tuple(sorted(values, key=lambda value: (-values[value], value)))
+        for name, values in told.items()
     }
-
-
-def fact_text(value: object) -> str:
-    """A fact of a record in words; what changes during a study is left out of it."""
-    if isinstance(value, list):
-        return ", ".join(fact_text(item) for item in value) or "none"
-    if isinstance(value, dict):
-        told = (f"{k}={fact_text(item)}" for k, item in value.items() if k != "used_mib")
-        return " ".join(told) or "none"
-    return number(value) if isinstance(value, float) else str(value)

@@ -8,30 +8,20 @@ both are shown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hintfleet.figures.estimate import absolute, independent_difference, independent_ratio
 from hintfleet.figures.family import corrected
 from hintfleet.figures.figure import DEFAULTS, Figure, Objection, Thresholds, Verdict, worst
-from hintfleet.figures.latency import MODES, rate_at
-from hintfleet.records.observations import (
-    BASELINE,
-    AnyObservation,
-    DensityObservation,
-    MemhogObservation,
-    PageFaultObservation,
-    Values,
-    density_of,
-    memhog_of,
-    page_fault_of,
-    values_of,
-)
-from hintfleet.records.read import Damage, Study
+from hintfleet.figures.latency import MODES
+from hintfleet.records.damage import Damage
+from hintfleet.records.observations import Workloads, baseline_first, values_of
+from hintfleet.records.observed import Observed
 from hintfleet.report.build import Results, provenance_of, results_of
 from hintfleet.report.published import SUCCESSORS, Published
-from hintfleet.trust.objections import objections_to
-from hintfleet.trust.parity import disparities
+from hintfleet.statistics.intervals import Floats
+from hintfleet.trust.objections import weigh
 
 HOST = "host cpu model"
 
@@ -41,9 +31,8 @@ class Side:
     """One of the two things compared."""
 
     label: str
-    density: Sequence[DensityObservation]
-    memhog: Sequence[MemhogObservation]
-    page_fault: Sequence[PageFaultObservation]
+    workloads: Workloads
+    """The finished runs of each."""
     conditions: dict[str, str]
     objections: tuple[Objection, ...]
     results: Results
@@ -76,26 +65,28 @@ class Comparison:
     verdict: Verdict
 
 
-def side_of_study(study: Study, limits: Thresholds = DEFAULTS) -> Side:
-    """A measured study as one side."""
-    finished = study.finished()
-    objections = tuple(objections_to(study, disparities(finished), limits))
-    density, memhog, fault = density_of(study), memhog_of(study), page_fault_of(study)
-    conditions = {name: "; ".join(values) for name, values in provenance_of(finished).items()}
-    results = results_of(density, memhog, fault, objections, limits)
-    return Side(study.name, density, memhog, fault, conditions, objections, results, study.damages)
+def side_of(observed: Observed, limits: Thresholds = DEFAULTS) -> Side:
+    """What was measured as one side."""
+    weighed = weigh(observed, limits)
+    histograms = observed.histograms(weighed.kept["page_fault"])
+    conditions = {name: "; ".join(values) for name, values in provenance_of(observed).items()}
+    results = results_of(weighed.kept, histograms, weighed.objections, limits)
+    return Side(
+        observed.name,
+        weighed.kept,
+        conditions,
+        weighed.objections,
+        results,
+        observed.damages,
+    )
 
 
 def side_of_published(published: Published, limits: Thresholds = DEFAULTS) -> Side:
     """A published table as one side."""
-    results = results_of(
-        published.density, published.memhog, published.page_fault, published.objections, limits
-    )
+    results = results_of(published.workloads, {}, published.objections, limits)
     return Side(
         published.source,
-        published.density,
-        published.memhog,
-        published.page_fault,
+        published.workloads,
         published.conditions,
         published.objections,
         results,
@@ -135,9 +126,8 @@ def compare(first: Side, second: Side, limits: Thresholds = DEFAULTS) -> Compari
 
 
 def _mechanisms(side: Side) -> list[str]:
-    observations = [*side.density, *side.memhog, *side.page_fault]
-    names = {observation.mechanism for observation in observations}
-    return sorted(names, key=lambda name: (name != BASELINE, name))
+    every = side.workloads.values()
+    return baseline_first({name for runs in every for name in runs.mechanisms})
 
 
 def _counterpart(name: str, side: Side) -> str | None:
@@ -160,20 +150,19 @@ def _entries(
         if o.mechanism in (None, own)
     ]
 
+    same_hosts = _hosts(first) == _hosts(second)
+
     def change(
-        observations: Callable[[Side], Sequence[AnyObservation]],
-        value: Callable[[AnyObservation], float | None],
-        workload: str,
-        counted: bool = False,
+        workload: str, numbers: Callable[[Side], Floats], counted: bool = False
     ) -> Figure | None:
-        left = _values(observations(first), name, value)
-        right = _values(observations(second), other, value)
-        if not left.numbers or not right.numbers or not (first.measured and second.measured):
+        left = values_of(first.workloads[workload], name, numbers(first))
+        right = values_of(second.workloads[workload], other, numbers(second))
+        if not left.size or not right.size or not (first.measured and second.measured):
             return None
         against = [o for o in objections if o.workload in (None, workload)]
         if counted:
-            return independent_difference(left, right, "guests", against, limits, 1.0, 1.0)
-        return independent_ratio(left, right, "ratio", against, limits)
+            return independent_difference(left, right, "guests", against, limits, 1.0, same_hosts)
+        return independent_ratio(left, right, "ratio", against, limits, same_hosts)
 
     def both(topic: str, key: str, change_of: Figure | None = None) -> Entry:
         return Entry(
@@ -184,11 +173,17 @@ def _entries(
         )
 
     def rate(side: Side, mechanism: str, mode: str) -> Figure:
-        values = _values(side.page_fault, mechanism, rate_at(mode, common))
+        values = values_of(side.workloads["page_fault"], mechanism, rates(mode)(side))
         against = [o for o in side.objections if o.concerns([mechanism], "page_fault")]
         return absolute(values, "touches/s", against, limits)
 
-    last = min(max((len(o.seconds) for o in side.memhog), default=0) for side in (first, second))
+    def rates(mode: str) -> Callable[[Side], Floats]:
+        return lambda side: side.workloads["page_fault"].matrices[mode].at(common)
+
+    def seconds(position: int) -> Callable[[Side], Floats]:
+        return lambda side: side.workloads["memhog"].matrices["memhog_seconds"].at(position)
+
+    last = min(_guests_in_turn(side) for side in (first, second))
     of_first, of_second = _tasks(first), _tasks(second)
     common = max(of_first & of_second, default=0)
     told = sorted({1, max(of_first, default=1), max(of_second, default=1)})
@@ -196,16 +191,16 @@ def _entries(
         both(
             "density",
             "guests_without_swap",
-            change(lambda s: s.density, lambda o: o.guests_without_swap, "consolidation", True),
+            change(
+                "consolidation",
+                lambda s: s.workloads["consolidation"].numbers["guests_without_swap"],
+                True,
+            ),
         ),
         both("density", "guests_at_first_swap"),
         both("density", "more_guests_than_none"),
         *(
-            both(
-                "memhog",
-                f"guest{k}_seconds",
-                change(lambda s: s.memhog, _seconds(k), "memhog"),
-            )
+            both("memhog", f"guest{k}_seconds", change("memhog", seconds(k)))
             for k in range(1, last + 1)
         ),
         both("memhog", "last_guest_vs_none"),
@@ -215,7 +210,7 @@ def _entries(
                 f"page_fault.{mode}_at_{common}_tasks",
                 rate(first, name, mode),
                 rate(second, other, mode),
-                change(lambda s: s.page_fault, rate_at(mode, common), "page_fault"),
+                change("page_fault", rates(mode)),
             )
             for mode in MODES
             if common
@@ -240,24 +235,16 @@ def _entries(
     return tuple(e for e in entries if e.first or e.second or e.change)
 
 
-def _values(
-    observations: Sequence[AnyObservation],
-    mechanism: str,
-    value: Callable[[AnyObservation], float | None],
-) -> Values:
-    return values_of([o for o in observations if o.mechanism == mechanism], value)
+def _guests_in_turn(side: Side) -> int:
+    return max(side.workloads["memhog"].matrices["memhog_seconds"].measured, default=0)
 
 
-def _seconds(position: int) -> Callable[[MemhogObservation], float | None]:
-    def seconds(observation: MemhogObservation) -> float | None:
-        known = len(observation.seconds) >= position
-        return observation.seconds[position - 1] if known else None
-
-    return seconds
+def _hosts(side: Side) -> set[str]:
+    return {name for runs in side.workloads.values() for name in runs.texts["host"].present}
 
 
 def _tasks(side: Side) -> set[int]:
-    return {row["tasks"] for o in side.page_fault for row in o.rows}
+    return set(side.workloads["page_fault"].matrices["processes"].measured)
 
 
 def _on_curve(side: Side, mechanism: str, mode: str, tasks: int) -> Figure | None:

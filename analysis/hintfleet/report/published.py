@@ -9,15 +9,12 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hintfleet.figures.figure import Objection, Verdict
-from hintfleet.records.observations import (
-    DensityObservation,
-    MemhogObservation,
-    PageFaultObservation,
-)
+from hintfleet.records.observations import Workloads, aligned, finished_row, from_rows
+from hintfleet.records.observed import WORKLOADS
 from hintfleet.records.read import UnusableError
-from hintfleet.records.types import PageFaultRow
 
 FOLDER = Path(__file__).parent / "tables"
 MIB_A_GB = 1024.0
@@ -32,9 +29,7 @@ class Published:
     """All that one message reported, and what is known of its conditions."""
 
     source: str
-    density: tuple[DensityObservation, ...]
-    memhog: tuple[MemhogObservation, ...]
-    page_fault: tuple[PageFaultObservation, ...]
+    workloads: Workloads
     conditions: dict[str, str]
     objections: tuple[Objection, ...]
 
@@ -55,47 +50,53 @@ def load_published(source: str) -> Published:
     }
     return Published(
         source,
-        tuple(_density(row) for row in _rows("density") if row["source"] == source),
-        tuple(_memhog(row) for row in _rows("memhog") if row["source"] == source),
-        tuple(_page_fault(source)),
+        _workloads(source),
         conditions,
         tuple(_objections(source, conditions)),
     )
 
 
-def _density(row: dict[str, str]) -> DensityObservation:
+def _workloads(source: str) -> Workloads:
+    found: dict[str, list[dict[str, Any]]] = {
+        "consolidation": [_density(row) for row in _rows("density") if row["source"] == source],
+        "memhog": [_memhog(row) for row in _rows("memhog") if row["source"] == source],
+        "page_fault": _page_fault(source),
+    }
+    return aligned({name: from_rows(found[name]) for name in WORKLOADS})
+
+
+def _density(row: dict[str, str]) -> dict[str, Any]:
     first, swap = row["guests_at_first_swap"], row["swap_end_gb"]
-    return DensityObservation(
-        row["mechanism"],
-        row["source"],
-        1,
-        int(row["guests_without_swap"]),
-        int(first) if first else None,
-        float(swap) * MIB_A_GB if swap else None,
-    )
+    return finished_row(row["mechanism"], "consolidation", row["source"]) | {
+        "guests_without_swap": int(row["guests_without_swap"]),
+        "guests_at_first_swap": int(first) if first else None,
+        "swap_end_mib": float(swap) * MIB_A_GB if swap else None,
+    }
 
 
-def _memhog(row: dict[str, str]) -> MemhogObservation:
-    seconds = tuple(float(row[f"guest{position}_s"]) for position in (1, 2, 3))
-    swap = float(row["swap_end_gb"]) * MIB_A_GB
-    return MemhogObservation(row["mechanism"], row["source"], 1, seconds, swap)
+def _memhog(row: dict[str, str]) -> dict[str, Any]:
+    seconds = [{"guest": k, "seconds": float(row[f"guest{k}_s"])} for k in (1, 2, 3)]
+    return finished_row(row["mechanism"], "memhog", row["source"]) | {
+        "memhog_guests": seconds,
+        "swap_end_mib": float(row["swap_end_gb"]) * MIB_A_GB,
+    }
 
 
-def _page_fault(source: str) -> list[PageFaultObservation]:
-    tables: dict[str, list[PageFaultRow]] = {}
+def _page_fault(source: str) -> list[dict[str, Any]]:
+    tables: dict[str, list[dict[str, float]]] = {}
     for row in _rows("page_fault1"):
         if row["source"] == source:
             tables.setdefault(row["mechanism"], []).append(
-                PageFaultRow(
-                    tasks=int(row["tasks"]),
-                    processes=float(row["processes"]),
-                    processes_idle=float(row["processes_idle"]),
-                    threads=float(row["threads"]),
-                    threads_idle=float(row["threads_idle"]),
-                    linear=float(row["linear"]),
-                )
+                {
+                    "tasks": int(row["tasks"]),
+                    "processes": float(row["processes"]),
+                    "threads": float(row["threads"]),
+                }
             )
-    return [PageFaultObservation(name, source, 1, tuple(rows)) for name, rows in tables.items()]
+    return [
+        finished_row(name, "page_fault", source) | {"page_fault_rows": rows}
+        for name, rows in tables.items()
+    ]
 
 
 def _objections(source: str, conditions: dict[str, str]) -> list[Objection]:

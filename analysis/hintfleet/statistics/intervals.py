@@ -7,25 +7,12 @@ Arrays are one-dimensional float64 unless a docstring says otherwise.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hintfleet.statistics.distributions import beta_quantile, student_t_cdf, student_t_quantile
-
 Floats = NDArray[np.float64]
-
-VALUES_AT_ONCE = 1 << 20
-"""How many values a permutation test draws at once, which bounds its memory."""
-
-CELLS_AS_SAMPLE = 5
-"""From this many cells on they stand for a fleet; fewer stand for themselves only."""
-
-EXACT_PERMUTATIONS = 1 << 12
-"""Up to this many sign patterns a permutation test visits all of them."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +23,29 @@ class Interval:
     high: float
     confidence: float
     method: str
-    degrees: float | None = None
-    """Degrees of freedom, if the method is Student's t."""
+    guard: bool = False
+    """Whether it is the least that rounding leaves open, and no confidence interval."""
 
-    def p_of(self, value: float) -> float | None:
-        """Two-sided p of the t test that the truth is `value`; None for another method."""
-        reach = (self.high - self.low) / 2.0
-        if self.degrees is None:
-            return None
-        distance = abs((self.high + self.low) / 2.0 - value)
-        if reach == 0.0:
-            return 1.0 if distance == 0.0 else 0.0
-        error = reach / student_t_quantile(0.5 + self.confidence / 2.0, self.degrees)
-        return 2.0 * student_t_cdf(-distance / error, self.degrees)
+
+def t_quantile(probability: float, degrees: float) -> float:
+    """The t below which Student's t lies with this probability, between 0 and 1."""
+    from scipy import special  # half of what the command would take to start
+
+    return float(special.stdtrit(degrees, probability))
+
+
+def two_sided_t(t: float, degrees: float) -> float:
+    """The probability that Student's t lies as far from 0 as t, or further."""
+    from scipy import special
+
+    return float(2.0 * special.stdtr(degrees, -abs(t)))
+
+
+def beta_quantile(probability: float, a: float, b: float) -> float:
+    """The x with I_x(a, b) = probability, the regularised incomplete beta function."""
+    from scipy import special
+
+    return float(special.betaincinv(a, b, probability))
 
 
 def as_floats(values: ArrayLike) -> Floats:
@@ -70,158 +67,11 @@ def median(values: ArrayLike) -> float:
     return float(low if low == high else (low + high) / 2.0)
 
 
-def relative_spread(values: ArrayLike) -> float:
-    """(largest - smallest) / median; 0 for a single value, inf if the median is 0."""
-    array = as_floats(values)
-    width = float(array.max() - array.min())
-    middle = median(array)
-    if width == 0.0:
-        return 0.0
-    return width / abs(middle) if middle else math.inf
-
-
-def mean_interval(
-    values: ArrayLike,
-    confidence: float = 0.95,
-    resolution: float = 0.0,
-    groups: Sequence[str] | None = None,
-) -> Interval | None:
-    """Two-sided interval of the mean; None for fewer than two independent values.
-
-    resolution is the step of the measuring device (1 for a count of guests): the standard
-    deviation is taken as at least resolution / sqrt(12), the deviation of a rounding error
-    (GUM, JCGM 100:2008, F.2.2.1), so that equal counts do not claim perfect knowledge.
-
-    groups names the cell of each value. One cell: Student's t, whatever the number of values,
-    for a resampling of counts that tie can draw one value only, whose interval has no end. A few
-    cells: t with the variance within cells (one-way analysis of variance, fixed cells), so that a
-    difference between cells is not taken for noise. CELLS_AS_SAMPLE cells or more: the same
-    as for one cell, on the means of the cells, which then stand for a fleet.
-    """
-    array = as_floats(values)
-    floor = resolution / math.sqrt(12.0)
-    names = sorted(set(groups)) if groups is not None else []
-    if groups is not None and len(groups) != array.size:
-        raise ValueError(f"{array.size} values but {len(groups)} groups")
-    if 1 < len(names) < CELLS_AS_SAMPLE:
-        return _within_groups(array, np.asarray(groups), names, confidence, floor)
-    if len(names) >= CELLS_AS_SAMPLE:
-        array = group_means(array, np.asarray(groups), names)
-    if array.size < 2:
-        return None
-    deviation = float(array.std(ddof=1))
-    error = max(deviation, floor) / math.sqrt(array.size)
-    return _t_interval(float(array.mean()), error, array.size - 1, confidence, "Student t")
-
-
-def group_means(values: Floats, groups: NDArray[np.str_], names: Sequence[str]) -> Floats:
-    """Mean of the values of each named group, in the order of names."""
-    return np.array([values[groups == name].mean() for name in names], dtype=np.float64)
-
-
-def _within_groups(
-    values: Floats, groups: NDArray[np.str_], names: list[str], confidence: float, floor: float
-) -> Interval | None:
-    degrees = values.size - len(names)
-    if degrees < 1:
-        return None
-    parts = [values[groups == name] for name in names]
-    squares = sum(float(((part - part.mean()) ** 2).sum()) for part in parts)
-    deviation = max(math.sqrt(squares / degrees), floor)
-    error = deviation * math.sqrt(sum(1.0 / part.size for part in parts)) / len(parts)
-    centre = float(np.mean([part.mean() for part in parts]))
-    return _t_interval(centre, error, degrees, confidence, "Student t within cells")
-
-
-def _t_interval(
-    centre: float, error: float, degrees: int, confidence: float, method: str
-) -> Interval:
-    reach = student_t_quantile(0.5 + confidence / 2.0, degrees) * error
-    return Interval(centre - reach, centre + reach, confidence, method, degrees)
-
-
-def sign_flip_p(differences: ArrayLike, resamples: int = 9999, seed: int = 20190603) -> float:
-    """Two-sided p of the paired permutation test: signs of the differences are exchangeable.
-
-    Exact over all 2^n patterns while there are at most EXACT_PERMUTATIONS, else Monte Carlo
-    with (hits + 1) / (resamples + 1) (Phipson and Smyth 2010), which never says 0.
-    """
-    array = as_floats(differences)
-    if array.size == 0:
-        raise ValueError("a permutation test needs at least one pair")
-    observed = abs(float(array.sum())) * (1.0 - 1e-12)
-    if array.size <= math.log2(EXACT_PERMUTATIONS):
-        patterns = np.arange(1 << array.size)[:, None] >> np.arange(array.size) & 1
-        sums = np.abs((1.0 - 2.0 * patterns) @ array)
-        return float(np.count_nonzero(sums >= observed) / sums.size)
-    random = np.random.default_rng(seed)
-    hits, batch = 0, max(VALUES_AT_ONCE // array.size, 1)
-    for start in range(0, resamples, batch):
-        size = (min(batch, resamples - start), array.size)
-        signs = random.integers(0, 2, size, dtype=np.int8) * 2.0 - 1.0
-        hits += int(np.count_nonzero(np.abs(signs @ array) >= observed))
-    return (hits + 1) / (resamples + 1)
-
-
-def smallest_sign_flip_p(pairs: int) -> float:
-    """The least two-sided p that this many pairs can give: 2 patterns of 2^n."""
-    return min(1.0, 2.0 ** (1 - pairs))
-
-
-def smallest_two_sample_p(first: int, second: int) -> float:
-    """The least two-sided p of samples of these sizes: 2 splits of all (1 if one is empty)."""
-    return min(1.0, 2.0 / math.comb(first + second, first))
-
-
-def two_sample_p(
-    first: ArrayLike, second: ArrayLike, resamples: int = 9999, seed: int = 20190603
-) -> float:
-    """Two-sided p of the permutation test of two independent samples, statistic: mean difference.
-
-    Exact over all splits while there are at most EXACT_PERMUTATIONS, else Monte Carlo.
-    """
-    left, right = as_floats(first), as_floats(second)
-    both = np.concatenate([left, right])
-    total, size = float(both.sum()), both.size
-    splits = math.comb(size, left.size)
-
-    def gap(subset_sum: float) -> float:
-        return abs(subset_sum / left.size - (total - subset_sum) / right.size)
-
-    observed = gap(float(left.sum())) * (1.0 - 1e-12)
-    if splits <= EXACT_PERMUTATIONS:
-        sums = (sum(chosen) for chosen in combinations(both.tolist(), left.size))
-        return sum(gap(value) >= observed for value in sums) / splits
-    random = np.random.default_rng(seed)
-    hits, batch = 0, max(VALUES_AT_ONCE // size, 1)
-    for start in range(0, resamples, batch):
-        shuffled = random.permuted(np.tile(both, (min(batch, resamples - start), 1)), axis=1)
-        sums = shuffled[:, : left.size].sum(axis=1)
-        gaps = np.abs(sums / left.size - (total - sums) / right.size)
-        hits += int(np.count_nonzero(gaps >= observed))
-    return (hits + 1) / (resamples + 1)
-
-
-def welch_interval(
-    first: ArrayLike, second: ArrayLike, confidence: float = 0.95, resolution: float = 0.0
-) -> Interval | None:
-    """Interval of mean(second) - mean(first) of independent samples (Welch 1947).
-
-    None if either sample has fewer than two values. resolution as in mean_interval.
-    """
-    samples = [as_floats(first), as_floats(second)]
-    if min(sample.size for sample in samples) < 2:
-        return None
-    floor = resolution**2 / 12.0
-    parts = [max(float(sample.var(ddof=1)), floor) / sample.size for sample in samples]
-    centre = float(samples[1].mean() - samples[0].mean())
-    total = sum(parts)
-    if total == 0.0:
-        return Interval(centre, centre, confidence, "Welch t", sum(s.size for s in samples) - 2)
-    weights = (part**2 / (sample.size - 1) for part, sample in zip(parts, samples, strict=True))
-    degrees = total**2 / sum(weights)
-    reach = student_t_quantile(0.5 + confidence / 2.0, degrees) * math.sqrt(total)
-    return Interval(centre - reach, centre + reach, confidence, "Welch t", degrees)
+def group_means(values: Floats, groups: ArrayLike) -> Floats:
+    """Mean of the values of each group, in the order of the groups' names or codes."""
+    _, group, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    means: Floats = np.bincount(group, weights=values) / counts
+    return means
 
 
 def share_interval(hits: int, n: int, confidence: float = 0.95) -> Interval:
@@ -270,42 +120,55 @@ def holm(p_values: ArrayLike) -> Floats:
     return result
 
 
-def blocks_needed(
-    deviation: float, margin: float, confidence: float = 0.95, most: int = 10_000
-) -> int | None:
-    """Smallest n whose t interval reaches at most `margin` from its mean; None beyond `most`.
+def benjamini_hochberg(p_values: ArrayLike) -> Floats:
+    """p values adjusted so that few of those that pass are false (Benjamini and Hochberg 1995)."""
+    array = as_floats(p_values)
+    order = np.argsort(array, kind="stable")[::-1]
+    scaled = array[order] * array.size / np.arange(array.size, 0, -1)
+    result = np.empty_like(scaled)
+    result[order] = np.minimum(np.minimum.accumulate(scaled), 1.0)
+    return result
 
-    deviation is the standard deviation seen so far, taken to stay as it is.
+
+def blocks_needed(
+    deviation: float,
+    degrees: float,
+    margin: float,
+    unseen: float = 0.0,
+    confidence: float = 0.95,
+    most: int = 1000,
+) -> tuple[int, int] | None:
+    """Fewest and most n after which a t interval reaches at most `margin` from its mean.
+
+    Eight studies of ten: n such that 80 % of studies like this one settle it, at each end of the
+    80 % interval of the standard deviation (chi square), which was seen with these degrees of
+    freedom. unseen as in Replication.guarded_p. None if even the fewest are not below `most`, and
+    `most` instead of more.
     """
+    from scipy import special
+
     if margin <= 0.0:
         return None
-    if deviation == 0.0:
-        return 2
-
-    def reaches(n: int) -> bool:
-        error = deviation / math.sqrt(n)
-        return student_t_quantile(0.5 + confidence / 2.0, n - 1) * error <= margin
-
-    low, high = 2, 2
-    while not reaches(high):
-        low, high = high, high * 2
-        if high > 2 * most:
-            return None
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if reaches(middle) else (middle + 1, high)
-    return high if high <= most else None
+    n = np.arange(2, most)
+    sure, lucky = (special.stdtrit(n - 1, p) for p in (0.5 + confidence / 2.0, 0.8))
+    found = []
+    for share in (0.1, 0.9):
+        scatter = deviation * math.sqrt(degrees / float(special.chdtri(degrees, share)))
+        guarded = np.maximum(scatter, np.sqrt(((n - 1) * scatter**2 + unseen**2) / n))
+        enough = (sure * guarded + lucky * scatter) / np.sqrt(n) <= margin
+        found.append(int(n[enough.argmax()]) if enough.any() else most)
+    return None if found[0] == most else (found[0], found[1])
 
 
-def outliers(values: ArrayLike, limit: float = 3.5) -> NDArray[np.bool_]:
+def outliers(values: ArrayLike, limit: float = 3.5, least: float = 0.0) -> NDArray[np.bool_]:
     """Which values stand out: modified z score beyond limit (Iglewicz and Hoaglin 1993).
 
-    With no spread around the median nothing but a differing value stands out, and only if
-    more than half agree exactly.
+    least: the standard deviation that is taken for chance at least. Without any scatter around the
+    median and without it, nothing but a differing value stands out.
     """
     array = as_floats(values)
     distance = np.abs(array - np.median(array))
-    typical = float(np.median(distance))
+    typical = max(float(np.median(distance)), 0.6745 * least)
     if typical == 0.0:
         return distance > 0.0
     return 0.6745 * distance / typical > limit

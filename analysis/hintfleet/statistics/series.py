@@ -3,32 +3,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hintfleet.statistics.intervals import Floats, as_floats
 
+Histogram = tuple[Floats, NDArray[np.int64]]
+"""Bounds and counts, one bound more than counts."""
 
-def merge_histograms(
-    histograms: Sequence[tuple[ArrayLike, ArrayLike]],
-) -> tuple[Floats, NDArray[np.int64]]:
-    """One histogram of all observations: (bounds, counts), one bound more than counts.
 
-    ValueError if the bounds differ: counts of unlike bins cannot be added.
+def merged_bins(lower: Floats, upper: Floats, counts: NDArray[np.int64]) -> Histogram | None:
+    """One histogram of bins that may occur many times: bins that nothing fell into come back with
+    a count of 0. None if there are none, or if unlike bins overlap: their counts cannot be added.
     """
-    if not histograms:
-        raise ValueError("no histogram to merge")
-    bounds = as_floats(histograms[0][0])
+    edges = np.unique(np.stack([lower, upper]), axis=1)
+    if not edges.size or np.any(edges[0, 1:] < edges[1, :-1]):
+        return None
+    bounds = np.unique(edges)
     total = np.zeros(bounds.size - 1, dtype=np.int64)
-    for other_bounds, counts in histograms:
-        if not np.array_equal(bounds, as_floats(other_bounds)):
-            raise ValueError("histograms with different bounds cannot be merged")
-        added = np.asarray(counts, dtype=np.int64)
-        if added.shape != total.shape:
-            raise ValueError(f"{bounds.size} bounds need {total.size} counts, found {added.size}")
-        total += added
+    np.add.at(total, np.searchsorted(bounds, lower), counts)
     return bounds, total
 
 

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from hintfleet.records.read import Damage, DamagedError, Study, UnusableError
-from hintfleet.records.samples import load_samples
-from hintfleet.store.columns import COLUMNS, LIST_COLUMNS, SAMPLE_COLUMNS, flat
+from hintfleet.records.columns import COLUMNS, LIST_COLUMNS, SAMPLE_COLUMNS
+from hintfleet.records.damage import Damage, UnusableError
+from hintfleet.records.observed import row_of, samples_of
+from hintfleet.records.read import Study
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -21,19 +24,19 @@ def write_csv(study: Study, folder: Path, with_samples: bool, damages: list[Dama
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        runs = [flat(run.record) for run in study.runs]
-        files = [_write(folder / "runs.csv", [column.name for column in COLUMNS], runs)]
+        rows: list[dict[str, Any]] = []
+        files = []
+        found = _samples(study, rows, damages)
+        if with_samples:
+            files = [_write(folder / "samples.csv", [name for name, _ in SAMPLE_COLUMNS], found)]
+        deque(found, maxlen=0)  # the rows of runs come as their samples are read
+        files.append(_write(folder / "runs.csv", [column.name for column in COLUMNS], rows))
         for column in LIST_COLUMNS:
             fields = ["run_id", *(name for name, _ in column.fields)]
-            rows = (
-                {"run_id": run.run_id, **row}
-                for run in study.runs
-                for row in column.values(run.record)
+            entries = (
+                {"run_id": row["run_id"], **entry} for row in rows for entry in row[column.name]
             )
-            files.append(_write(folder / f"{column.name}.csv", fields, rows))
-        if with_samples:
-            fields = [name for name, _ in SAMPLE_COLUMNS]
-            files.append(_write(folder / "samples.csv", fields, _samples(study, damages)))
+            files.append(_write(folder / f"{column.name}.csv", fields, entries))
     except OSError as error:
         raise UnusableError(
             f"{folder} cannot be written: {error.strerror or error}; name another folder"
@@ -41,24 +44,22 @@ def write_csv(study: Study, folder: Path, with_samples: bool, damages: list[Dama
     return files
 
 
-def _samples(study: Study, damages: list[Damage]) -> Iterable[Mapping[str, object]]:
+def _samples(
+    study: Study, rows: list[dict[str, Any]], damages: list[Damage]
+) -> Iterator[Mapping[str, object]]:
+    """Samples of all runs; the rows of the runs themselves are added to rows."""
     names = [name for name, _ in SAMPLE_COLUMNS[1:]]
     for run in study.runs:
-        if run.samples_file is None:
-            continue
-        try:
-            samples = load_samples(run.samples_file)
-        except DamagedError as error:
-            damages.append(error.damage)
-            continue
-        columns = [getattr(samples, name).tolist() for name in names]
+        samples = samples_of(run, damages)
+        rows.append(row_of(run, samples))
+        columns = [getattr(samples, name).tolist() for name in names] if samples else []
         for values in zip(*columns, strict=True):
             yield {"run_id": run.run_id, **dict(zip(names, values, strict=True))}
 
 
 def _write(file: Path, fields: list[str], rows: Iterable[Mapping[str, object]]) -> Path:
     with file.open("w", newline="", encoding="utf-8") as target:
-        writer = csv.DictWriter(target, fields)
+        writer = csv.DictWriter(target, fields, extrasaction="ignore")
         writer.writeheader()
         writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
     return file

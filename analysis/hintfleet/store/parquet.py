@@ -4,14 +4,15 @@
     <store>/runs/study=S/host_bucket=B/mechanism=M/part-*.parquet      a row for each run
     <store>/samples/study=S/host_bucket=B/mechanism=M/part-*.parquet   a row for each sample
     <store>/records/study=S/part-*.parquet                             whole run records, as JSON
+    <store>/studies/study=S/part-*.parquet                             what else is known
 
 host_bucket is crc32(host) modulo BUCKETS: a folder for each of 100,000 hosts would hold nothing
 but file headers. All runs of a host lie in one bucket, so what is paired within a host (blocks,
 mechanisms) never has to be looked up in another one. `host` itself is a column, rows are sorted
 by it, and a part has its least and largest host in its footer.
 
-Parts are never changed, only added, under a name made from the runs they hold; a part appears
-whole or not at all.
+Parts of runs are never changed, only added, under a name made from the runs they hold; a part
+appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -29,16 +30,18 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
-from hintfleet.records.read import Damage, Run, UnusableError
-from hintfleet.records.samples import load_samples
-from hintfleet.store.columns import (
+from hintfleet.records.columns import (
     COLUMNS,
     LIST_COLUMNS,
     SAMPLE_COLUMNS,
     Kind,
-    flat,
-    lists,
 )
+from hintfleet.records.curves import Timeline
+from hintfleet.records.document import checked
+from hintfleet.records.observed import row_of
+from hintfleet.records.read import Damage, Run, UnusableError
+from hintfleet.records.samples import Samples
+from hintfleet.records.text import clean, without_secrets
 
 BUCKETS = 16
 """Fixed for good: a store must put the same host into the same bucket every time."""
@@ -47,7 +50,14 @@ PART_NAME = r"part-[0-9a-f]{16}\.parquet"
 PART_ROWS = 50_000
 RECORD_PART_BYTES = 64 << 20
 
+TIMES = tuple(column.name for column in COLUMNS if column.kind == "time")
 PARTITION_COLUMNS = ("study", "host_bucket", "mechanism")
+REPEATED = tuple(
+    column.name
+    for column in COLUMNS
+    if column.kind == "text" and column.name not in (*PARTITION_COLUMNS, "run_id", "reason")
+)
+"""Texts that many runs share: read as a dictionary, and not spelled out for each."""
 
 
 def is_store(folder: Path) -> bool:
@@ -100,7 +110,17 @@ def runs_schema() -> Any:
         for column in LIST_COLUMNS
         for fields in (column.fields,)
     ]
-    return pa.schema(scalars + nested)
+    slots = pa.list_(pa.struct([("memory_mib", pa.float64()), ("swap_mib", pa.float64())]))
+    return pa.schema([*scalars, *nested, ("sampled_seconds", pa.float64()), ("timeline", slots)])
+
+
+def studies_schema() -> Any:
+    """Arrow schema of studies/."""
+    import pyarrow as pa
+
+    texts = "kind run_id host cell mechanism workload status reason file field expected found"
+    numbers = [(name, pa.int64()) for name in ("block", "order")]
+    return pa.schema([*((name, pa.string()) for name in texts.split()), *numbers])
 
 
 def samples_schema() -> Any:
@@ -164,18 +184,23 @@ class StoreWriter:
         if not isinstance(error, UnusableError):
             self.close()
 
-    def add(self, run: Run, with_samples: bool = True) -> bool:
-        """Adds one run; False if the store has it. DamagedError if its samples are unusable."""
+    def add(
+        self, run: Run, samples: Samples | None, timeline: Timeline | None, keep_samples: bool
+    ) -> bool:
+        """Adds one run with what its samples come to; False if the store has it."""
         if run.run_id in self._known:
             return False
-        samples = load_samples(run.samples_file) if with_samples and run.samples_file else None
         self._known.add(run.run_id)
         host = run.record["cell"]["host"]
-        self._keep(self._place("runs", host, run.mechanism), run)
-        if samples is not None:
+        self._keep(self._place("runs", host, run.mechanism), run, samples, timeline)
+        if samples is not None and keep_samples:
             self._keep_samples(self._place("samples", host, run.mechanism), run.run_id, samples)
         self.added += 1
         return True
+
+    def has(self, run_id: str) -> bool:
+        """Whether the store has a run."""
+        return run_id in self._known
 
     def close(self) -> int:
         """Writes what is buffered; how many runs were added in all. Samples and records first: a
@@ -190,9 +215,16 @@ class StoreWriter:
     def _place(self, dataset: str, host: str, mechanism: str) -> Path:
         return partition(self._root, dataset, self._study, host, mechanism)
 
-    def _keep(self, folder: Path, run: Run) -> None:
-        row = {**flat(run.record), **lists(run.record)}
-        row["started"] = datetime.fromisoformat(run.record["started"])
+    def _keep(
+        self, folder: Path, run: Run, samples: Samples | None, timeline: Timeline | None
+    ) -> None:
+        row = {**row_of(run, samples), "sampled_seconds": None, "timeline": None}
+        for name in TIMES:
+            row[name] = datetime.fromisoformat(str(row[name]))
+        if timeline is not None:
+            slots = zip(timeline.memory_mib, timeline.swap_mib, strict=True)
+            row["sampled_seconds"] = timeline.end_seconds
+            row["timeline"] = [{"memory_mib": m, "swap_mib": s} for m, s in slots]
         self._runs[folder].append(row)
         text = json.dumps(run.record, separators=(",", ":"))
         self._records.append({"run_id": run.run_id, "record": text})
@@ -259,7 +291,7 @@ def parts(root: Path, name: str = "runs") -> tuple[list[Path], list[Damage]]:
             continue
         folders = file.parent.relative_to(root / name).parts
         levels = [folder.partition("=")[0] for folder in folders]
-        if levels != list(PARTITION_COLUMNS[: 1 if name == "records" else None]):
+        if levels != list(_levels(name)):
             found = "/".join(folders) or "no folder"
             damages.append(Damage(file, "folder", "study=, host_bucket= and mechanism=", found))
             continue
@@ -308,6 +340,21 @@ def _cause(error: Exception) -> str:
     return str(error).splitlines()[0].rpartition("': ")[2] or type(error).__name__
 
 
+def _levels(name: str) -> tuple[str, ...]:
+    """The folders of a dataset."""
+    return PARTITION_COLUMNS if name in ("runs", "samples") else PARTITION_COLUMNS[:1]
+
+
+def columns_lacking(files: Iterable[Path], wanted: Iterable[str]) -> list[str]:
+    """Columns that a part does not have, for it was written before there were any."""
+    read = parquet()
+    lacking = dict.fromkeys(wanted, False)
+    for file in files:
+        present = set(read.read_schema(file).names)
+        lacking = {name: found or name not in present for name, found in lacking.items()}
+    return [name for name, found in lacking.items() if found]
+
+
 def dataset(root: Path, name: str = "runs") -> Any:
     """The lazily read dataset of a store (pyarrow.dataset.Dataset), partitions as columns."""
     files, _ = parts(root, name)
@@ -315,15 +362,19 @@ def dataset(root: Path, name: str = "runs") -> Any:
     import pyarrow.dataset as ds
 
     kinds = {"study": pa.string(), "host_bucket": pa.int16(), "mechanism": pa.string()}
-    levels = PARTITION_COLUMNS if name != "records" else PARTITION_COLUMNS[:1]
-    folders = ds.partitioning(pa.schema([(level, kinds[level]) for level in levels]), flavor="hive")
-    schema = {"runs": runs_schema, "samples": samples_schema}.get(name)
-    full = None
-    if schema is not None:
-        full = pa.schema([*schema(), *(pa.field(level, kinds[level]) for level in levels)])
-    return ds.dataset(
-        [str(file) for file in files], format="parquet", partitioning=folders, schema=full
-    )
+    levels = [(level, kinds[level]) for level in _levels(name)]
+    folders = ds.partitioning(pa.schema(levels), flavor="hive")
+    schema = {"runs": runs_schema, "samples": samples_schema, "studies": studies_schema}.get(name)
+    full = None if schema is None else pa.schema([*map(_as_read, schema()), *levels])
+    form = ds.ParquetFileFormat(dictionary_columns=REPEATED if name == "runs" else ())
+    return ds.dataset([str(file) for file in files], format=form, partitioning=folders, schema=full)
+
+
+def _as_read(field: Any) -> Any:
+    import pyarrow as pa
+
+    shared = field.name in REPEATED
+    return pa.field(field.name, pa.dictionary(pa.int32(), pa.string())) if shared else field
 
 
 def run_ids(root: Path, study: str) -> list[str]:
@@ -353,9 +404,13 @@ def batches(
 def rows(
     root: Path, columns: Sequence[str], workload: str | None = None
 ) -> Iterator[Mapping[str, Any]]:
-    """The same as one mapping for each run."""
+    """The same as one mapping for each run, texts made harmless."""
     for batch in batches(root, columns, workload):
-        yield from batch.to_pylist()
+        for row in batch.to_pylist():
+            yield {
+                name: without_secrets(clean(value)) if isinstance(value, str) else value
+                for name, value in row.items()
+            }
 
 
 def records(root: Path, wanted: Iterable[str] | None = None) -> Iterator[dict[str, Any]]:
@@ -365,4 +420,4 @@ def records(root: Path, wanted: Iterable[str] | None = None) -> Iterator[dict[st
     chosen = None if wanted is None else ds.field("run_id").isin(list(wanted))
     for batch in dataset(root, "records").to_batches(columns=["record"], filter=chosen):
         for text in batch.column("record").to_pylist():
-            yield json.loads(text)
+            yield checked(root / "records", json.loads(text))

@@ -3,80 +3,150 @@
 
 How far few blocks or their spread can be believed is decided beside each figure
 (figures/estimate.py); here are the doubts that no number of blocks removes.
+
+Over many runs some always went wrong, and a doubt about one must not fall on all. Up to lost_share
+of the runs of a mechanism under a workload, runs that may not be believed are left out of every
+figure, and those that are merely in doubt stay; both are told. Beyond it what went wrong is no
+accident: nothing is left out, and the doubt falls on all figures of these runs.
 """
 
 from __future__ import annotations
 
-import re
-import statistics
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from hintfleet.figures.figure import Objection, Thresholds, Verdict
-from hintfleet.records.observations import BASELINE, cpu_seconds
-from hintfleet.records.read import Run, Study
+from hintfleet.records.observations import BASELINE, COMPARED, Codes, Mask, Observations
+from hintfleet.records.observed import Observed
+from hintfleet.statistics.intervals import Floats
 from hintfleet.statistics.units import plural
-from hintfleet.trust.parity import Disparity
+from hintfleet.trust.parity import Disparity, differing_blocks, disparities
 
 UNTRUSTED = Verdict.NOT_TO_BE_TRUSTED
 UNSETTLED = Verdict.UNSETTLED
 
-Finding = tuple[Verdict, str, str]
-"""Verdict, reason (with {runs} for how many), next step."""
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong with some runs: which, how grave, why, and what to do."""
+
+    runs: Mask
+    verdict: Verdict
+    reason: str
+    next_step: str
 
 
-def objections_to(
-    study: Study, differing: Sequence[Disparity], limits: Thresholds
-) -> list[Objection]:
-    """Every doubt about a study, each once with the number of runs it was found in."""
-    found: dict[tuple[str, str, Finding], int] = defaultdict(int)
-    totals: dict[tuple[str, str], int] = defaultdict(int)
-    for run in study.finished():
-        key = run.mechanism, run.workload
-        totals[key] += 1
-        for check in CHECKS:
-            for finding in check(run, limits):
-                found[(*key, finding)] += 1
-    for run in starved(study, limits):
-        found[run.mechanism, run.workload, STARVED] += 1
-    objections = [
+@dataclass(frozen=True)
+class SetAside:
+    """A doubt about so few runs that it falls on no figure."""
+
+    workload: str
+    mechanism: str | None
+    reason: str
+    runs: int
+    of: int
+    left_out: bool
+    """Whether no figure holds these runs."""
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """What may be believed of what was observed."""
+
+    kept: dict[str, Observations]
+    """By workload: the finished runs that figures are computed from."""
+    objections: tuple[Objection, ...]
+    disparities: tuple[Disparity, ...]
+    set_aside: tuple[SetAside, ...]
+
+
+def weigh(observed: Observed, limits: Thresholds) -> Weighed:
+    """Every doubt about the runs, each once with the number of runs it was found in."""
+    kept: dict[str, Observations] = {}
+    of_parity: list[Objection] = []
+    of_runs: list[Objection] = []
+    of_ends: list[Objection] = []
+    differing: list[Disparity] = []
+    aside: list[SetAside] = []
+    for workload, runs in observed.workloads.items():
+        finished = runs.finished
+        out, found, few = _disparate(workload, finished, limits)
+        aside += few
+        differing += found
+        of_parity += map(_parity_objection, found if not few else ())
+        findings = [one for check in CHECKS for one in check(workload, finished, limits)]
+        for mechanism in finished.mechanisms:
+            mine = finished.texts[COMPARED].equal(mechanism)
+            for verdict in (UNTRUSTED, UNSETTLED):
+                own = [one for one in findings if one.verdict == verdict]
+                objections, few = _by_number(workload, mechanism, mine, own, limits)
+                of_runs += objections
+                aside += few
+                if few and verdict == UNTRUSTED:
+                    out |= mine & _any(own, mine)
+        unfinished = _unfinished(runs)
+        for mechanism in runs.mechanisms:
+            mine = runs.texts[COMPARED].equal(mechanism)
+            objections, few = _by_number(workload, mechanism, mine, [unfinished], limits)
+            of_ends += objections
+            aside += few
+        kept[workload] = finished.where(~out)
+    return Weighed(kept, (*of_parity, *of_runs, *of_ends), tuple(differing), tuple(aside))
+
+
+def _by_number(
+    workload: str, mechanism: str, mine: Mask, findings: Sequence[Finding], limits: Thresholds
+) -> tuple[list[Objection], list[SetAside]]:
+    """Findings about runs of a mechanism as objections, or as told only if they are about few."""
+    total = int(np.count_nonzero(mine))
+    counted = [(one, int(np.count_nonzero(one.runs & mine))) for one in findings]
+    counted = [(one, count) for one, count in counted if count]
+    if np.count_nonzero(_any(findings, mine) & mine) <= limits.lost_share * total:
+        return [], [
+            SetAside(workload, mechanism, one.reason, count, total, one.verdict == UNTRUSTED)
+            for one, count in counted
+        ]
+    return [
         Objection(
-            verdict,
-            reason,
-            step,
+            one.verdict,
+            one.reason,
+            one.next_step,
             mechanism,
             workload,
-            f"{mechanism}, {workload} ({count} of {totals[mechanism, workload]} runs)",
+            f"{mechanism}, {workload} ({count} of {plural(total, 'run')})",
         )
-        for (mechanism, workload, (verdict, reason, step)), count in found.items()
-    ]
-    return [*_parity_objections(differing), *objections, *_completeness_objections(study)]
+        for one, count in counted
+    ], []
 
 
-STARVED: Finding = (
-    UNSETTLED,
-    "the cell got clearly less CPU time than in other runs, for something else used the CPUs",
-    "stop what else runs on the host and repeat these runs",
-)
+def _any(findings: Sequence[Finding], like: Mask) -> Mask:
+    """Runs that any of the findings is about."""
+    found = np.zeros_like(like)
+    for one in findings:
+        found |= one.runs
+    return found
 
 
-def starved(study: Study, limits: Thresholds) -> Iterator[Run]:
-    """Runs of page_fault that got clearly less CPU time than the median run of their cell.
+def _disparate(
+    workload: str, finished: Observations, limits: Thresholds
+) -> tuple[Mask, list[Disparity], list[SetAside]]:
+    """Runs to leave out for their block is not at parity, what differs, and that it was little."""
+    differs = differing_blocks(finished)
+    found = disparities(workload, finished.where(differs))
+    count = int(np.count_nonzero(differs))
+    if not count or count > limits.lost_share * len(finished):
+        return np.zeros_like(differs), found, []
+    names = ", ".join(one.name for one in found)
+    reason = f"mechanisms of a block differ in {names}"
+    return differs, found, [SetAside(workload, None, reason, count, len(finished), True)]
 
-    page_fault keeps its CPUs busy for a fixed time, so every run of it costs the same CPU time,
-    unless others take it away. (The other workloads do a fixed amount of work instead.)
-    """
-    cells: dict[str, list[Run]] = defaultdict(list)
-    for run in study.finished("page_fault"):
-        cells[run.cell].append(run)
-    for runs in cells.values():
-        enough = (1.0 - limits.starved_share) * statistics.median(map(cpu_seconds, runs))
-        yield from (run for run in runs if cpu_seconds(run) < enough)
 
-
-def objections_to_the_whole(study: Study, limits: Thresholds) -> Iterator[Objection]:
-    """Doubts about what the study can answer, which fall on no figure by itself."""
-    measured = {run.mechanism for run in study.finished()}
+def objections_to_the_whole(observed: Observed, limits: Thresholds) -> Iterator[Objection]:
+    """Doubts about what can be answered at all, which fall on no figure by itself."""
+    finished = [runs.finished for runs in observed.workloads.values()]
+    measured = {name for runs in finished for name in runs.mechanisms}
     if measured and BASELINE not in measured:
         yield Objection(
             UNSETTLED,
@@ -89,190 +159,223 @@ def objections_to_the_whole(study: Study, limits: Thresholds) -> Iterator[Object
             "no mechanism was run: there is nothing to compare",
             "run the study with a mechanism beside none",
         )
-    planned = {run["run_id"] for run in study.planned or ()} | {run.run_id for run in study.runs}
-    lost = len(planned) - len(study.finished())
-    if lost > limits.lost_share * len(planned):
+    asked = observed.asked.runs
+    lost = asked - sum(map(len, finished))
+    if lost > limits.lost_share * asked:
         yield Objection(
             UNSETTLED,
-            f"{lost} of {plural(len(planned), 'planned run')} gave no result; the rest may be a "
-            "selection",
+            f"{lost} of {plural(asked, 'planned run')} gave no result; the rest may be a selection",
             "mend the causes below, if any, and start the study again: it runs what is missing",
         )
-
-
-def _parity_objections(differing: Sequence[Disparity]) -> Iterator[Objection]:
-    for one in differing:
-        values = ", ".join(f"{text} under {name}" for name, text in one.values.items())
-        yield Objection(
-            UNTRUSTED,
-            f"mechanisms differ in {one.name}: {values}",
-            f"make {one.name} the same for every mechanism and run these blocks again",
-            None,
-            one.workload,
-            f"{one.workload} ({one.blocks} block{'s' if one.blocks > 1 else ''})",
-        )
-
-
-def _completeness_objections(study: Study) -> Iterator[Objection]:
-    counts: dict[tuple[str, str], int] = defaultdict(int)
-    for run in study.runs:
-        if not run.finished:
-            counts[run.mechanism, run.workload] += 1
-    for (mechanism, workload), count in sorted(counts.items()):
+    yield from _several_studies(observed)
+    for what in observed.lacking:
         yield Objection(
             UNSETTLED,
-            "runs did not finish; what finished may be the easier part",
-            "read the reasons below, mend the cause and start the study again",
-            mechanism,
-            workload,
-            f"{mechanism}, {workload} ({count} run{'s' if count > 1 else ''})",
+            f"parts of the store that an older hintfleet wrote do not tell {what}",
+            "export these studies again, into a new store",
         )
 
 
-def _proof(run: Run, limits: Thresholds) -> Iterator[Finding]:
-    proof = run.record["proof"]
-    if proof is None:
-        yield (
-            UNTRUSTED,
-            "nobody saw whether freed memory went back to the host",
-            ("run again with the proof before the workload"),
-        )
-    elif not proof["as_expected"] and run.mechanism == "none":
-        yield (
-            UNTRUSTED,
-            "memory went back to the host although no mechanism was on",
-            ("look for another mechanism in the guest's command line and its balloon device"),
-        )
-    elif not proof["as_expected"]:
-        yield (
-            UNTRUSTED,
-            "the mechanism did not give freed memory back before the run",
-            ("check the negotiated feature bits and the guest's kernel parameter (hintfleet show)"),
+def _several_studies(observed: Observed) -> Iterator[Objection]:
+    """Studies that measured the same cells are before and after, not one sample."""
+    seen: dict[int, set[int]] = {}
+    names: tuple[str | None, ...] = ()
+    for runs in observed.workloads.values():
+        cell, study = runs.texts["cell"], runs.texts["study"]
+        pairs = np.unique(np.stack([cell.codes, study.codes]), axis=1)
+        for one, of in pairs.T.tolist():
+            seen.setdefault(one, set()).add(of)
+        names = cell.texts
+    mixed = sorted(str(names[one]) for one, of in seen.items() if len(of) > 1)
+    if mixed:
+        yield Objection(
+            UNSETTLED,
+            f"studies {observed.name} measured the same cells ({mixed[0]}"
+            + (f" and {len(mixed) - 1} more" if len(mixed) > 1 else "")
+            + "): the figures mix them, and what changed between them is in none",
+            "name one with --study, or hintfleet compare two of them",
         )
 
 
-def _debug_options(run: Run, limits: Thresholds) -> Iterator[Finding]:
-    options = run.record["provenance"]["guest_kernel"]["debug_options"]
-    if options:
+def _parity_objection(one: Disparity) -> Objection:
+    values = ", ".join(f"{text} under {name}" for name, text in one.values.items())
+    return Objection(
+        UNTRUSTED,
+        f"mechanisms differ in {one.name}: {values}",
+        f"make {one.name} the same for every mechanism and run these blocks again",
+        None,
+        one.workload,
+        f"{one.workload} ({plural(one.blocks, 'block')})",
+    )
+
+
+def _unfinished(runs: Observations) -> Finding:
+    return Finding(
+        ~runs.texts["status"].equal("finished"),
+        UNSETTLED,
+        "runs did not finish; what finished may be the easier part",
+        "read the reasons below, mend the cause and start the study again",
+    )
+
+
+def _proof(workload: str, runs: Observations, limits: Thresholds) -> Iterator[Finding]:
+    as_expected = runs.numbers["as_expected"]
+    baseline = runs.texts[COMPARED].equal(BASELINE)
+    yield Finding(
+        np.isnan(as_expected),
+        UNTRUSTED,
+        "nobody saw whether freed memory went back to the host",
+        "run again with the proof before the workload",
+    )
+    yield Finding(
+        (as_expected == 0.0) & baseline,
+        UNTRUSTED,
+        "memory went back to the host although no mechanism was on",
+        "look for another mechanism in the guest's command line and its balloon device",
+    )
+    yield Finding(
+        (as_expected == 0.0) & ~baseline,
+        UNTRUSTED,
+        "the mechanism did not give freed memory back before the run",
+        "check the negotiated feature bits and the guest's kernel parameter (hintfleet show)",
+    )
+
+
+def _debug_options(workload: str, runs: Observations, limits: Thresholds) -> Iterator[Finding]:
+    column = runs.texts["debug_options"]
+    for text in column.present:
+        options = text.split()
         named = ", ".join(options[:4]) + (", …" if len(options) > 4 else "")
-        yield (
+        yield Finding(
+            column.equal(text),
             UNTRUSTED,
             f"the guest kernel was built with debug options ({named})",
-            ("build the guest kernel without them: they once made a mechanism look 36 % slower"),
+            "build the guest kernel without them: they once made a mechanism look 36 % slower",
         )
 
 
-def _kernel(run: Run, limits: Thresholds) -> Iterator[Finding]:
-    wanted = run.record["provenance"]["guest_kernel"]["release"]
-    for guest in run.record["guests"]:
-        if guest["kernel_release"] not in (None, wanted):
-            yield (
+def _kernel(workload: str, runs: Observations, limits: Thresholds) -> Iterator[Finding]:
+    other, wanted = runs.texts["other_kernel"], runs.texts["kernel_release"]
+    for ran in other.present:
+        for built in wanted.where(other.equal(ran)).present:
+            yield Finding(
+                other.equal(ran) & wanted.equal(built),
                 UNTRUSTED,
-                f"a guest ran {guest['kernel_release']} instead of {wanted}",
-                ("deliver the built kernel to the host again and repeat these runs"),
+                f"a guest ran {ran} instead of {built}",
+                "deliver the built kernel to the host again and repeat these runs",
             )
-            return
 
 
-STALLS = re.compile(r"soft lockup|rcu: INFO|Call Trace")
-"""What a kernel prints whose CPUs stood still for a while, and no other warning."""
+def _guests(workload: str, runs: Observations, limits: Thresholds) -> Iterator[Finding]:
+    warned = runs.numbers["guests_warned"]
+    only_stalled = (runs.numbers["guests_stalled"] == warned) & _swapped(runs)
+    yield Finding(
+        (warned > 0) & only_stalled,
+        UNSETTLED,
+        "a guest stood still for long enough to warn of it, while its host swapped",
+        "nothing, if the swap device is what you would use; else give a quicker one",
+    )
+    yield Finding(
+        (warned > 0) & ~only_stalled,
+        UNTRUSTED,
+        "a guest's kernel printed warnings",
+        "read them with hintfleet show and report or fix the cause",
+    )
+    yield Finding(
+        runs.numbers["guests_died"] > 0,
+        UNSETTLED,
+        "a guest died during the run",
+        "read its console with hintfleet show",
+    )
+    yield Finding(
+        runs.numbers["remote_share"] > limits.remote_share,
+        UNTRUSTED,
+        "a guest's memory lay on another node than its cell",
+        "bind guests to their node (cpuset) and free memory there before the study",
+    )
 
 
-def _console(run: Run, limits: Thresholds) -> Iterator[Finding]:
-    warnings = [line for guest in run.record["guests"] for line in guest["warnings"]]
-    if warnings and _swapped(run) and all(STALLS.search(line) for line in warnings):
-        yield (
+def _killers(workload: str, runs: Observations, limits: Thresholds) -> Iterator[Finding]:
+    killers = runs.texts["killers"]
+    for named in filter(None, killers.present):
+        yield Finding(
+            killers.equal(named) & _swapped(runs),
             UNSETTLED,
-            "a guest stood still for long enough to warn of it, while its host swapped",
-            ("nothing, if the swap device is what you would use; else give a quicker one"),
-        )
-    elif warnings:
-        yield (
-            UNTRUSTED,
-            "a guest's kernel printed warnings",
-            ("read them with hintfleet show and report or fix the cause"),
+            f"{named} ran on the host and may end guests before memory is used up",
+            "stop it for the time of the study and repeat these runs",
         )
 
 
-def _swapped(run: Run) -> bool:
-    results = run.consolidation, run.memhog
-    return any(result is not None and result["swap_end_mib"] > 0 for result in results)
+def _swapped(runs: Observations) -> Mask:
+    swapped: Mask = runs.numbers["swap_end_mib"] > 0
+    return swapped
 
 
-KILLERS = ("earlyoom", "nohang", "oomd", "systemd-oomd")
-
-
-def _killers(run: Run, limits: Thresholds) -> Iterator[Finding]:
-    found = run.record["provenance"]["host"].get("daemons")
-    named = [name for name in KILLERS if isinstance(found, list) and name in found]
-    if named and _swapped(run):
-        yield (
-            UNSETTLED,
-            f"{' and '.join(named)} ran on the host and may end guests before memory is used up",
-            ("stop it for the time of the study and repeat these runs"),
-        )
-
-
-def _guests_died(run: Run, limits: Thresholds) -> Iterator[Finding]:
-    if any(guest["end"] == "died" for guest in run.record["guests"]):
-        yield UNSETTLED, "a guest died during the run", "read its console with hintfleet show"
-
-
-def _placement(run: Run, limits: Thresholds) -> Iterator[Finding]:
-    shares = [guest["remote_share"] or 0.0 for guest in run.record["guests"]]
-    if shares and max(shares) > limits.remote_share:
-        yield (
-            UNTRUSTED,
-            "a guest's memory lay on another node than its cell",
-            ("bind guests to their node (cpuset) and free memory there before the study"),
-        )
-
-
-def _quiet(run: Run, limits: Thresholds) -> Iterator[Finding]:
-    host = run.record["provenance"]["host"]
-    load, cpus = host.get("load_1min_before"), host.get("cpus")
-    if not isinstance(load, int | float) or not isinstance(cpus, int) or cpus < 1:
-        return
-    if load > limits.quiet_load_per_cpu * cpus and run.workload != "consolidation":
-        yield (
+def _quiet(workload: str, runs: Observations, limits: Thresholds) -> Iterator[Finding]:
+    if workload != "consolidation":
+        yield Finding(
+            runs.numbers["load_per_cpu_before"] > limits.quiet_load_per_cpu,
             UNSETTLED,
             "the host was not quiet when the run began",
-            ("stop what else runs on the host and repeat these runs"),
+            "stop what else runs on the host and repeat these runs",
         )
 
 
-def _stopped(run: Run, limits: Thresholds) -> Iterator[Finding]:
-    result = run.consolidation
-    if result is None:
-        return
-    if result["stopped_by"] == "cpu_bound":
-        yield (
-            UNTRUSTED,
-            "CPU ran out before memory did, so memory density is unknown",
-            ("give the cell more CPUs or the guests less work"),
-        )
-    elif result["stopped_by"] == "launch_failed":
-        yield (
-            UNTRUSTED,
-            "a guest failed to start before swap was used",
-            ("read the reason with hintfleet show"),
-        )
-    elif result["stopped_by"] == "maximum":
-        yield (
+def _stopped(workload: str, runs: Observations, limits: Thresholds) -> Iterator[Finding]:
+    stopped = runs.texts["stopped_by"]
+    yield Finding(
+        stopped.equal("cpu_bound"),
+        UNTRUSTED,
+        "CPU ran out before memory did, so memory density is unknown",
+        "give the cell more CPUs or the guests less work",
+    )
+    yield Finding(
+        stopped.equal("launch_failed"),
+        UNTRUSTED,
+        "a guest failed to start before swap was used",
+        "read the reason with hintfleet show",
+    )
+    yield Finding(
+        stopped.equal("maximum"),
+        UNSETTLED,
+        "the run stopped at its maximum of guests, so more may fit",
+        "raise the maximum",
+    )
+
+
+def _starved(workload: str, runs: Observations, limits: Thresholds) -> Iterator[Finding]:
+    """page_fault keeps its CPUs busy for a fixed time, so every run of it costs the same CPU time,
+    unless others take it away. (The other workloads do a fixed amount of work instead.)"""
+    if workload == "page_fault" and len(runs):
+        usual = _group_medians(runs.cpu_seconds, runs.texts["cell"].codes)
+        yield Finding(
+            runs.cpu_seconds < (1.0 - limits.starved_share) * usual,
             UNSETTLED,
-            "the run stopped at its maximum of guests, so more may fit",
-            ("raise the maximum"),
+            "the cell got clearly less CPU time than in other runs, for something else used the "
+            "CPUs",
+            "stop what else runs on the host and repeat these runs",
         )
 
 
-CHECKS: Sequence[Callable[[Run, Thresholds], Iterator[Finding]]] = (
+def _group_medians(values: Floats, group: Codes) -> Floats:
+    """For each value the median of its group."""
+    order = np.lexsort((values, group))
+    starts = np.flatnonzero(np.diff(group[order], prepend=group[order[0]] - 1))
+    sizes = np.diff(starts, append=group.size)
+    ranked = values[order]
+    middle = (ranked[starts + (sizes - 1) // 2] + ranked[starts + sizes // 2]) / 2.0
+    result = np.empty_like(values)
+    result[order] = np.repeat(middle, sizes)
+    return result
+
+
+CHECKS: Sequence[Callable[[str, Observations, Thresholds], Iterator[Finding]]] = (
     _proof,
     _debug_options,
     _kernel,
-    _console,
+    _guests,
     _killers,
-    _guests_died,
-    _placement,
     _quiet,
     _stopped,
+    _starved,
 )

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hintfleet.records.read import Run
+import numpy as np
+
+from hintfleet.records.observations import COMPARED, Mask, Observations, baseline_first
 from hintfleet.records.types import ParityValue
 
 WHOLE_UP_TO = 60
@@ -27,26 +30,47 @@ class Disparity:
     blocks: int
 
 
-def disparities(runs: Sequence[Run]) -> list[Disparity]:
-    """Settings that differ between mechanisms of the same cell, block and workload.
+def differing_blocks(runs: Observations) -> Mask:
+    """Which runs are of a block in which not all have the same settings."""
+    differs = np.zeros(len(runs), dtype=np.bool_)
+    if len(runs):
+        order = np.argsort(runs.block, kind="stable")
+        block, parity = runs.block[order], runs.texts["parity"].codes[order]
+        starts = np.flatnonzero(np.diff(block, prepend=block[0] - 1))
+        least, most = np.minimum.reduceat(parity, starts), np.maximum.reduceat(parity, starts)
+        sizes = np.diff(starts, append=block.size)
+        differs[order] = np.repeat(least != most, sizes)
+    return differs
+
+
+def disparities(workload: str, runs: Observations) -> list[Disparity]:
+    """Settings that differ between mechanisms of the same block; runs: of blocks that differ.
 
     Compared within blocks, because a host may change between blocks without touching a paired
     comparison. A setting that only one side recorded differs too.
     """
-    blocks: dict[tuple[str, str, int], list[Run]] = defaultdict(list)
-    for run in runs:
-        blocks[run.workload, run.cell, run.block].append(run)
-    found: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
-    for (workload, _, _), side_by_side in sorted(blocks.items()):
-        names = sorted({name for run in side_by_side for name in run.record["parity"]})
-        for name in names:
-            values = {run.mechanism: _text(run, name) for run in side_by_side}
+    blocks: dict[tuple[str, str, float, int], dict[str, dict[str, ParityValue]]] = {}
+    parity = [json.loads(text or "{}") for text in runs.texts["parity"].texts]
+    where = zip(
+        map(str, runs.texts["study"]),
+        map(str, runs.texts["cell"]),
+        runs.numbers["block"].tolist(),
+        runs.block.tolist(),
+        strict=True,
+    )
+    settings = zip(runs.texts[COMPARED], runs.texts["parity"].codes, strict=True)
+    for place, (mechanism, code) in zip(where, settings, strict=True):
+        blocks.setdefault(place, {})[mechanism] = parity[code]
+    found: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for _, side_by_side in sorted(blocks.items(), key=lambda item: item[0]):
+        for name in sorted({name for values in side_by_side.values() for name in values}):
+            values = {
+                mechanism: _text(side_by_side[mechanism], name)
+                for mechanism in baseline_first(side_by_side)
+            }
             if len(set(values.values())) > 1:
-                found[workload, name].append(only_differences(values))
-    return [
-        Disparity(name, workload, merged(seen), len(seen))
-        for (workload, name), seen in found.items()
-    ]
+                found[name].append(only_differences(values))
+    return [Disparity(name, workload, merged(seen), len(seen)) for name, seen in found.items()]
 
 
 def only_differences(values: dict[str, str]) -> dict[str, str]:
@@ -71,7 +95,7 @@ def merged(seen: Sequence[dict[str, str]]) -> dict[str, str]:
     return {mechanism: " or ".join(found) for mechanism, found in texts.items()}
 
 
-def _text(run: Run, name: str) -> str:
+def _text(settings: dict[str, ParityValue], name: str) -> str:
     missing = object()
-    value: ParityValue | object = run.record["parity"].get(name, missing)
+    value: ParityValue | object = settings.get(name, missing)
     return "not recorded" if value is missing else str(value)

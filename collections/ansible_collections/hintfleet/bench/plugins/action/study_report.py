@@ -20,14 +20,13 @@ WRITTEN = (0, 2)
 class ActionModule(ControllerAction):
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "results_dir": {"type": "path", "required": True},
-        "format": {"type": "str", "required": True},
-        "file": {"type": "path", "required": True},
+        "folder": {"type": "path", "required": True},
     }
 
     def act(self, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         # It is derived from the records, anew each time; nothing of the study changes.
-        command = [program("hintfleet"), "report", params["results_dir"], "--detail"]
-        command += ["--format", params["format"], "--output", params["file"]]
+        command = [program("hintfleet"), "report", params["results_dir"]]
+        command += ["--save", params["folder"]]
         if not Path(params["results_dir"]).is_dir() and check_mode:
             return {"changed": False}
         try:
@@ -38,5 +37,5 @@ class ActionModule(ControllerAction):
                 "for the Python that runs Ansible."
             ) from None
         if done.returncode not in WRITTEN:
-            raise BenchError(f"{params['file']} was not written: {done.stderr.strip()}")
+            raise BenchError(f"No report was written: {done.stderr.strip()}")
         return {"changed": False, "trusted": done.returncode == 0}

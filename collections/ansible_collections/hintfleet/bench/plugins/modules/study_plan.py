@@ -8,7 +8,7 @@ short_description: Plan the runs of a study, and say which are still to be done
 version_added: 0.1.0
 description:
   - Runs on the controller. Writes C(study.json) into the study's folder, with every run and its
-    place. The order of the mechanisms is random for each cell and block, and recorded.
+    place. The order of the mechanisms is random and balanced over the blocks of each cell.
   - A plan that is there is kept. Blocks and cells may be added to it; if anything else differs the
     module fails and says what.
 attributes:
@@ -86,7 +86,7 @@ options:
     type: dict
     required: true
   seed:
-    description: Seed of the random order.
+    description: Seed of the random order, to draw the same again. With 0 each study draws its own.
     type: int
     default: 0
   artifacts:

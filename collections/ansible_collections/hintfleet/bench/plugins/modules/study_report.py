@@ -4,10 +4,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: study_report
-short_description: Write the report of a study
+short_description: Write the report of a study in every format
 version_added: 0.1.0
 description:
-  - Runs C(hintfleet report) on the controller, as whoever runs Ansible.
+  - Runs C(hintfleet report --save) on the controller, as whoever runs Ansible.
+  - The study is read once for all formats.
 attributes:
   check_mode:
     description: Works the same in check mode; a study that has no results yet has no report.
@@ -20,12 +21,8 @@ options:
     description: Folder of the study, C(results/<study>).
     type: path
     required: true
-  format:
-    description: Format, as C(hintfleet report --format) takes it.
-    type: str
-    required: true
-  file:
-    description: File to write.
+  folder:
+    description: Where report.json, report.html, report.md and report.txt are written.
     type: path
     required: true
 author:
@@ -36,8 +33,7 @@ EXAMPLES = r"""
 - name: Write the report
   hintfleet.bench.study_report:
     results_dir: results/first
-    format: html
-    file: results/first/report.html
+    folder: results/first
   run_once: true
 """
 

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import random
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.record.record impo
     write_json,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import checked_name
+from ansible_collections.hintfleet.bench.plugins.module_utils.study.order import order_of_block
 
 SCHEMA = "hintfleet.study/1"
 PLAN = "study.json"
@@ -23,25 +22,19 @@ PLAN = "study.json"
 FIXED = ("seed", "mechanisms", "workloads", "parameters")
 
 
-def mechanism_order(seed: int, cell: str, block: int, mechanisms: list[str]) -> list[str]:
-    """A random order that depends on nothing else: added cells or blocks move no other."""
-    digest = hashlib.sha256(f"{seed}/{cell}/{block}".encode()).digest()
-    shuffled = list(mechanisms)
-    random.Random(digest).shuffle(shuffled)  # noqa: S311 - an order, no secret
-    return shuffled
-
-
 def planned_runs(plan: dict[str, Any]) -> list[dict[str, Any]]:
     """Every run of a plan, block by block, so that a study that is cut short is still balanced.
 
-    Runs that start together, of cells that are side by side, follow each other.
+    Runs that start together, of cells that are side by side, follow each other. A place that the
+    plan has given already stays: no version of this code moves a study that has begun.
     """
     runs = []
+    given = {(r["cell"], r["block"], r["order"]): r["mechanism"] for r in plan.get("runs", ())}
     for block in range(1, plan["blocks"] + 1):
         for cells in _together(plan["cells"]):
             for place in range(1, len(plan["mechanisms"]) + 1):
                 for workload in plan["workloads"]:
-                    runs += [_run(plan, cell, block, place, workload) for cell in cells]
+                    runs += [_run(plan, cell, block, place, workload, given) for cell in cells]
     return runs
 
 
@@ -55,10 +48,18 @@ def _together(cells: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 
 
 def _run(
-    plan: dict[str, Any], cell: dict[str, Any], block: int, place: int, workload: str
+    plan: dict[str, Any],
+    cell: dict[str, Any],
+    block: int,
+    place: int,
+    workload: str,
+    given: dict[tuple[str, int, int], str],
 ) -> dict[str, Any]:
-    order = mechanism_order(plan["seed"], cell["name"], block, plan["mechanisms"])
-    mechanism = order[place - 1]
+    mechanism = given.get((cell["name"], block, place))
+    if mechanism is None:
+        # A seed that was asked for draws the same again; without one, each study draws its own.
+        draw = str(plan["seed"] or plan["study_id"])
+        mechanism = order_of_block(draw, cell["name"], block, plan["mechanisms"])[place - 1]
     return {
         "run_id": f"{cell['name']}.b{block}.{mechanism}.{workload}",
         "cell": cell["name"],

@@ -66,12 +66,22 @@ def test_cells_side_by_side_start_their_runs_together() -> None:
     assert [run["cell"] for run in runs if run["block"] == 1][-6:] == ["c"] * 6
 
 
-def test_orders_differ_and_depend_on_the_seed_alone() -> None:
-    orders = {tuple(_plan.mechanism_order(0, "a", block, MECHANISMS)) for block in range(1, 40)}
-    assert len(orders) == 6
-    assert _plan.mechanism_order(7, "a", 1, MECHANISMS) == _plan.mechanism_order(
-        7, "a", 1, MECHANISMS
-    )
+def orders(plan: dict[str, Any]) -> list[tuple[str, int, int, str]]:
+    return [(r["cell"], r["block"], r["order"], r["mechanism"]) for r in plan["runs"]]
+
+
+def test_a_study_draws_its_own_order_unless_a_seed_is_asked_for() -> None:
+    drawn = [orders(_plan.merge(None, asked(blocks=6, study_id=name))) for name in "123"]
+    assert drawn[0] != drawn[1] != drawn[2] != drawn[0]
+    seeded = [orders(_plan.merge(None, asked(blocks=6, study_id=n, seed=7))) for n in "12"]
+    assert seeded[0] == seeded[1]
+
+
+def test_an_order_that_a_study_began_with_is_kept_whatever_drew_it() -> None:
+    kept = _plan.merge(None, asked())
+    turned = [{**run, "order": 4 - run["order"]} for run in kept["runs"]]
+    more = _plan.merge({**kept, "runs": turned}, asked(blocks=5))
+    assert {row for row in orders(more) if row[1] <= 2} == set(orders({"runs": turned}))
 
 
 def test_blocks_and_cells_are_added_without_moving_what_was_there() -> None:

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
+
+from hintfleet.records.provenance import facts_of
 
 Record = Mapping[str, Any]
 Kind = Literal["text", "integer", "number", "flag", "time"]
@@ -81,6 +85,52 @@ def _launch_seconds(record: Record) -> float | None:
     return statistics.median(gaps) if gaps else None
 
 
+def _debug_options(record: Record) -> str:
+    return " ".join(at(record, "provenance.guest_kernel.debug_options") or [])
+
+
+def _other_kernel(record: Record) -> str | None:
+    """The first release that a guest ran instead of the one that was built."""
+    wanted = at(record, "provenance.guest_kernel.release")
+    ran = (guest["kernel_release"] for guest in record["guests"])
+    return next((release for release in ran if release not in (None, wanted)), None)
+
+
+STALLS = re.compile(r"soft lockup|rcu: INFO|Call Trace")
+"""What a kernel prints whose CPUs stood still for a while, and no other warning."""
+
+
+def _only_stalled(guest: Mapping[str, Any]) -> bool:
+    """Whether a guest's kernel warned of nothing but of having stood still."""
+    return bool(guest["warnings"]) and all(STALLS.search(line) for line in guest["warnings"])
+
+
+KILLERS = ("earlyoom", "nohang", "oomd", "systemd-oomd")
+"""What ends processes before memory is used up."""
+
+
+def _killers(record: Record) -> str:
+    """The daemons on the host that end processes, by name."""
+    found = at(record, "provenance.host.daemons")
+    return " and ".join(name for name in KILLERS if isinstance(found, list) and name in found)
+
+
+def _guests(flag: Callable[[Mapping[str, Any]], bool]) -> Callable[[Record], int]:
+    """Counts the guests of a run for which something holds."""
+    return lambda record: sum(flag(guest) for guest in record["guests"])
+
+
+def _remote_share(record: Record) -> float:
+    return max((guest["remote_share"] or 0.0 for guest in record["guests"]), default=0.0)
+
+
+def _load_per_cpu(record: Record) -> float | None:
+    """Load of the host before the run by its CPUs, if it tells both."""
+    load, cpus = (at(record, f"provenance.host.{key}") for key in ("load_1min_before", "cpus"))
+    known = isinstance(load, int | float) and isinstance(cpus, int) and cpus >= 1
+    return load / cpus if known else None
+
+
 def _histogram(record: Record) -> list[dict[str, Any]]:
     """The bins of the fault histogram that hold anything; most do not."""
     histogram = _workload("page_fault", "latency.histogram")(record)
@@ -94,13 +144,17 @@ def _histogram(record: Record) -> list[dict[str, Any]]:
     ]
 
 
+def parity_text(record: Record) -> str:
+    """All values that must agree between mechanisms, as JSON: equal texts exactly if they agree."""
+    return json.dumps(record["parity"], sort_keys=True, separators=(",", ":"))
+
+
 def parity_digest(record: Record) -> str:
-    """Equal for two runs exactly if all values that must agree between mechanisms agree."""
-    text = json.dumps(record["parity"], sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    """A short text for parity_text, which is as equal."""
+    return hashlib.blake2b(parity_text(record).encode(), digest_size=8).hexdigest()
 
 
-COLUMNS: tuple[Column, ...] = (
+RECORD_COLUMNS: tuple[Column, ...] = (
     Column("run_id", "text", "run_id"),
     Column("study", "text", "study"),
     Column("host", "text", "cell.host"),
@@ -111,6 +165,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("mechanism", "text", "mechanism"),
     Column("workload", "text", "workload"),
     Column("started", "time", "started"),
+    Column("finished", "time", "finished"),
     Column("duration_seconds", "number", "duration_seconds"),
     Column("status", "text", "outcome.status"),
     Column("reason", "text", "outcome.reason"),
@@ -120,12 +175,22 @@ COLUMNS: tuple[Column, ...] = (
     Column("accelerator", "text", "provenance.qemu.accelerator"),
     Column("kernel_key", "text", "provenance.guest_kernel.key"),
     Column("kernel_release", "text", "provenance.guest_kernel.release"),
+    Column("debug_options", "text", _debug_options),
+    Column("other_kernel", "text", _other_kernel),
+    Column("guests_warned", "integer", _guests(lambda guest: bool(guest["warnings"]))),
+    Column("guests_stalled", "integer", _guests(_only_stalled)),
+    Column("guests_died", "integer", _guests(lambda guest: guest["end"] == "died")),
+    Column("remote_share", "number", _remote_share),
+    Column("load_per_cpu_before", "number", _load_per_cpu),
     Column(
-        "debug_options",
-        "text",
-        lambda record: " ".join(at(record, "provenance.guest_kernel.debug_options") or []),
+        "proactive_reclaim",
+        "flag",
+        lambda record: bool(at(record, "provenance.host.proactive_reclaim")),
     ),
+    Column("killers", "text", _killers),
     Column("parity_digest", "text", parity_digest),
+    Column("parity", "text", parity_text),
+    Column("facts", "text", lambda record: json.dumps(facts_of(record))),
     Column("cpu_user_seconds", "number", "host_cpu_seconds.user"),
     Column("cpu_system_seconds", "number", "host_cpu_seconds.system"),
     Column("freed_mib", "number", "proof.freed_mib"),
@@ -137,6 +202,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("seconds_to_99", "number", "proof.seconds_to_99"),
     Column("guests_without_swap", "integer", _workload("consolidation", "guests_without_swap")),
     Column("guests_at_first_swap", "integer", _workload("consolidation", "guests_at_first_swap")),
+    Column("guests_started", "integer", lambda record: len(_steps(record)) or None),
     Column("stopped_by", "text", _workload("consolidation", "stopped_by")),
     Column("swap_end_mib", "number", "result.swap_end_mib"),
     Column("swap_peak_mib", "number", _workload("memhog", "swap_peak_mib")),
@@ -153,6 +219,25 @@ COLUMNS: tuple[Column, ...] = (
     Column("fault_p99_ns", "number", _workload("page_fault", "latency.p99_ns")),
     Column("fault_p999_ns", "number", _workload("page_fault", "latency.p999_ns")),
 )
+
+RATES = ("processes", "processes_idle", "threads", "threads_idle", "linear")
+"""will-it-scale's columns, at each number of tasks."""
+
+CURVE_COLUMNS: tuple[Column, ...] = tuple(
+    Column(name, "number", name)
+    for name in ("footprint_gib_min", "peak_mib", "swapped_out_mib", "swapped_in_mib")
+)
+"""What a run's samples come to (curves.py); null where there are none."""
+
+COLUMNS = (*RECORD_COLUMNS, *CURVE_COLUMNS)
+
+NOT_OBSERVED = frozenset({
+    "run_id", "reason", "kernel_key", "parity_digest", "freed_mib", "dropped_mib", "acted",
+    "touched_mib", "launch_seconds", "boot_seconds", "program_seconds", "fault_count",
+})  # fmt: skip
+"""What no figure and no doubt looks at: names of single runs, and what only a plan reads."""
+
+OBSERVED = tuple(column for column in COLUMNS if column.name not in NOT_OBSERVED)
 
 LIST_COLUMNS: tuple[ListColumn, ...] = (
     ListColumn(
@@ -182,11 +267,7 @@ LIST_COLUMNS: tuple[ListColumn, ...] = (
         "page_fault_rows",
         (
             ("tasks", "integer"),
-            ("processes", "number"),
-            ("processes_idle", "number"),
-            ("threads", "number"),
-            ("threads_idle", "number"),
-            ("linear", "number"),
+            *((name, "number") for name in RATES),
         ),
         _rows("page_fault", "rows"),
     ),
@@ -197,6 +278,25 @@ LIST_COLUMNS: tuple[ListColumn, ...] = (
     ),
 )
 
+
+@dataclass(frozen=True)
+class MatrixSource:
+    """Numbers of a run that a list column holds: value at each place. `unknown` stands for an entry
+    that is there without a value."""
+
+    workload: str
+    column: str
+    place: str
+    value: str
+    unknown: float = math.nan
+
+
+MATRICES: dict[str, MatrixSource] = {
+    # A guest that ran memhog and has no seconds was not seen to end: censored.
+    "memhog_seconds": MatrixSource("memhog", "memhog_guests", "guest", "seconds", math.inf),
+    **{name: MatrixSource("page_fault", "page_fault_rows", "tasks", name) for name in RATES},
+}
+
 SAMPLE_COLUMNS: tuple[tuple[str, Kind], ...] = (
     ("run_id", "text"),
     ("seconds", "number"),
@@ -206,9 +306,10 @@ SAMPLE_COLUMNS: tuple[tuple[str, Kind], ...] = (
 )
 
 
-def flat(record: Record) -> dict[str, object]:
-    """The scalars of a run by column name."""
-    return {column.name: column.value(record) for column in COLUMNS}
+def flat(record: Record, curve: Mapping[str, float] | None = None) -> dict[str, object]:
+    """The scalars of a run by column name; curve is what its samples come to."""
+    of_record = {column.name: column.value(record) for column in RECORD_COLUMNS}
+    return of_record | {column.name: column.value(curve or {}) for column in CURVE_COLUMNS}
 
 
 def lists(record: Record) -> dict[str, list[dict[str, Any]]]:

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A run's samples reduced to what figures and pictures need: read once, kept as a few numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hintfleet.records.read import Run
+from hintfleet.records.samples import Samples
+from hintfleet.statistics.intervals import Floats
+from hintfleet.statistics.series import integral, resample
+
+SECONDS_A_MINUTE = 60.0
+MIB_A_GIB = 1024.0
+TIMELINE_COLUMNS = 240
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Memory and swap of a cell during one run, in equal slices of time (the largest in each)."""
+
+    run_id: str
+    workload: str
+    mechanism: str
+    end_seconds: float
+    memory_mib: tuple[float | None, ...]
+    swap_mib: tuple[float | None, ...]
+    cell_memory_mib: float
+    cell_swap_mib: float
+
+
+def reduced(samples: Samples) -> dict[str, float]:
+    """The columns of CURVE_COLUMNS (columns.py); none if the cell was not sampled."""
+    cell = samples.of(0)
+    if not cell.seconds.size:
+        return {}
+    swapped_out, swapped_in = swap_traffic_mib(cell.swap_mib)
+    return {
+        "footprint_gib_min": footprint_gib_min(samples),
+        "peak_mib": float(cell.resident_mib.max()),
+        "swapped_out_mib": swapped_out,
+        "swapped_in_mib": swapped_in,
+    }
+
+
+def footprint_gib_min(samples: Samples) -> float:
+    """Memory all guests held, integrated over time, in GiB times minute (trapezoid rule).
+
+    The sum over guests, resident and swapped: each guest counts from its first sample to its
+    last, so a guest that has ended is not charged for the time of others.
+    """
+    total = 0.0
+    for guest in np.unique(samples.guest[samples.guest > 0]):
+        own = samples.of(int(guest))
+        if own.seconds.size:
+            held = own.resident_mib + own.swap_mib
+            total += integral(own.seconds, held, float(own.seconds[-1]))
+    return total / MIB_A_GIB / SECONDS_A_MINUTE
+
+
+def swap_traffic_mib(swap_mib: Floats) -> tuple[float, float]:
+    """How much was swapped out, and in, by the rises and falls of swap between samples.
+
+    Lower bounds: what goes out and comes back between two samples is not seen, and a page that
+    was read back may keep its place in swap.
+    """
+    steps = np.diff(swap_mib)
+    return float(steps[steps > 0.0].sum()), float(-steps[steps < 0.0].sum())
+
+
+def timeline_of(run: Run, samples: Samples, columns: int = TIMELINE_COLUMNS) -> Timeline | None:
+    """The cell's curve of a run; None if the cell was not sampled."""
+    cell = samples.of(0)
+    if cell.seconds.size < 2:
+        return None
+    end = float(cell.seconds[-1])
+    columns = min(columns, cell.seconds.size)
+
+    def curve(values: Floats) -> tuple[float | None, ...]:
+        slices = resample(cell.seconds, values, end, columns)
+        return tuple(None if np.isnan(value) else round(float(value), 1) for value in slices)
+
+    return Timeline(
+        run.run_id,
+        run.workload,
+        run.mechanism,
+        end,
+        curve(cell.resident_mib),
+        curve(cell.swap_mib),
+        run.record["cell"]["memory_mib"],
+        run.record["cell"]["swap_mib"],
+    )

@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The runs of a store as observations: what records/observed.py makes of a folder, from columns.
+
+Text and numbers are other people's here too: they are cleaned where they enter.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hintfleet.records.columns import MATRICES, OBSERVED
+from hintfleet.records.curves import Timeline
+from hintfleet.records.damage import Damage, DamagedError, UnusableError
+from hintfleet.records.document import LARGEST, checked
+from hintfleet.records.observations import (
+    Codes,
+    Matrix,
+    Observations,
+    Texts,
+    Workloads,
+    aligned,
+)
+from hintfleet.records.observed import (
+    NOT_RUN,
+    WORKLOADS,
+    Asked,
+    Missing,
+    Observed,
+    unfinished_run,
+)
+from hintfleet.records.text import clean, without_secrets
+from hintfleet.statistics.intervals import Floats
+from hintfleet.statistics.series import Histogram, merged_bins
+from hintfleet.store import parquet as store
+from hintfleet.store.studies import DAMAGED, EARLIER, MISSING, PLANNED, damages_of
+
+DOUBTED = {
+    "remote_share": "whether guests' memory lay on another node",
+    "guests_warned": "whether guests' kernels printed warnings",
+    "other_kernel": "whether guests ran the kernel that was built",
+    "guests_died": "whether guests died",
+    "load_per_cpu_before": "whether hosts were quiet",
+    "killers": "whether daemons that end processes ran on hosts",
+    "parity": "which settings differ",
+}
+"""Columns of doubts that stores did not always have, and what they tell."""
+
+
+DOCUMENTS = ("parity", "facts")
+"""Columns of JSON."""
+
+ORDER = ("study", "cell", "block", "order", "workload")
+"""In which runs are told."""
+
+
+def observe_store(root: Path, study: str | None = None) -> Observed:
+    """All runs of a store, or those of one study; UnusableError if there are none.
+
+    A part without a good footer costs itself and is named. One whose pages are damaged is found
+    only while it is read; then the error names it.
+    """
+    with store.damaged_pages_named(root):
+        return _Reader(root, study).observed()
+
+
+class _Reader:
+    """One pass over a store; studies it reads, and what it found that cannot be used."""
+
+    def __init__(self, root: Path, study: str | None) -> None:
+        self.root = root
+        files, self.damages = store.parts(root)
+        self.runs = store.dataset(root)
+        self.lacking = store.columns_lacking(files, DOUBTED)
+        self.beside = None
+        if (root / "studies").is_dir():
+            self.beside = store.dataset(root, "studies")
+            self.damages += store.parts(root, "studies")[1]
+        self.studies = self._distinct("study")
+        if study is not None and study not in self.studies:
+            known = ", ".join(map(clean, self.studies)) or "none"
+            raise UnusableError(f"{root} holds no study {study}; it has {known}")
+        self.chosen = self.studies if study is None else [study]
+        if not self.chosen:
+            raise UnusableError(
+                f"{root} holds no runs as Parquet; write them with hintfleet export RESULTS "
+                f"--format parquet --output {root}"
+            )
+
+    def observed(self) -> Observed:
+        """The runs of the studies that were chosen."""
+        workloads = aligned({name: self._load(name) for name in WORKLOADS})
+        if not any(map(len, workloads.values())):
+            raise UnusableError(f"{self.root} holds no run of a known workload")
+        told = self._beside()
+        planned = set(told[PLANNED].column("study").unique().to_pylist())
+        unrun = self._unrun(told[PLANNED], told[MISSING])
+        self.damages += damages_of(told[DAMAGED].to_pylist())
+        lacking = [DOUBTED[name] for name in self.lacking]
+        if self.beside is None:
+            lacking.append("what was planned")
+        return Observed(
+            tuple(map(clean, self.chosen)),
+            self.root,
+            workloads,
+            partial(_histograms, self),
+            self._timelines(),
+            _asked(workloads, told[PLANNED], len(unrun), planned >= set(self.chosen)),
+            (*self._unfinished(), *unrun),
+            tuple(self.damages),
+            told[EARLIER].num_rows,
+            tuple(lacking),
+        )
+
+    def table(self, columns: Sequence[str], chosen: Any = None) -> Any:
+        """Columns of the runs of the studies chosen that also meet a condition."""
+        return self.runs.to_table(columns=list(columns), filter=self.condition(chosen))
+
+    def condition(self, chosen: Any = None) -> Any:
+        """Whether a row is of the studies chosen, and meets a condition."""
+        import pyarrow.dataset as ds
+
+        condition = ds.field("study").isin(self.chosen)
+        return condition if chosen is None else condition & chosen
+
+    def _distinct(self, column: str) -> list[str]:
+        import pyarrow.compute as pc
+
+        found = self.runs.to_table(columns=[column]).column(column)
+        return sorted(filter(None, pc.unique(found).to_pylist()))
+
+    def _load(self, workload: str) -> Observations:
+        """All runs of a workload, whatever their end."""
+        import pyarrow as pa
+        import pyarrow.dataset as ds
+
+        lists = {one.column for one in MATRICES.values() if one.workload == workload}
+        columns = [*(column.name for column in OBSERVED), "parity_digest", *lists]
+        table = self.table(columns, ds.field("workload") == workload)
+        texts: dict[str, Texts] = {}
+        numbers: dict[str, Floats] = {}
+        unknown = np.full(table.num_rows, np.nan)
+        for column in OBSERVED:
+            values = table.column(column.name)
+            if column.kind != "text" and values.null_count == len(values):
+                numbers[column.name] = unknown
+            elif column.kind == "text":
+                texts[column.name] = coded_texts(
+                    values, self._document if column.name in DOCUMENTS else _cleaned
+                )
+            else:
+                scale = 1.0
+                if column.kind == "time":
+                    values, scale = values.cast(pa.int64()), 1e-6
+                array = np.asarray(values.cast(pa.float64()).to_numpy(), dtype=np.float64)
+                numbers[column.name] = self._fit(column.name, array) * scale
+        if texts["parity"].equal(None).any():
+            texts["parity"] = _settings(table, texts["parity"])
+        none = Matrix((), np.full((table.num_rows, 0), np.nan))
+        matrices = {
+            name: _matrix(table.column(one.column), name) if one.column in lists else none
+            for name, one in MATRICES.items()
+        }
+        rows = np.arange(table.num_rows)
+        return Observations(texts, numbers, matrices, rows, rows)
+
+    def _document(self, text: str) -> str:
+        """An object of settings or facts, as clean as that of a record; empty if it is none."""
+        file = self.root / "runs"
+        try:
+            found = checked(file, json.loads(text))
+            if isinstance(found, dict):
+                return json.dumps(found)
+        except (ValueError, RecursionError):
+            pass
+        except DamagedError as error:
+            self.damages.append(error.damage)
+            return "{}"
+        self.damages.append(Damage(file, "parity or facts", "a JSON object", "something else"))
+        return "{}"
+
+    def _fit(self, column: str, values: Floats) -> Floats:
+        """Numbers that figures can be computed with; others are named, and not measured."""
+        unfit = np.abs(values) > LARGEST
+        if unfit.any():
+            found = f"{np.count_nonzero(unfit)} others"
+            expected = f"numbers within {LARGEST}"
+            self.damages.append(Damage(self.root / "runs", column, expected, found))
+            values = np.where(unfit, np.nan, values)
+        return values
+
+    def _unfinished(self) -> list[Missing]:
+        """Runs that have a record and no result, in the order in which a study is told."""
+        import pyarrow.dataset as ds
+
+        columns = (*ORDER, "run_id", "status", "reason")
+        table = self.table(columns, ds.field("status") != "finished")
+        return [
+            unfinished_run(*(_cleaned(row[name] or "") for name in ("run_id", "status", "reason")))
+            for row in sorted(table.to_pylist(), key=_place)
+        ]
+
+    def _beside(self) -> dict[str, Any]:
+        """What is known of the studies beside their runs, by kind."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        kinds = (PLANNED, MISSING, EARLIER, DAMAGED)
+        if self.beside is None:
+            schema = pa.schema([*store.studies_schema(), ("study", pa.string())])
+            return dict.fromkeys(kinds, schema.empty_table())
+        columns = [name for name in self.beside.schema.names if name not in ("host", "order")]
+        table = self.beside.to_table(columns=columns, filter=self.condition())
+        return {kind: table.filter(pc.equal(table.column("kind"), kind)) for kind in kinds}
+
+    def _unrun(self, planned: Any, missing: Any) -> list[Missing]:
+        """Planned runs that the store has no record of, and why."""
+        import pyarrow.compute as pc
+
+        told = {
+            (row["study"], row["run_id"]): (row["status"], row["reason"])
+            for row in missing.to_pylist()
+        }
+        known = self.table(["study", "run_id"])
+        found = []
+        for study in self.chosen:
+            ids = known.filter(pc.equal(known.column("study"), study)).column("run_id")
+            mine = planned.filter(pc.equal(planned.column("study"), study)).column("run_id")
+            absent = pc.invert(pc.is_in(mine, value_set=ids.combine_chunks()))
+            for run_id in mine.filter(absent).to_pylist():
+                words = told.get((study, run_id), ("not run", NOT_RUN))
+                found.append(Missing(clean(run_id), *map(clean, words)))
+        return found
+
+    def _timelines(self) -> tuple[Timeline, ...]:
+        """The first of each workload and mechanism."""
+        import pyarrow.dataset as ds
+
+        names = ("run_id", *ORDER, "mechanism", "memory_mib", "swap_mib", "sampled_seconds")
+        drawn = ds.field("timeline").is_valid() & (ds.field("status") == "finished")
+        table = self.table([*names, "timeline"], drawn)
+        first: dict[tuple[str, str], Timeline] = {}
+        for row in sorted(table.to_pylist(), key=_place):
+            run_id, workload, mechanism = (
+                clean(row[name]) for name in ("run_id", "workload", "mechanism")
+            )
+            first.setdefault(
+                (workload, mechanism),
+                Timeline(
+                    run_id,
+                    workload,
+                    mechanism,
+                    row["sampled_seconds"],
+                    tuple(slot["memory_mib"] for slot in row["timeline"]),
+                    tuple(slot["swap_mib"] for slot in row["timeline"]),
+                    row["memory_mib"],
+                    row["swap_mib"],
+                ),
+            )
+        return tuple(first.values())
+
+
+def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Where a run stands when runs are told in order."""
+    return tuple((row[name] is None, row[name]) for name in ORDER)
+
+
+def _cleaned(text: str) -> str:
+    return without_secrets(clean(text))
+
+
+def coded_texts(column: Any, cleaned: Callable[[str], str] = _cleaned) -> Texts:
+    """A text column of Arrow, each text made harmless."""
+    import pyarrow as pa
+
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    one = column.unify_dictionaries().combine_chunks()
+    if hasattr(one, "chunks"):  # no rows, or several pieces with the same dictionary
+        one = pa.concat_arrays(one.chunks) if one.num_chunks else None
+    if one is None:
+        return Texts(np.zeros(0, dtype=np.int64), ())
+    texts = [cleaned(text) for text in one.dictionary.to_pylist()]
+    indices = one.indices.fill_null(len(texts)) if one.null_count else one.indices
+    codes = np.asarray(indices.to_numpy(zero_copy_only=False), dtype=np.int64)
+    return Texts(codes, (*texts, None))
+
+
+def _settings(table: Any, parity: Texts) -> Texts:
+    """Settings by run; of parts that do not have them, only whether they are the same."""
+    digest = coded_texts(table.column("parity_digest"))
+    unknown = parity.equal(None)
+    texts = (*parity.texts, *(json.dumps({"settings": text}) for text in digest.texts))
+    return Texts(np.where(unknown, digest.codes + len(parity.texts), parity.codes), texts)
+
+
+def _matrix(column: Any, name: str) -> Matrix:
+    import pyarrow.compute as pc
+
+    source, lists = MATRICES[name], column.combine_chunks()
+    if hasattr(lists, "chunks"):  # no rows: nothing to combine
+        return Matrix((), np.full((0, 0), np.nan))
+    entries = lists.flatten()
+    parent = np.asarray(pc.list_parent_indices(lists), dtype=np.int64)
+    places, place = np.unique(np.asarray(entries.field(source.place)), return_inverse=True)
+    values = np.asarray(
+        entries.field(source.value).to_numpy(zero_copy_only=False), dtype=np.float64
+    )
+    result = np.full((len(lists), places.size), np.nan)
+    fit = np.isnan(values) | (np.abs(values) <= LARGEST)
+    result[parent[fit], place[fit]] = np.where(np.isnan(values), source.unknown, values)[fit]
+    return Matrix(tuple(int(one) for one in places), result)
+
+
+def _histograms(reader: _Reader, observations: Observations) -> Mapping[str, Histogram]:
+    """Read a batch at a time, in the order in which the runs were read."""
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    names = observations.mechanisms
+    label = np.full(int(observations.row.max(initial=-1)) + 1, -1)
+    for index, name in enumerate(names):
+        label[observations.of(name).row] = index
+    condition = reader.condition(ds.field("workload") == "page_fault")
+    sums, seen = [], 0
+    for batch in reader.runs.to_batches(columns=["fault_histogram"], filter=condition):
+        own = label[seen : seen + batch.num_rows]
+        seen += batch.num_rows
+        sums.append(_batch_bins(batch.column("fault_histogram"), own))
+    if not sums:
+        return {}
+    total = _summed(pa.concat_tables(sums))
+    merged = {}
+    for index, name in enumerate(names):
+        own = np.asarray(total.column("label")) == index
+        lower, upper, count = (
+            np.asarray(total.column(key))[own] for key in ("lower_ns", "upper_ns", "count")
+        )
+        found = merged_bins(lower, upper, count)
+        if found is not None:
+            merged[name] = found
+    return merged
+
+
+def _batch_bins(lists: Any, label: Codes) -> Any:
+    """Counts of one batch by label and bin; runs beyond the end of label have none."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    of_run = np.full(len(lists), -1)
+    of_run[: label.size] = label
+    bins = lists.flatten()
+    columns = {name: bins.field(name) for name in ("lower_ns", "upper_ns", "count")}
+    labels = pa.array(of_run).take(pc.list_parent_indices(lists))
+    table = pa.table({"label": labels, **columns})
+    return _summed(table.filter(pc.greater_equal(table.column("label"), 0)))
+
+
+def _summed(table: Any) -> Any:
+    keys = ["label", "lower_ns", "upper_ns"]
+    grouped = table.group_by(keys).aggregate([("count", "sum")])
+    return grouped.rename_columns({"count_sum": "count"}).select([*keys, "count"])
+
+
+def _asked(workloads: Workloads, planned: Any, unrun: int, complete: bool) -> Asked:
+    def every(column: str) -> frozenset[str]:
+        ran = {text for runs in workloads.values() for text in runs.texts[column].present}
+        return frozenset(ran | set(coded_texts(planned.column(column)).present))
+
+    blocks = np.concatenate([runs.numbers["block"] for runs in workloads.values()])
+    asked = np.unique(planned.column("block").to_numpy())
+    return Asked(
+        sum(map(len, workloads.values())) + unrun,
+        every("mechanism"),
+        every("workload"),
+        every("cell"),
+        frozenset(map(int, {*np.unique(blocks).tolist(), *asked.tolist()})),
+        complete,
+    )
