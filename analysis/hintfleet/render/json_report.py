@@ -19,7 +19,7 @@ from hintfleet.records.columns import RATES
 from hintfleet.records.observations import Observations
 from hintfleet.records.read import Damage
 from hintfleet.render.doubts import Doubt, doubts
-from hintfleet.render.runs import known, memhog_seconds, whole
+from hintfleet.render.runs import known, listed, memhog_seconds, whole
 from hintfleet.report.build import Report
 from hintfleet.statistics.intervals import Interval
 
@@ -42,10 +42,11 @@ def document(report: Report) -> Json:
         "verdict": str(report.verdict),
         "density": {
             name: {
-                **_where(result.observations),
-                "guests_without_swap": whole(result.observations, "guests_without_swap"),
-                "guests_at_first_swap": whole(result.observations, "guests_at_first_swap"),
-                "swap_end_mib": known(result.observations, "swap_end_mib"),
+                "runs": len(result.observations),
+                **_where(listed(result.observations)),
+                "guests_without_swap": whole(listed(result.observations), "guests_without_swap"),
+                "guests_at_first_swap": whole(listed(result.observations), "guests_at_first_swap"),
+                "swap_end_mib": known(listed(result.observations), "swap_end_mib"),
                 "fits": [asdict(fit) for fit in result.fits],
                 "reliable_guests": result.reliable,
                 "cells_that_stand_out": list(result.cells_that_stand_out),
@@ -55,17 +56,21 @@ def document(report: Report) -> Json:
         },
         "memhog": {
             name: {
-                **_where(result.observations),
-                "seconds": [list(seconds) for seconds in memhog_seconds(result.observations)],
-                "swap_end_mib": known(result.observations, "swap_end_mib"),
+                "runs": len(result.observations),
+                **_where(listed(result.observations)),
+                "seconds": [
+                    list(seconds) for seconds in memhog_seconds(listed(result.observations))
+                ],
+                "swap_end_mib": known(listed(result.observations), "swap_end_mib"),
                 "figures": _figures(result.figures),
             }
             for name, result in report.memhog.items()
         },
         "page_fault": {
             name: {
-                **_where(result.observations),
-                "rows": _rates(result.observations),
+                "runs": len(result.observations),
+                **_where(listed(result.observations)),
+                "rows": _rates(listed(result.observations)),
                 "relative_to_none": {
                     mode: {str(tasks): figure_document(f) for tasks, f in curve.items()}
                     for mode, curve in result.curves.items()

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from hintfleet.records.observations import BASELINE, Observations
-from hintfleet.render.runs import known, memhog_seconds, places
+from hintfleet.render.runs import known, memhog_seconds, places, shown
 from hintfleet.render.tables import Cell, ReportTable, Row, guests_in_turn
 from hintfleet.render.words import mechanisms
 from hintfleet.report.build import Report
@@ -68,7 +68,7 @@ def _density(report: Report) -> Plot | None:
 
     def draw(axes: Any) -> None:
         for index, name in enumerate(names):
-            counts = report.density[name].observations.numbers["guests_without_swap"].tolist()
+            counts = _counts(report, name)
             middle = (len(counts) - 1) / 2.0
             across = [
                 index + (k - middle) * min(0.5 / max(len(counts), 1), 0.08)
@@ -88,11 +88,17 @@ def _density(report: Report) -> Plot | None:
             tuple(Cell(number(value)) for value in values),
         )
         for name in names
-        for (cell, block), *values in _with_places(report.density[name].observations)
+        for (cell, block), *values in _with_places(shown(report.density[name].observations))
     )
     columns = ("guests without swap", "guests when swap began", "swap at the end, MiB")
     caption = "Guests that had run while swap was still unused; one mark for each block."
     return Plot("Guests that fit", caption, _svg(draw), ReportTable("", columns, rows))
+
+
+def _counts(report: Report, name: str) -> list[float]:
+    observations = shown(report.density[name].observations)
+    counts: list[float] = observations.numbers["guests_without_swap"].tolist()
+    return counts
 
 
 def _with_places(observations: Observations) -> Iterable[tuple[Any, ...]]:
@@ -148,26 +154,22 @@ def _memhog(report: Report) -> Plot | None:
     runs = [
         (name, where, seconds)
         for name, result in report.memhog.items()
-        for where, seconds in zip(
-            places(result.observations), memhog_seconds(result.observations), strict=True
-        )
+        for few in (shown(result.observations),)
+        for where, seconds in zip(places(few), memhog_seconds(few), strict=True)
     ]
 
     def draw(axes: Any) -> None:
-        labelled = set()
-        for name, _, seconds in runs:
+        gap = float("nan")
+        for name in report.memhog:
+            xs: list[float] = []
+            ys: list[float] = []
+            for _, _, seconds in (run for run in runs if run[0] == name):
+                ended = [(k, s) for k, s in enumerate(seconds, 1) if s is not None]
+                xs += [*(float(k) for k, _ in ended), gap]
+                ys += [*(s for _, s in ended), gap]
             index = order.index(name)
-            ended = [(k, s) for k, s in enumerate(seconds, 1) if s is not None]
-            axes.plot(
-                [k for k, _ in ended],
-                [s for _, s in ended],
-                f"-{_marker(index)}",
-                color=_colour(index),
-                linewidth=1.0,
-                markersize=5,
-                label=None if name in labelled else name,
-            )
-            labelled.add(name)
+            style = f"-{_marker(index)}"
+            axes.plot(xs, ys, style, color=_colour(index), linewidth=1.0, markersize=5, label=name)
         axes.set_xticks(range(1, last + 1), [f"guest {k}" for k in range(1, last + 1)])
         axes.set_ylim(bottom=0)
         axes.set_ylabel("seconds of memhog")

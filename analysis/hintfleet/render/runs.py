@@ -6,7 +6,26 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import numpy as np
+
 from hintfleet.records.observations import Observations
+
+MOST_SHOWN, MOST_LISTED = 2_000, 20_000
+"""Of a mechanism: of more runs nobody looks at each, or has a program read each from JSON (there is
+the store)."""
+
+
+def shown(observations: Observations) -> Observations:
+    """The runs, or if there are too many to be looked at, so many of them, evenly chosen."""
+    if len(observations) <= MOST_SHOWN:
+        return observations
+    return observations.where(np.linspace(0, len(observations) - 1, MOST_SHOWN).astype(np.int64))
+
+
+def listed(observations: Observations) -> Observations:
+    """The runs, or none if there are too many."""
+    few = len(observations) <= MOST_LISTED
+    return observations if few else observations.where(np.zeros(0, dtype=np.int64))
 
 
 def known(observations: Observations, name: str) -> list[float | None]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from hintfleet.figures.figure import Figure, Figures, Verdict
 from hintfleet.render.names import label
-from hintfleet.render.runs import known, memhog_seconds, places
+from hintfleet.render.runs import known, memhog_seconds, places, shown
 from hintfleet.render.words import extremes, interval_text, mechanisms, short, with_spread
 from hintfleet.report.build import Report, all_figures
 from hintfleet.statistics.units import UNKNOWN, number, percent, spread
@@ -238,14 +238,14 @@ def detail_tables(report: Report) -> list[ReportTable]:
 def _runs(report: Report) -> tuple[Row, ...]:
     cells: dict[tuple[str, int, str], list[str]] = {}
     for name, density in report.density.items():
-        counts = known(density.observations, "guests_without_swap")
-        swap = known(density.observations, "swap_end_mib")
-        for where, *one in zip(places(density.observations), counts, swap, strict=True):
+        few = shown(density.observations)
+        counts, swap = known(few, "guests_without_swap"), known(few, "swap_end_mib")
+        for where, *one in zip(places(few), counts, swap, strict=True):
             cells.setdefault((*where, name), [UNKNOWN] * 4)[:2] = map(number, one)
     for name, memhog in report.memhog.items():
-        seconds = memhog_seconds(memhog.observations)
-        swap = known(memhog.observations, "swap_end_mib")
-        for where, each, end in zip(places(memhog.observations), seconds, swap, strict=True):
+        few = shown(memhog.observations)
+        seconds, swap = memhog_seconds(few), known(few, "swap_end_mib")
+        for where, each, end in zip(places(few), seconds, swap, strict=True):
             told = ", ".join("not seen" if s is None else number(s) for s in each)
             cells.setdefault((*where, name), [UNKNOWN] * 4)[2:] = told, number(end)
     many = len({cell for cell, _, _ in cells}) > 1
