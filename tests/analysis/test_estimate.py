@@ -125,6 +125,13 @@ def test_what_did_not_end_takes_part_as_longer_than_any_that_did() -> None:
     assert figure_document(figure)["interval"]["high"] is None
 
 
+def test_a_baseline_that_never_ends_has_no_level() -> None:
+    figure = ratio(values(np.full(3, math.inf)), values(np.array([8.0, 9.0, 8.5])), "ratio")
+    assert (figure.base, figure.estimate, figure.censored) == (None, None, 3)
+    assert figure.interval is not None and figure.interval.low == 0.0
+    assert figure_document(figure)["interval"]["low"] == 0.0
+
+
 def test_runs_that_never_end_are_slower_once_there_are_enough() -> None:
     none = values(np.linspace(2.0, 2.1, 8))
     slow = values(np.array([8.0, 9.0, 8.5, math.inf, 8.0, math.inf, 9.0, 8.0]))

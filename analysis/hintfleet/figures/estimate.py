@@ -157,6 +157,8 @@ def ratio(
         _effect(evidence, unit, doubts, limits), silent + int(longer.sum()) + int(shorter.sum())
     )
     told = places.block != evidence.stands_out if evidence.left_out else np.isfinite(left)
+    if not told.any():
+        return figure
     base = replicated(np.log(left[told]), _places(places.where(told))).centre
     return replace(figure, base=math.exp(base))
 

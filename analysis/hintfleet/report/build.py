@@ -32,6 +32,7 @@ from hintfleet.figures.latency import (
     page_fault_results,
 )
 from hintfleet.figures.memory import Memory, memories
+from hintfleet.figures.order import order_remarks
 from hintfleet.records.curves import Timeline
 from hintfleet.records.damage import Damage
 from hintfleet.records.observations import BASELINE, Workloads, baseline_first
@@ -180,6 +181,7 @@ def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
     shown = [*deciding, *_flat({"against": against})]
     notes = [
         *_blocks_that_stand_out(shown, workloads),
+        *order_remarks(workloads, limits),
         *_notes(observed, overview, results.density, weighed.set_aside, limits),
     ]
     return Report(
