@@ -77,7 +77,7 @@ def test_one_thing_to_compare_with_is_wanted(
 ) -> None:
     builder.write()
     assert main(["compare", str(builder.folder), *extra]) == 1
-    assert "either a second study or --published" in capsys.readouterr().err
+    assert "name what to compare with: a second study" in capsys.readouterr().err
 
 
 def test_damaged_records_are_named_in_a_comparison(

@@ -159,6 +159,8 @@ def ratio(
     told = places.block != evidence.stands_out if evidence.left_out else np.isfinite(left)
     if not told.any():
         return figure
+    if not told.any():  # the baseline was not seen to end in any of them
+        return figure
     base = replicated(np.log(left[told]), _places(places.where(told))).centre
     return replace(figure, base=math.exp(base))
 

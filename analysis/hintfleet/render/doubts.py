@@ -52,11 +52,15 @@ def doubts(report: Report) -> list[Doubt]:
     return sorted(found, key=lambda doubt: doubt.verdict != Verdict.NOT_TO_BE_TRUSTED)
 
 
+NEVER = (math.inf, math.inf)
+"""Blocks to settle a figure that no number of them settles."""
+
+
 def _next_step(members: Sequence[NamedFigure]) -> str:
     """The step that settles those of the figures that weigh most."""
     gravest = min(map(_weight, members))
     figures = [entry[3] for entry in members if _weight(entry) == gravest]
-    return max(figures, key=lambda f: f.blocks_to_settle or math.inf).judgement.next_step
+    return max(figures, key=lambda f: f.blocks_to_settle or NEVER).judgement.next_step
 
 
 def objection_doubts(objections: Iterable[Objection]) -> list[Doubt]:
