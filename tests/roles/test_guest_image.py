@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import stat
 import subprocess
 from pathlib import Path
@@ -15,6 +16,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact imp
     ArtifactError,
     input_key,
 )
+from plays import ROOT, Fleet
 
 # apt-cache show --no-all-versions numactl qemu-guest-agent, Debian 12, 2026-11-22, shortened
 APT_CACHE_SHOW = """\
@@ -225,3 +227,25 @@ def test_every_script_of_the_role_is_put_into_the_image() -> None:
         assert f"files/tree/{path.relative_to(role / 'files/tree')}'" in named
         if path.name != "inittab":
             subprocess.run(["sh", "-n", path], check=True)
+
+
+def test_will_it_scale_comes_with_what_it_loads_late(tmp_path: Path) -> None:
+    """glibc ends threads with libgcc_s, which no program names among its libraries."""
+    fleet = Fleet(tmp_path)
+    fleet.add("box", {"guest_image_will_it_scale_commit": "0" * 40})
+    role = ROOT / "roles/guest_image"
+    fleet.play(f"""\
+- hosts: all
+  gather_facts: false
+  vars_files: [{role}/vars/main.yml, {ROOT}/roles/guest_artifact/defaults/main.yml]
+  vars: {{guest_image_extra_files: {{bin/mine: /srv/mine}}}}
+  tasks:
+    - ansible.builtin.assert:
+        that: false
+        quiet: true
+        fail_msg: "{{{{ __guest_image_extra_files | to_json }}}}"
+""")
+    files = json.loads(fleet.sentences("box"))
+    library = "lib/x86_64-linux-gnu/libgcc_s.so.1"
+    assert files.pop(library) == f"/{library}"
+    assert sorted(files) == ["bin/mine", "bin/page_fault1_processes", "bin/page_fault1_threads"]
