@@ -49,7 +49,7 @@ def test_time_left_goes_by_the_pace_since_the_first_look(phases: Phases, clock: 
     phases.task("Wait for the kernel", 1)
     phases.count(compiling(400))  # by another play that was stopped
     assert phases.line().endswith("compiling, 400 of about 1000 objects")
-    clock.now = 50
+    clock.now = 60
     phases.count(compiling(500))
     assert phases.line().endswith("compiling, 500 of about 1000 objects, about 5 min left")
 
