@@ -103,3 +103,31 @@ def test_a_wheel_is_fetched_from_where_pip_is_told_and_nothing_else_of_it_counts
     assert "PIP_INDEX_URL=https://mirror.example.org/simple" in seen
     assert "PIP_TARGET" not in seen
     assert "PIP_REQUIRE_VIRTUALENV" not in seen
+
+
+@pytest.mark.parametrize("cache", ["", "/srv/cache"])
+def test_what_the_controller_keeps_is_its_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: str
+) -> None:
+    """A service may run without HOME, and an empty XDG_CACHE_HOME is none (its specification)."""
+    monkeypatch.delenv("HOME")
+    fleet = Fleet(tmp_path)
+    fleet.add("box")
+    fleet.play(
+        f"""\
+- hosts: all
+  gather_facts: false
+  vars_files:
+    - {ROOT}/roles/numa_host/defaults/main.yml
+    - {ROOT}/roles/guest_artifact/defaults/main.yml
+  tasks:
+    - ansible.builtin.assert:
+        that: false
+        quiet: true
+        fail_msg: "{{{{ numa_host_wheels_dir }}}} {{{{ guest_artifact_controller_dir }}}}"
+""",
+        environment={"XDG_CACHE_HOME": cache},
+    )
+    wheels, artifacts = fleet.sentences("box").split()
+    assert wheels == f"{cache or Path.home() / '.cache'}/hintfleet/wheels"
+    assert artifacts == f"{cache or Path.home() / '.cache'}/hintfleet/artifacts"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import stat
 import subprocess
@@ -17,6 +18,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact imp
     input_key,
 )
 from ansible_collections.hintfleet.bench.plugins.modules.guest_program_build import compile_program
+from plays import ROOT, Fleet
 
 # apt-cache show --no-all-versions numactl qemu-guest-agent, Debian 12, 2026-11-22, shortened
 APT_CACHE_SHOW = """\
@@ -249,3 +251,25 @@ def test_a_foreign_makefile_compiles_a_program_without_rights(tmp_path: Path) ->
             compile_program(source, program, made / program)
         assert not (made / program).exists()
     assert sorted(path.name for path in source.iterdir()) == ["Makefile"]
+
+
+def test_will_it_scale_comes_with_what_it_loads_late(tmp_path: Path) -> None:
+    """glibc ends threads with libgcc_s, which no program names among its libraries."""
+    fleet = Fleet(tmp_path)
+    fleet.add("box", {"guest_image_will_it_scale_commit": "0" * 40})
+    role = ROOT / "roles/guest_image"
+    fleet.play(f"""\
+- hosts: all
+  gather_facts: false
+  vars_files: [{role}/vars/main.yml, {ROOT}/roles/guest_artifact/defaults/main.yml]
+  vars: {{guest_image_extra_files: {{bin/mine: /srv/mine}}}}
+  tasks:
+    - ansible.builtin.assert:
+        that: false
+        quiet: true
+        fail_msg: "{{{{ __guest_image_extra_files | to_json }}}}"
+""")
+    files = json.loads(fleet.sentences("box"))
+    library = "lib/x86_64-linux-gnu/libgcc_s.so.1"
+    assert files.pop(library) == f"/{library}"
+    assert sorted(files) == ["bin/mine", "bin/page_fault1_processes", "bin/page_fault1_threads"]

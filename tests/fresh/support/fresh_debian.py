@@ -30,8 +30,7 @@ README_COMMANDS = ("make study", "make test")
 # What the README asks for, and what a network with a certificate authority of its own takes.
 PACKAGES = "ca-certificates,git,make"
 
-SILENT_SECONDS = 65.0
-"""A minute, and what a busy machine adds to it."""
+SILENT_SECONDS = 60.0
 FIRST_LINES = 25
 SCREEN_LINES = 24
 

@@ -201,7 +201,7 @@ class CallbackModule(DefaultCallback):
         while not self._ended.wait(1):
             if self._foot is not None:
                 self._foot.refresh()
-            elif self._phases.quiet_for_a_minute():
+            elif self._phases.quiet_for_long():
                 self._say(self._phases.line(self._progress.line()))
 
     def _say(self, line: str, colour: str | None = None) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import one_line
 from ansible_collections.hintfleet.bench.plugins.module_utils.study.progress import duration
 
-MINUTE_SECONDS = 60
+QUIET_SECONDS = 50  # on a busy controller, too, no minute passes without a line
 MOST_OBJECTS = 10**6
 STAGE_CHARACTERS = 60
 
@@ -68,9 +68,9 @@ class Phases:
         """Something was printed: it is quiet since now."""
         self._spoke = self._clock()
 
-    def quiet_for_a_minute(self) -> bool:
-        """Whether nothing was printed for a minute of the phase."""
-        return self.name is not None and self._clock() - self._spoke >= MINUTE_SECONDS
+    def quiet_for_long(self) -> bool:
+        """Whether nothing was printed for close to a minute of the phase."""
+        return self.name is not None and self._clock() - self._spoke >= QUIET_SECONDS
 
     def line(self, said: str | None = None) -> str:
         """Phase, time at it, and `said`, or what of how many and the time left."""

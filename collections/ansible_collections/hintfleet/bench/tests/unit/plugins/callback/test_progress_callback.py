@@ -130,7 +130,7 @@ def test_of_a_failure_the_sentence_comes_first(passed_on: list[str]) -> None:
     assert passed_on == ["box: Do it: No route.", "v2_runner_on_unreachable"]
 
 
-def test_a_log_hears_of_a_long_task_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_hears_of_a_long_task_every_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two minutes and a bit of a kernel's build, at the pace of the thread that ticks."""
     seconds = iter(range(1000, 1135))
     monkeypatch.setattr("time.monotonic", lambda: now[0])
@@ -151,8 +151,8 @@ def test_a_log_hears_of_a_long_task_once_a_minute(monkeypatch: pytest.MonkeyPatc
     callback._tick()
     assert callback.lines == [
         "Build the guest kernel ...",
-        "Build the guest kernel (60 s): compiling, 240 of about 1060 objects, about 3 min left",
-        "Build the guest kernel (2 min): compiling, 480 of about 1060 objects, about 2 min left",
+        "Build the guest kernel (50 s): compiling, 200 of about 1060 objects, about 4 min left",
+        "Build the guest kernel (2 min): compiling, 400 of about 1060 objects, about 3 min left",
     ]
 
 

@@ -74,18 +74,18 @@ def test_nothing_is_promised_that_is_not_known(
     assert phases.line().endswith(": compiling, 1100 objects")
 
 
-def test_a_minute_of_silence_is_noticed(phases: Phases, clock: Clock) -> None:
-    clock.now = 59
-    assert not phases.quiet_for_a_minute()
-    clock.now = 60
-    assert phases.quiet_for_a_minute()
+def test_silence_is_noticed_before_a_minute_is_over(phases: Phases, clock: Clock) -> None:
+    clock.now = 49
+    assert not phases.quiet_for_long()
+    clock.now = 50
+    assert phases.quiet_for_long()
     phases.spoke()
-    clock.now = 119
-    assert not phases.quiet_for_a_minute()
-    clock.now = 120
-    assert phases.quiet_for_a_minute()
+    clock.now = 99
+    assert not phases.quiet_for_long()
+    clock.now = 100
+    assert phases.quiet_for_long()
     phases.end()
-    assert not phases.quiet_for_a_minute()
+    assert not phases.quiet_for_long()
 
 
 @pytest.mark.parametrize(
