@@ -84,11 +84,8 @@ class SwapArea:
         self.module = module
         self.path = Path(module.params["path"])
         self.device = _swap.is_device(self.path)
-        # The kernel lists an area by the path it resolves to, those of containers and other trees
-        # of this machine among them.
         self.real = self.path.resolve()
-        listed = _swap.parse_swaps(Path("/proc/swaps").read_text())
-        self.in_use = listed.get(str(self.real)) if self.real.exists() else None
+        self.in_use = self.real.exists() and _swap.in_use(self.real)
 
     def run(self, *command: str, pass_fds: list[int] | None = None) -> str:
         """Run a command; its failure ends the module with a sentence."""
@@ -116,11 +113,7 @@ class SwapArea:
                 raise BenchError(sentence)
             ready = _swap.holds_file(self.path, size_bytes)
         steps: list[Step] = []
-        good = (
-            ready
-            and self.in_use is not None
-            and self.in_use.priority == self.module.params["priority"]
-        )
+        good = ready and self.in_use and self.priority() == self.module.params["priority"]
         if self.in_use and not good:
             steps.append(("stop", self.stop))
         if not ready:
@@ -138,7 +131,9 @@ class SwapArea:
         if not self.real.exists():
             return []
         ours = _swap.is_ours(self.real)
-        unfinished = self.real.is_file() and _swap.read_header(self.real) is None
+        unfinished = (
+            self.real.is_file() and not self.in_use and _swap.read_header(self.real) is None
+        )
         steps: list[Step] = []
         if self.in_use and ours:
             steps.append(("stop", self.stop))
@@ -148,6 +143,12 @@ class SwapArea:
         elif ours or unfinished:
             steps += [("blank", lambda: _swap.erase(self.real)), ("remove", self.real.unlink)]
         return steps
+
+    def priority(self) -> int | None:
+        """That of the area in use; None if it is listed by a path that does not lead here."""
+        listed = _swap.parse_swaps(Path("/proc/swaps").read_text())
+        area = _swap.listed_at(self.real, listed)
+        return area.priority if area else None
 
     def signature(self) -> str:
         """What blkid finds on the device; exit code 2 is its way to say nothing."""

@@ -86,6 +86,44 @@ def is_ours(path: Path, size_bytes: int | None = None) -> bool:
     return header is not None and header.label == LABEL and size_bytes in (None, header.size_bytes)
 
 
+def in_use(path: Path) -> bool:
+    """Whether the kernel swaps to the file or device at `path`, by whatever path it lists it.
+
+    A listed path may lead elsewhere from here, or nowhere: it is one of whoever put the
+    area in use. Since Linux 5.3 a write to an area in use is refused, one of no bytes too.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY)
+    except OSError as error:
+        if error.errno == errno.EBUSY:  # a mounted device, where the kernel protects these
+            return False
+        raise
+    try:
+        os.write(descriptor, b"")
+    except OSError as error:
+        if error.errno != errno.ETXTBSY:
+            raise
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def listed_at(path: Path, areas: dict[str, Active]) -> Active | None:
+    """What is listed of the area at `path`: the entry that leads to the same file or device."""
+    wanted = path.stat()
+    for name, area in areas.items():
+        try:
+            found = Path(name).stat()
+        except OSError:
+            continue
+        if os.path.samestat(wanted, found) or (
+            stat.S_ISBLK(wanted.st_mode) and wanted.st_rdev == found.st_rdev
+        ):
+            return area
+    return None
+
+
 def empty_own() -> None:
     """Bring back into memory what others have put into areas of ours. Raises BenchError.
 
@@ -93,7 +131,7 @@ def empty_own() -> None:
     swap than it is to have.
     """
     for name, area in parse_swaps(Path("/proc/swaps").read_text()).items():
-        if not is_ours(Path(name)) or not area.used_kib:
+        if not area.used_kib or not is_ours(Path(name)) or not in_use(Path(name)):
             continue
         for command in (["swapoff", name], ["swapon", "--priority", str(area.priority), name]):
             done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -151,7 +153,12 @@ def test_an_overwriting_that_was_cut_off_can_be_begun_again(
 def test_only_used_areas_of_ours_are_emptied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    areas = {"used": (_swap.LABEL, 512), "empty": (_swap.LABEL, 0), "foreign": ("theirs", 512)}
+    areas = {
+        "used": (_swap.LABEL, 512),
+        "empty": (_swap.LABEL, 0),
+        "foreign": ("theirs", 512),
+        "elsewhere": (_swap.LABEL, 512),  # listed for another tree's file of this path
+    }
     active = {}
     for name, (label, used_kib) in areas.items():
         file = tmp_path / name
@@ -167,6 +174,7 @@ def test_only_used_areas_of_ours_are_emptied(
         return subprocess.CompletedProcess(command, code, "", "Cannot allocate memory")
 
     monkeypatch.setattr(_swap, "parse_swaps", lambda _: active)
+    monkeypatch.setattr(_swap, "in_use", lambda path: path.name != "elsewhere")
     monkeypatch.setattr(_swap.subprocess, "run", run)
     code = 0
     _swap.empty_own()
@@ -175,3 +183,40 @@ def test_only_used_areas_of_ours_are_emptied(
     code = 255
     with pytest.raises(BenchError, match=r"swapoff .*Cannot allocate memory.*end what needs"):
         _swap.empty_own()
+
+
+def test_an_area_in_use_is_one_that_the_kernel_lets_nobody_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    area = tmp_path / "swap"
+    area.write_bytes(b"content")
+    before = area.stat()
+    assert not _swap.in_use(area)
+    after = area.stat()
+    assert area.read_bytes() == b"content" and after.st_mtime_ns == before.st_mtime_ns
+
+    def refuse(_descriptor: int, data: bytes) -> int:
+        assert data == b""
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(_swap.os, "write", refuse)
+    number = errno.ETXTBSY
+    assert _swap.in_use(area)
+    number = errno.EIO
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        _swap.in_use(area)
+
+
+def test_a_listed_area_is_known_by_what_its_path_leads_to(tmp_path: Path) -> None:
+    """Mounts and links give a file other paths, and some lead nowhere from here."""
+    area = tmp_path / "swap"
+    area.touch()
+    (tmp_path / "other").touch()
+    (tmp_path / "mounted").hardlink_to(area)
+    entry = _swap.Active(2044, 0, 7)
+    others = {
+        str(tmp_path / "other"): _swap.Active(2044, 0, 1),
+        "/nowhere/swap (deleted)": _swap.Active(2044, 0, 2),
+    }
+    assert _swap.listed_at(area, {**others, str(tmp_path / "mounted"): entry}) == entry
+    assert _swap.listed_at(area, others) is None

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The steps towards a swap area, and away from one, whatever path the kernel lists it by."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.hintfleet.bench.plugins.modules import swap_area
+
+MKSWAP = shutil.which("mkswap") or "/usr/sbin/mkswap"
+
+
+def area_at(path: Path, monkeypatch: pytest.MonkeyPatch, *, in_use: bool) -> swap_area.SwapArea:
+    """An area of 1 MiB with priority 7, wanted or not any more."""
+    monkeypatch.setattr(swap_area._swap, "in_use", lambda _: in_use)
+    monkeypatch.setattr(swap_area._swap, "file_system", lambda *_: "ext4")
+    params = {"path": str(path), "size_mib": 1, "priority": 7}
+    return swap_area.SwapArea(SimpleNamespace(params=params))
+
+
+def formatted(path: Path, label: str = swap_area._swap.LABEL) -> Path:
+    swap_area._swap.allocate(path, swap_area._swap.MIB)
+    subprocess.run([MKSWAP, "--label", label, str(path)], check=True, capture_output=True)
+    return path
+
+
+def names(steps: list[swap_area.Step]) -> list[str]:
+    return [name for name, _action in steps]
+
+
+def test_an_area_in_use_is_stopped_first_though_no_listed_path_leads_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    area = area_at(formatted(tmp_path / "swap"), monkeypatch, in_use=True)
+    assert names(area.absent()) == ["stop", "blank", "remove"]
+    assert names(area.present()) == ["stop", "use"], "its priority is not known"
+
+
+def test_an_area_with_the_wanted_priority_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    area = area_at(formatted(tmp_path / "swap"), monkeypatch, in_use=True)
+    listed = {str(tmp_path / "swap"): swap_area._swap.Active(1020, 0, 7)}
+    monkeypatch.setattr(swap_area._swap, "parse_swaps", lambda _: listed)
+    assert area.present() == []
+    area.module.params["priority"] = 8
+    assert names(area.present()) == ["stop", "use"]
+
+
+def test_what_is_not_in_use_is_not_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "swap"
+    assert names(area_at(path, monkeypatch, in_use=False).present()) == [
+        "allocate",
+        "format",
+        "use",
+    ]
+    assert area_at(path, monkeypatch, in_use=False).absent() == []
+    formatted(path)
+    assert names(area_at(path, monkeypatch, in_use=False).present()) == ["use"]
+    assert names(area_at(path, monkeypatch, in_use=False).absent()) == ["blank", "remove"]
+
+
+def test_others_areas_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = formatted(tmp_path / "swap", "theirs")
+    assert area_at(path, monkeypatch, in_use=True).absent() == []
+    path.write_bytes(b"no header of a kind that is known")
+    assert area_at(path, monkeypatch, in_use=True).absent() == []
