@@ -35,19 +35,23 @@ def checked(file: Path, document: Any) -> Any:
         where, node, depth = stack.pop()
         if depth > DEEPEST:
             raise _damaged(file, where[:60], f"at most {DEEPEST} levels", "more within each other")
-        if isinstance(node, dict) and not all(key.isprintable() for key in node):
+        if type(node) is dict and not all(map(str.isprintable, node)):
             items = [(clean(key), value) for key, value in node.items()]
             node.clear()
             node.update(items)
-        for key, value in list(node.items()) if isinstance(node, dict) else enumerate(node):
-            if isinstance(value, str):
+        for key, value in node.items() if type(node) is dict else enumerate(node):
+            kind = type(value)
+            if kind is str:
                 if len(value) > LONGEST_TEXT:
                     expected = f"at most {LONGEST_TEXT} characters"
                     raise _damaged(file, f"{where}{key}", expected, f"{len(value)}")
-                node[key] = without_secrets(clean(value))
-            elif isinstance(value, dict | list):
+                if "=" in value or not value.isprintable():  # few texts of a record
+                    node[key] = without_secrets(clean(value))
+            elif kind is dict or kind is list:
                 stack.append((f"{where}{key}.", value, depth + 1))
-            elif isinstance(value, int | float) and not countable(value):
+            elif (kind is float or kind is int) and not (
+                LEAST <= value <= LARGEST or countable(value)  # nearly all: without a call
+            ):
                 raise _damaged(file, f"{where}{key}", *_limits(value))
     return document
 

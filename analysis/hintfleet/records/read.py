@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from jsonschema import Draft202012Validator, ValidationError, validators
 
-from hintfleet.records.conforms import meets
+from hintfleet.records.conforms import Check, compiled
 from hintfleet.records.consistency import contradictions
 from hintfleet.records.damage import Damage, DamagedError, UnusableError
 from hintfleet.records.document import checked
@@ -220,7 +220,8 @@ def read_json(file: Path) -> Any:
     (document.py); DamagedError for a file that is unreadable, no regular one, too large, or no
     such JSON."""
     content = read_regular(file, LARGEST_RECORD_BYTES)
-    if sum(map(content.count, (b"[", b"{", b","))) > MOST_VALUES:
+    large = len(content) > MOST_VALUES
+    if large and sum(map(content.count, (b"[", b"{", b","))) > MOST_VALUES:
         raise _damaged(file, "JSON", f"at most {MOST_VALUES} values", "more")
     try:
         document = json.loads(content.decode("utf-8"))
@@ -268,8 +269,7 @@ def _check_schema_name(file: Path, document: object, wanted: str) -> None:
 
 
 def _check_schema(file: Path, document: object, name: str) -> None:
-    schema = cast(dict[str, Any], _validator(name).schema)
-    if not meets(document, schema, schema.get("$defs", {})):
+    if not _plainly_meets(name)(document):
         for error in _validator(name).iter_errors(document):
             raise DamagedError(_schema_damage(file, error))
 
@@ -300,6 +300,12 @@ def _missing_key(error: ValidationError) -> str:
         return ""
     keys = cast(Iterable[str], error.validator_value)
     return next((key for key in keys if key not in error.instance), "")
+
+
+@cache
+def _plainly_meets(name: str) -> Check:
+    schema = cast(dict[str, Any], _validator(name).schema)
+    return compiled(schema, schema.get("$defs", {}))
 
 
 @cache
