@@ -53,7 +53,7 @@ apt_install = { $(ROOT) apt-get update -qq && $(ROOT) env DEBIAN_FRONTEND=nonint
 .DEFAULT_GOAL := help
 .PHONY: help setup study report test check clean distclean lab lab-down test-host test-lab test-kernel \
 	test-browser test-fresh fuzz readmes site pack collection sanity test-collection compare-engines mutate-kernel-tests \
-	bench-hot-path bench-report bench-plan bench-error-rates bench-orchestration examples
+	check-series bench-hot-path bench-report bench-plan bench-error-rates bench-orchestration examples
 
 help:
 	@sed -n '3,11s/^# \{0,1\}//p' Makefile
@@ -199,6 +199,12 @@ test-kernel: $(TOOLS)
 mutate-kernel-tests: $(TOOLS)
 	@$(GET_KERNEL_INPUTS)
 	python tests/kernel/support/mutate.py $(foreach version,$(VERSIONS),--version $(version)) $(ARGS)
+
+# Each series applies to its kernel, patch by patch, without fuzz; a minute.
+check-series: VERSIONS = $(patsubst roles/guest_kernel/files/patches/linux-%.series,%,$(wildcard roles/guest_kernel/files/patches/*.series))
+check-series: $(TOOLS)
+	@$(GET_KERNEL_INPUTS)
+	python tests/kernel/support/series.py check
 
 test-lab: $(TOOLS)
 	pytest -m lab tests/lab

@@ -92,8 +92,8 @@ def run(image: Path, mine: set[str], key: str, order: str) -> Figures:
 def compile_all(version: str, wanted: Mapping[str, Any], folder: Path) -> Images:
     """Compile and link each source with each configuration; the images lie in a folder.
 
-    wanted: source (tarball), patches (name to text), base_config (text), fragments (name to text;
-    only `full` has them) and cache (folder).
+    wanted: source (tarball), patches (pairs of name and text), base_config (text), fragments
+    (name to text; only `full` has them) and cache (folder).
     """
     cache = Path(wanted["cache"])
     build = kernel.Build(

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 from ansible_collections.hintfleet.bench.plugins.module_utils.build import kernel
 from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact import (
     LOG_BYTES,
@@ -20,6 +19,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact imp
     end_of,
     input_key,
 )
+from series import shared
 
 FILES = Path(__file__).resolve().parents[2] / "roles/guest_kernel/files"
 
@@ -83,11 +83,11 @@ def build(tmp_path: Path) -> kernel.Build:
 # --- patches -------------------------------------------------------------------------
 
 
-def test_patches_apply_in_the_order_of_their_names(build: kernel.Build) -> None:
+def test_patches_apply_in_the_order_given(build: kernel.Build) -> None:
     second = HUNK.format(file="page_alloc.c").replace("line_13", "hinted_13", 1)
     second = second.replace("+int hinted_13", "+int hinted_twice")
-    patches = {"0002-b.patch": second, "0001-a.patch": HUNK.format(file="page_alloc.c")}
-    kernel.apply_patches({**patches, "0003-c.patch": NEW_FILE}, build.source, build.log)
+    patches = [("b.patch", HUNK.format(file="page_alloc.c")), ("a.patch", second)]
+    kernel.apply_patches([*patches, ("c.patch", NEW_FILE)], build.source, build.log)
     assert "hinted_twice" in (build.source / "page_alloc.c").read_text()
     assert (build.source / "page_hinting.c").exists()
     assert list(build.source.glob("**/*.orig")) == []
@@ -96,7 +96,7 @@ def test_patches_apply_in_the_order_of_their_names(build: kernel.Build) -> None:
 def test_a_patch_may_be_off_by_lines(tmp_path: Path) -> None:
     build = kernel.Build(tmp_path / "build", tmp_path / "ccache", jobs=1)
     build.unpack(tarball(tmp_path, page_alloc="int news;\n" + PAGE_ALLOC))
-    kernel.apply_patches({"a.patch": HUNK.format(file="page_alloc.c")}, build.source, build.log)
+    kernel.apply_patches([("a.patch", HUNK.format(file="page_alloc.c"))], build.source, build.log)
     assert "hinted_13" in (build.source / "page_alloc.c").read_text()
 
 
@@ -109,30 +109,30 @@ def test_a_patch_that_needs_fuzz_or_misses_is_named_with_its_file(
     build.unpack(tarball(tmp_path, PAGE_ALLOC.replace(f"{context};", f"{context}_moved;")))
     with pytest.raises(ArtifactError) as caught:
         kernel.apply_patches(
-            {"0001-hook.patch": HUNK.format(file="page_alloc.c")}, build.source, build.log
+            [("hook.patch", HUNK.format(file="page_alloc.c"))], build.source, build.log
         )
     assert str(caught.value).startswith(
-        "The patch 0001-hook.patch does not apply to this kernel: page_alloc.c (hunk 1 at line 10)."
+        "The patch hook.patch does not apply to this kernel: page_alloc.c (hunk 1 at line 10)."
     )
 
 
 def test_a_patch_for_an_absent_file_is_named_with_the_file(build: kernel.Build) -> None:
-    patches = {"0001-hook.patch": HUNK.format(file="mm/absent.c")}
-    with pytest.raises(ArtifactError, match=r"0001-hook\.patch .*mm/absent\.c"):
+    patches = [("hook.patch", HUNK.format(file="mm/absent.c"))]
+    with pytest.raises(ArtifactError, match=r"hook\.patch .*mm/absent\.c"):
         kernel.apply_patches(patches, build.source, build.log)
 
 
 def test_a_patch_applied_twice_is_named_with_its_file(build: kernel.Build) -> None:
-    patches = {"0001-hook.patch": HUNK.format(file="page_alloc.c")}
+    patches = [("hook.patch", HUNK.format(file="page_alloc.c"))]
     kernel.apply_patches(patches, build.source, build.log)
-    with pytest.raises(ArtifactError, match=r"0001-hook\.patch .*page_alloc\.c"):
+    with pytest.raises(ArtifactError, match=r"hook\.patch .*page_alloc\.c"):
         kernel.apply_patches(patches, build.source, build.log)
 
 
 def test_a_new_file_that_is_there_already_is_named(build: kernel.Build) -> None:
     (build.source / "page_hinting.c").write_text("int other;\n")
     with pytest.raises(ArtifactError, match=r"n\.patch .*page_hinting\.c"):
-        kernel.apply_patches({"n.patch": NEW_FILE}, build.source, build.log)
+        kernel.apply_patches([("n.patch", NEW_FILE)], build.source, build.log)
 
 
 # --- configuration -------------------------------------------------------------------
@@ -174,12 +174,14 @@ def test_the_base_names_no_costly_debug_option() -> None:
 def test_every_input_of_a_build_is_in_the_key(tmp_path: Path) -> None:
     one = tarball(tmp_path / "one")
     other = tarball(tmp_path / "other", PAGE_ALLOC + "int more;\n")
-    symbols, patches, tools = {"SMP": "y"}, {"a.patch": "+"}, "gcc 12"
+    symbols, tools = {"SMP": "y"}, "gcc 12"
+    patches = [("a.patch", "+"), ("b.patch", "+")]
     variants = [
         (one, patches, symbols, tools),
         (other, patches, symbols, tools),
-        (one, {"a.patch": "-"}, symbols, tools),
-        (one, {}, symbols, tools),
+        (one, [("a.patch", "-"), ("b.patch", "+")], symbols, tools),
+        (one, patches[::-1], symbols, tools),
+        (one, [], symbols, tools),
         (one, patches, {"SMP": "n"}, tools),
         (one, patches, symbols, "gcc 13"),
     ]
@@ -266,11 +268,51 @@ def test_a_log_says_how_far_a_build_is(
     assert kernel.progress(log) == {"stage": stage, "done": done, "expected": expected}
 
 
-def test_the_series_to_choose_from_are_those_with_patches() -> None:
-    """Ansible has no look at the folders below a folder."""
-    variables = yaml.safe_load((FILES.parent / "vars/main.yml").read_text())
-    there = {folder.name.removeprefix("linux-") for folder in (FILES / "patches").iterdir()}
-    assert set(variables["__guest_kernel_known_series"]) == there
+PATCHES = FILES / "patches"
+SERIES = {path.stem: path.read_text().split() for path in PATCHES.glob("*.series")}
+
+
+def test_each_patch_belongs_to_a_series_and_lies_in_one_place() -> None:
+    listed = {name for names in SERIES.values() for name in names}
+    there = {str(path.relative_to(PATCHES)) for path in PATCHES.glob("*/*")}
+    assert listed and listed == there
+    for series, names in SERIES.items():
+        assert {name.partition("/")[0] for name in names} <= {"common", series}
+        assert len({Path(name).name for name in names}) == len(names)
+
+
+def test_what_is_the_same_is_there_once() -> None:
+    """A patch of one kernel does something else than the one of that name for others."""
+    series = {
+        name.removeprefix("linux-"): [
+            (Path(path).name, (PATCHES / path).read_text()) for path in paths
+        ]
+        for name, paths in SERIES.items()
+    }
+    placed = {f"linux-{v}": [path for path, _ in found] for v, found in shared(series).items()}
+    assert placed == SERIES
+
+
+def test_patches_that_differ_by_places_alone_are_common() -> None:
+    text = "From 0\nDate: {day}\nSubject: [PATCH] a\n---\n@@ -{line},3 +{line},4 @@ f\n+{added}\n"
+    series = {
+        version: [("a.patch", text.format(day=version, line=line, added=added))]
+        for version, line, added in (("6.1", 7, "x"), ("6.12", 8, "x"), ("7.3", 9, "y"))
+    }
+    for own in series.values():
+        own.append(("b.patch", "+all\n"))
+    series["7.3"].append(("c.patch", "+new\n"))
+    found = shared(series)
+    assert found["6.1"] == [
+        ("common/a.patch", series["6.12"][0][1]),
+        ("common/b.patch", "+all\n"),
+    ]
+    assert found["6.12"] == found["6.1"]
+    assert [path for path, _ in found["7.3"]] == [
+        "linux-7.3/a.patch",
+        "common/b.patch",
+        "linux-7.3/c.patch",
+    ]
 
 
 # --- a source that is out for more ---------------------------------------------------

@@ -108,8 +108,7 @@ def patched_tree(version: str, wanted: Mapping[str, Any]) -> Path:
 def who_notices(version: str, mutation: Mutation, folder: Path) -> str:
     """Build the mutated kernel and return the first test that fails, or SURVIVED."""
     folder.mkdir(parents=True, exist_ok=True)
-    # after the others in the order of names
-    patch, kernels, log = folder / "zz-mutation.patch", folder / "kernels.json", folder / "log"
+    patch, kernels, log = folder / "mutation.patch", folder / "kernels.json", folder / "log"
     patch.write_text(mutation.patch())
     variables = {
         "kernel_test_versions": version,
@@ -142,14 +141,14 @@ def who_notices(version: str, mutation: Mutation, folder: Path) -> str:
 def mutations(version: str, wanted: Mapping[str, Any], only: str) -> Iterator[Mutation | str]:
     """Those whose name holds a text; a patch that cannot be dropped alone as its name."""
     lines = yaml.safe_load((KERNEL_TESTS / "mutations.yml").read_text())
-    names = [f"without {name}" for name in wanted["patches"]]
+    names = [f"without {name}" for name, _ in wanted["patches"]]
     if not any(only in name for name in [*names, *(line["name"] for line in lines)]):
         raise MutationError(f"no mutation of {version} has {only!r} in its name")
     tree = patched_tree(version, wanted)
     for line in lines:
         if only in line["name"]:
             yield changed_line(tree, line)
-    for name, text in wanted["patches"].items():
+    for name, text in wanted["patches"]:
         if only in f"without {name}":
             yield dropped_patch(tree, name, text) or f"without {name}"
 

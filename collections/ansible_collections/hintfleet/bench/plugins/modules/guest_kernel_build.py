@@ -22,9 +22,10 @@ options:
     type: str
     required: true
   patches:
-    description: Patches by file name, applied in the order of their names.
-    type: dict
-    default: {}
+    description: Patches in the order they are applied, each a list of its name and its text.
+    type: list
+    elements: list
+    default: []
   base_config:
     description: The base configuration's text, applied onto allnoconfig.
     type: str
@@ -167,7 +168,7 @@ def main() -> None:
         argument_spec={
             "source": {"type": "path", "required": True},
             "version": {"type": "str", "required": True},
-            "patches": {"type": "dict", "default": {}},
+            "patches": {"type": "list", "elements": "list", "default": []},
             "base_config": {"type": "str", "required": True},
             "fragments": {"type": "dict", "default": {}},
             "cache": {"type": "path", "default": "/var/cache/hintfleet"},

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -145,16 +145,17 @@ def patch_failure(name: str, output: str) -> str:
     )
 
 
-def apply_patches(patches: Mapping[str, str], tree: Path, log: Path) -> None:
-    """Apply patches (name to text) in the order of their names, with no fuzz at all.
+def apply_patches(patches: Iterable[Sequence[str]], tree: Path, log: Path) -> None:
+    """Apply patches (pairs of name and text) in their order, with no fuzz at all.
 
     Raises ArtifactError naming the patch and the files.
     """
-    for name, text in sorted(patches.items()):
+    for name, text in patches:
         file = log.parent / "current.patch"
         file.write_text(text)
         file.chmod(0o644)
         command = ["patch", "--strip=1", "--fuzz=0", "--batch", "--forward", "--reject-file=-"]
+        command.append("--no-backup-if-mismatch")
         before = log.stat().st_size if log.exists() else 0
         try:
             command.append(f"--input={file}")
@@ -186,12 +187,12 @@ def toolchain() -> str:
 
 
 def inputs(
-    source: Path, patches: Mapping[str, str], wanted: Mapping[str, str], tools: str
+    source: Path, patches: Iterable[Sequence[str]], wanted: Mapping[str, str], tools: str
 ) -> dict[str, Any]:
     """Return all that decides the kernel's bytes, for the key and the manifest."""
     return {
         "source_sha256": source_sha256(source),
-        "patches": {name: text_sha256(text) for name, text in patches.items()},
+        "patches": [[name, text_sha256(text)] for name, text in patches],
         "config": dict(wanted),
         "toolchain": tools,
         "recipe": {"environment": ENVIRONMENT, "make": MAKE, "configure": CONFIGURE},
