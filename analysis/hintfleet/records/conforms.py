@@ -124,7 +124,7 @@ def _misses(schema: Schema, definitions: Schema) -> Check:
 
 
 def _number(holds: Callable[[Any, Any], bool]) -> Callable[[Any, Schema], Check]:
-    return lambda limit, _: (lambda value: type(value) not in (int, float) or holds(value, limit))
+    return lambda limit, _: lambda value: type(value) not in (int, float) or holds(value, limit)
 
 
 def _same(limit: Any, definitions: Schema) -> Check:
@@ -141,8 +141,8 @@ def _pattern(limit: str, definitions: Schema) -> Check:
     return lambda value: type(value) is not str or search(value) is not None
 
 
-def _longest(kind: type) -> Callable[[int, Schema], Check]:
-    return lambda limit, _: (lambda value: type(value) is not kind or len(value) <= limit)
+def _longest(kind: type[str] | type[list[Any]]) -> Callable[[int, Schema], Check]:
+    return lambda limit, _: lambda value: not isinstance(value, kind) or len(value) <= limit
 
 
 CHECKS: dict[str, Callable[[Any, Schema], Check]] = {
