@@ -18,6 +18,7 @@ from hintfleet.figures.estimate import absolute, difference, independent_ratio, 
 from hintfleet.figures.family import corrected
 from hintfleet.figures.figure import DEFAULTS
 from hintfleet.records.observations import Values, aligned, finished_row, from_rows
+from hintfleet.records.observed import WORKLOADS
 from hintfleet.report.build import FAMILY, results_of
 from hintfleet.statistics.intervals import share_at_least, share_interval
 from scipy import stats
@@ -99,7 +100,7 @@ def test_a_study_of_two_equal_mechanisms_is_rarely_called_different(blocks: int)
     random = np.random.default_rng(1000 + blocks)
     trials, called = 60 * TIMES, 0
     for _ in range(trials):
-        rows = {name: [] for name in ("consolidation", "memhog", "page_fault")}
+        rows = {name: [] for name in WORKLOADS}
         for block in range(1, blocks + 1):
             boot = float(random.lognormal(0, 0.1))
             for mechanism in ("none", "page_hinting"):

@@ -60,6 +60,8 @@ def test_synthetic_records_are_valid(builder: Builder) -> None:
         ("PageFault", ("$defs", "page_fault")),
         ("PageFaultRow", ("$defs", "page_fault", "properties", "rows", "items")),
         ("Latency", ("$defs", "page_fault", "properties", "latency")),
+        ("Recorded", ("$defs", "recorded")),
+        ("Imported", ("properties", "imported")),
     ],
 )
 def test_types_say_what_the_schema_says(name: str, path: tuple[str | int, ...]) -> None:

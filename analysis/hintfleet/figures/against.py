@@ -11,6 +11,7 @@ from hintfleet.figures.estimate import ratio
 from hintfleet.figures.figure import DEFAULTS, Figure, Figures, Objection, Thresholds
 from hintfleet.figures.latency import overall_rate
 from hintfleet.figures.memory import seconds_to
+from hintfleet.figures.recorded import recorded_numbers
 from hintfleet.records.observations import BASELINE, Workloads, pairs_of
 from hintfleet.statistics.intervals import Floats
 
@@ -42,6 +43,10 @@ def against_each_other(
         ("fault_p99", "page_fault", page_fault.numbers["fault_p99_ns"]),
         ("seconds_to_return", "consolidation", seconds_to(density, PROOF)),
         ("host_cpu_per_guest", "consolidation", cpu_seconds_per_guest(density)),
+        *(
+            (f"recorded_{measure}", "recorded", numbers)
+            for measure, numbers in recorded_numbers(workloads["recorded"]).items()
+        ),
     )
     names = {name for observations in workloads.values() for name in observations.mechanisms}
     found: dict[tuple[str, str], Figure] = {}

@@ -41,6 +41,10 @@ CRITERIA = (
     Criterion("page_fault", "processes_vs_none", "processes", True),
     Criterion("page_fault", "fault_p99_ns_vs_none", "fault_p99", False),
     Criterion("density", "host_cpu_per_guest_vs_none", "host_cpu_per_guest", False),
+    Criterion("recorded", "recorded_footprint_vs_none", "recorded_footprint", False),
+    Criterion("recorded", "recorded_peak_vs_none", "recorded_peak", False),
+    Criterion("recorded", "recorded_seconds_vs_none", "recorded_seconds", False),
+    Criterion("recorded", "recorded_rate_vs_none", "recorded_rate", True),
 )
 
 Topics = Mapping[str, Mapping[str, Figures]]

@@ -218,6 +218,9 @@ RECORD_COLUMNS: tuple[Column, ...] = (
     Column("fault_p95_ns", "number", _workload("page_fault", "latency.p95_ns")),
     Column("fault_p99_ns", "number", _workload("page_fault", "latency.p99_ns")),
     Column("fault_p999_ns", "number", _workload("page_fault", "latency.p999_ns")),
+    Column("imported", "flag", lambda record: "imported" in record),
+    Column("work_seconds", "number", _workload("recorded", "seconds")),
+    Column("work_rate", "number", _workload("recorded", "rate")),
 )
 
 RATES = ("processes", "processes_idle", "threads", "threads_idle", "linear")
@@ -227,7 +230,7 @@ CURVE_COLUMNS: tuple[Column, ...] = tuple(
     Column(name, "number", name)
     for name in ("footprint_gib_min", "peak_mib", "swapped_out_mib", "swapped_in_mib")
 )
-"""What a run's samples come to (curves.py); null where there are none."""
+"""What a run's samples come to (curves.py), or what an imported table told of them; else null."""
 
 COLUMNS = (*RECORD_COLUMNS, *CURVE_COLUMNS)
 
@@ -309,7 +312,8 @@ SAMPLE_COLUMNS: tuple[tuple[str, Kind], ...] = (
 def flat(record: Record, curve: Mapping[str, float] | None = None) -> dict[str, object]:
     """The scalars of a run by column name; curve is what its samples come to."""
     of_record = {column.name: column.value(record) for column in RECORD_COLUMNS}
-    return of_record | {column.name: column.value(curve or {}) for column in CURVE_COLUMNS}
+    told = curve or (record["result"] if record["workload"] == "recorded" else None)
+    return of_record | {column.name: column.value(told or {}) for column in CURVE_COLUMNS}
 
 
 def lists(record: Record) -> dict[str, list[dict[str, Any]]]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, cast
@@ -11,8 +11,37 @@ from typing import Any, cast
 from hintfleet.records.types import Consolidation, PageFault, RunRecord
 from hintfleet.statistics.units import number
 
-RESULT_TYPE = {"consolidation": "steps", "memhog": "guests", "page_fault": "rows"}
+RESULT_TYPE = {
+    "consolidation": "steps",
+    "memhog": "guests",
+    "page_fault": "rows",
+    "recorded": "rate",
+}
 """The key that tells one workload's result from another's."""
+
+MECHANISMS = ("none", "page_hinting", "free_page_reporting")
+"""What hintfleet measures; imported runs may have others."""
+
+TOLD_BY_RUNS = (
+    "cell.cgroup_version",
+    "cell.memory_binding",
+    "provenance.qemu.version",
+    "provenance.qemu.accelerator",
+    "provenance.guest_kernel.key",
+    "provenance.guest_kernel.release",
+    "provenance.guest_kernel.sha256",
+    "provenance.guest_image.key",
+    "provenance.guest_image.sha256",
+    "provenance.hintfleet.version",
+    "host_cpu_seconds.user",
+    "host_cpu_seconds.system",
+    "result.stopped_by",
+    "result.swap_end_mib",
+    "result.active_footprint_mib",
+    "result.idle_footprint_mib",
+    "result.physical_limit_guests",
+)
+"""What may be null in an imported record only."""
 
 
 def contradictions(record: RunRecord) -> Iterator[tuple[str, str, str]]:
@@ -26,6 +55,7 @@ def contradictions(record: RunRecord) -> Iterator[tuple[str, str, str]]:
         return
     if finished < started:
         yield "finished", f"a time after started ({record['started']})", record["finished"]
+    yield from _untold(record)
     if record["outcome"]["status"] != "finished":
         return
     result, workload = record["result"], record["workload"]
@@ -38,17 +68,39 @@ def contradictions(record: RunRecord) -> Iterator[tuple[str, str, str]]:
         )
         return
     cell = record["cell"]
-    swap = cast(dict[str, Any], result).get("swap_end_mib", 0.0)
+    swap = cast(dict[str, Any], result).get("swap_end_mib") or 0.0
     if swap > cell["swap_mib"] * 1.05 + 1.0:
         yield (
             "result.swap_end_mib",
             f"at most the cell's {cell['swap_mib']:g} MiB of swap (another unit?)",
             number(swap),
         )
-    if workload == "consolidation":
+    if workload == "consolidation" and "imported" not in record:
         yield from _consolidation_contradictions(cast(Consolidation, result), cell["memory_mib"])
     if workload == "page_fault":
         yield from _page_fault_contradictions(cast(PageFault, result))
+
+
+def _untold(record: RunRecord) -> Iterator[tuple[str, str, str]]:
+    """What a run tells of itself; nobody may have told it of an imported one."""
+    if "imported" in record:
+        return
+    if record["mechanism"] not in MECHANISMS:
+        yield "mechanism", f"one of {', '.join(MECHANISMS)}", repr(record["mechanism"])
+    if record["workload"] == "recorded":
+        yield "workload", "a workload of hintfleet, as nothing was imported", "'recorded'"
+    for path in TOLD_BY_RUNS:
+        if _is_null(record, path.split(".")):
+            yield path, "a value, as nothing was imported", "null"
+
+
+def _is_null(value: Any, keys: Sequence[str]) -> bool:
+    """Whether null stands at these keys; not if one of them is missing."""
+    for key in keys:
+        if not isinstance(value, dict) or key not in value:
+            return False
+        value = value[key]
+    return value is None
 
 
 def _consolidation_contradictions(

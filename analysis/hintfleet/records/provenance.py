@@ -17,16 +17,27 @@ def facts_of(record: Mapping[str, Any]) -> dict[str, str]:
     source, cell = record["provenance"], record["cell"]
     kernel, host = source["guest_kernel"], source["host"]
     values: dict[str, object] = {
-        "cell": f"{cell['memory_mib']:g} MiB memory, {cell['swap_mib']:g} MiB swap, "
-        f"{len(cell['cpus'])} CPUs, node {cell['node']}, cgroup v{cell['cgroup_version']}",
+        "cell": _cell(cell),
         "guest kernel": kernel["release"],
         "guest kernel sha256": kernel["sha256"],
         "guest image sha256": source["guest_image"]["sha256"],
-        "QEMU": f"{source['qemu']['version']}, {source['qemu']['accelerator']}",
+        "QEMU": ", ".join(filter(None, (source["qemu"]["version"], source["qemu"]["accelerator"]))),
         "hintfleet": source["hintfleet"]["version"],
     }
     values |= {f"host {key.replace('_', ' ')}": host[key] for key in sorted(host.keys() - CHANGES)}
+    if "imported" in record:
+        values = {key: value for key, value in values.items() if value} | {
+            "imported from": record["imported"]["source"]
+        }
     return {name: fact_text(value) for name, value in values.items()}
+
+
+def _cell(cell: Mapping[str, Any]) -> str:
+    told = [f"{cell['memory_mib']:g} MiB memory", f"{cell['swap_mib']:g} MiB swap"]
+    told += [f"{len(cell['cpus'])} CPUs"] if cell["cpus"] else []
+    told.append(f"node {cell['node']}")
+    told += [f"cgroup v{cell['cgroup_version']}"] if cell["cgroup_version"] else []
+    return ", ".join(told)
 
 
 def fact_text(value: object) -> str:

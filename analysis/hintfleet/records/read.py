@@ -28,6 +28,7 @@ from hintfleet.records.types import (
     Memhog,
     PageFault,
     PlannedRun,
+    Recorded,
     RunRecord,
     StudyPlan,
 )
@@ -86,6 +87,10 @@ class Run:
     @property
     def page_fault(self) -> PageFault | None:
         return cast(PageFault | None, self._result_of("page_fault"))
+
+    @property
+    def recorded(self) -> Recorded | None:
+        return cast(Recorded | None, self._result_of("recorded"))
 
     @property
     def samples_file(self) -> Path | None:

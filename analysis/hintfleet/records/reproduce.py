@@ -70,6 +70,10 @@ def as_text(run: Run) -> str:
         "# the folder where it is run.",
         "set -eu",
     ]
+    if "imported" in record:
+        return "\n".join(
+            [*lines[:2], "# It was imported: hintfleet knows no command of its guests."]
+        )
     if not record["guests"]:
         return "\n".join([*lines, "# The run ended before its first guest was started."])
     command = record["guests"][0]["command_line"]

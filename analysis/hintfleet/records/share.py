@@ -145,6 +145,8 @@ def _shared_run(run: Run, names: _Names) -> Run:
         for name, value in source["parity"].items()
     }
     record["files"] = {"samples": source["files"]["samples"]}
+    if "imported" in record:
+        record["imported"] = dict.fromkeys(("source", "file"), LEFT_OUT)
     for entry in (record["result"] or {}).get("guests", []):
         if entry.get("censored"):
             entry["censored"] = LEFT_OUT

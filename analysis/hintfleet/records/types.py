@@ -17,8 +17,8 @@ class Cell(TypedDict):
     memory_mib: float
     swap_mib: float
     cpus: list[int]
-    cgroup_version: int
-    memory_binding: str
+    cgroup_version: int | None
+    memory_binding: str | None
     side_by_side: NotRequired[bool]
 
 
@@ -53,12 +53,12 @@ class Consolidation(TypedDict):
     steps: list[Step]
     guests_without_swap: int
     guests_at_first_swap: int | None
-    stopped_by: str
+    stopped_by: str | None
     stop_reason: NotRequired[str]
-    swap_end_mib: float
-    active_footprint_mib: float
-    idle_footprint_mib: float
-    physical_limit_guests: int
+    swap_end_mib: float | None
+    active_footprint_mib: float | None
+    idle_footprint_mib: float | None
+    physical_limit_guests: int | None
 
 
 class MemhogGuest(TypedDict):
@@ -109,6 +109,18 @@ class PageFault(TypedDict):
     thp: Thp
 
 
+class Recorded(TypedDict):
+    seconds: float | None
+    rate: float | None
+    footprint_gib_min: float | None
+    peak_mib: float | None
+
+
+class Imported(TypedDict):
+    source: str
+    file: str
+
+
 class Guest(TypedDict):
     name: str
     memory_mib: int
@@ -125,25 +137,25 @@ class Guest(TypedDict):
 
 
 class Qemu(TypedDict):
-    version: str
-    accelerator: str
+    version: str | None
+    accelerator: str | None
 
 
 class GuestKernel(TypedDict):
-    key: str
-    release: str
-    sha256: str
-    config_sha256: NotRequired[str]
+    key: str | None
+    release: str | None
+    sha256: str | None
+    config_sha256: NotRequired[str | None]
     debug_options: list[str]
 
 
 class GuestImage(TypedDict):
-    key: str
-    sha256: str
+    key: str | None
+    sha256: str | None
 
 
 class Tool(TypedDict):
-    version: str
+    version: str | None
 
 
 class Provenance(TypedDict):
@@ -155,8 +167,8 @@ class Provenance(TypedDict):
 
 
 class HostCpuSeconds(TypedDict):
-    user: float
-    system: float
+    user: float | None
+    system: float | None
 
 
 class Files(TypedDict):
@@ -178,13 +190,14 @@ class RunRecord(TypedDict):
     order: int
     mechanism: str
     workload: str
+    imported: NotRequired[Imported]
     parameters: dict[str, Any]
     started: str
     finished: str
     duration_seconds: float
     outcome: Outcome
     proof: Proof | None
-    result: Consolidation | Memhog | PageFault | None
+    result: Consolidation | Memhog | PageFault | Recorded | None
     partial: NotRequired[dict[str, Any] | None]
     guests: list[Guest]
     provenance: Provenance

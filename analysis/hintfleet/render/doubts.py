@@ -11,7 +11,12 @@ from hintfleet.figures.figure import Objection, Verdict, worst
 from hintfleet.render.names import label
 from hintfleet.report.build import DECIDING, NamedFigure, Report, all_figures
 
-TOPICS = {"density": "the gain", "memhog": "memhog", "page_fault": "the page fault rate"}
+TOPICS = {
+    "density": "the gain",
+    "memhog": "memhog",
+    "page_fault": "the page fault rate",
+    "recorded": "the recorded work",
+}
 """What the figures that decide are about."""
 
 OTHERS_OPEN = " in what decides; some other figures are not settled"

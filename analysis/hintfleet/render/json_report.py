@@ -81,6 +81,18 @@ def document(report: Report) -> Json:
             }
             for name, result in report.page_fault.items()
         },
+        "recorded": {
+            name: {
+                "runs": len(result.observations),
+                **_where(listed(result.observations)),
+                "footprint_gib_min": known(listed(result.observations), "footprint_gib_min"),
+                "peak_mib": known(listed(result.observations), "peak_mib"),
+                "seconds": known(listed(result.observations), "work_seconds"),
+                "rate_per_second": known(listed(result.observations), "work_rate"),
+                "figures": _figures(result.figures),
+            }
+            for name, result in report.recorded.items()
+        },
         "memory": {
             name: {"figures": _figures(result.figures)} for name, result in report.memory.items()
         },

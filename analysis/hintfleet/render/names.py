@@ -33,6 +33,17 @@ NAMES = {
     "fault_p99": "single fault p99",
     "seconds_to_return": "time until 90 % is back",
     "host_cpu_per_guest": "host CPU a guest",
+    "recorded_footprint_gib_min": "memory held by the recorded work",
+    "recorded_peak_gib": "peak memory of the recorded work",
+    "recorded_seconds": "time of the recorded work",
+    "recorded_rate_per_second": "rate of the recorded work",
+    "recorded_footprint_vs_none": "memory held by the recorded work vs none",
+    "recorded_peak_vs_none": "peak memory of the recorded work vs none",
+    "recorded_seconds_vs_none": "time of the recorded work vs none",
+    "recorded_rate_vs_none": "rate of the recorded work vs none",
+    "recorded_footprint": "memory held by the recorded work",
+    "recorded_peak": "peak memory of the recorded work",
+    "recorded_rate": "rate of the recorded work",
 }
 PATTERNS = (
     (r"processes_vs_none_at_1_tasks", "page fault rate of 1 process vs none"),

@@ -108,10 +108,12 @@ def _with_places(observations: Observations) -> Iterable[tuple[Any, ...]]:
 
 
 def _timeline(report: Report) -> Plot | None:
-    chosen = [t for t in report.timelines if t.workload == "consolidation"] or [
-        t for t in report.timelines if t.workload == "memhog"
-    ]
-    if not chosen:
+    by_workload = (
+        [t for t in report.timelines if t.workload == workload]
+        for workload in ("consolidation", "memhog", "recorded")
+    )
+    chosen = next(filter(None, by_workload), None)
+    if chosen is None:
         return None
     order = mechanisms(report)
     shown = sorted(chosen, key=lambda t: order.index(t.mechanism))

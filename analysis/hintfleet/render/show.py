@@ -40,7 +40,8 @@ def render(run: Run, width: int, ascii_only: bool = False) -> RenderableType:
     result = result_table(run)
     if result is not None:
         parts += [heading_line(result.heading), table(result, ascii_only)]
-    parts += [heading_line("Guests"), table(_guests(run), ascii_only)]
+    if run.record["guests"] or "imported" not in run.record:
+        parts += [heading_line("Guests"), table(_guests(run), ascii_only)]
     parts += [Text(f"• {warning}") for warning in _warnings(run)]
     for name, lines in console_tails(run).items():
         parts += [heading_line(f"Last lines of {name}"), Text("\n".join(lines))]
@@ -73,6 +74,8 @@ def heading(run: Run) -> RenderableType:
 def proof_words(run: Run) -> str:
     """What was seen of the mechanism before the workload."""
     proof = run.record["proof"]
+    if proof is None and "imported" in run.record:
+        return f"Proof: none, the run was imported from {run.record['imported']['source']}."
     if proof is None:
         return "Proof: the run ended before it."
     times = [proof["seconds_to_50"], proof["seconds_to_90"], proof["seconds_to_99"]]
@@ -111,10 +114,9 @@ def result_table(run: Run) -> ReportTable | None:
             )
             for step in consolidation["steps"]
         ]
-        heading_ = (
-            f"{consolidation['guests_without_swap']} guests without swap "
-            f"(stopped by {consolidation['stopped_by'].replace('_', ' ')})"
-        )
+        stopped = (consolidation["stopped_by"] or "what, nobody told").replace("_", " ")
+        fitted = consolidation["guests_without_swap"]
+        heading_ = f"{fitted} guests without swap (stopped by {stopped})"
         return ReportTable(heading_, columns_, tuple(rows))
     if (memhog := run.memhog) is not None:
         rows = [
@@ -156,6 +158,15 @@ def result_table(run: Run) -> ReportTable | None:
             )
         )
         return ReportTable(f"page_fault: single faults {told}", columns_4, tuple(rows))
+    if (recorded := run.recorded) is not None:
+        values = {
+            "seconds": recorded["seconds"],
+            "a second": recorded["rate"],
+            "GiB·min": recorded["footprint_gib_min"],
+            "peak, MiB": recorded["peak_mib"],
+        }
+        found = tuple(Row(what, (Cell(number(value)),)) for what, value in values.items() if value)
+        return ReportTable("Recorded work, as it was told", ("",), found) if found else None
     return None
 
 
@@ -240,6 +251,8 @@ def _facts(run: Run) -> RenderableType:
     for topic, values in run.record["provenance"].items():
         if isinstance(values, dict):
             for name, value in values.items():
+                if value is None:  # nobody told it of an imported run
+                    continue
                 facts.add_row(f"{topic} {name}".replace("_", " "), _brief(fact_text(value)))
     if run.record["guests"]:
         features = run.record["guests"][0]["features"]

@@ -10,9 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hintfleet.figures.figure import Figure, Figures, Verdict
+from hintfleet.figures.recorded import MEASURES
 from hintfleet.render.names import label
 from hintfleet.render.runs import known, memhog_seconds, places, shown
-from hintfleet.render.words import extremes, interval_text, mechanisms, short, with_spread
+from hintfleet.render.words import (
+    exact,
+    extremes,
+    interval_text,
+    mechanisms,
+    short,
+    with_spread,
+)
 from hintfleet.report.build import Report, all_figures
 from hintfleet.statistics.units import UNKNOWN, number, percent, spread
 
@@ -50,7 +58,7 @@ class ReportTable:
 def summary_table(report: Report) -> ReportTable:
     """Gain and cost of each mechanism, few enough rows for one screen."""
     last = guests_in_turn(report)
-    density, memhog, memory, fault = _groups(report)
+    density, memhog, memory, fault, recorded = _groups(report)
     rows = [
         *_guests_rows(report, density),
         _row(report, "Guests when swap began", density, "guests_at_first_swap", _bare),
@@ -61,6 +69,10 @@ def summary_table(report: Report) -> ReportTable:
         _row(report, "Page faults vs none", fault, "processes_vs_none", short),
         _row(report, "Single fault, p99", fault, "fault_p99_ns", short),
         _row(report, "Host CPU a guest", density, "host_cpu_seconds_per_guest", short),
+        _row(report, "Recorded work, GiB·min", recorded, "recorded_footprint_gib_min", exact(1)),
+        _row(report, "  peak, GiB", recorded, "recorded_peak_gib", exact(2)),
+        _row(report, "  time", recorded, "recorded_seconds", short),
+        _row(report, "  rate, 1/s", recorded, "recorded_rate_per_second", _bare_short),
     ]
     if len(mechanisms(report)) > 1:
         rows.append(Row("Unbeaten on all counts", tuple(_front(report))))
@@ -88,6 +100,7 @@ def tables(report: Report) -> list[ReportTable]:
         memhog_table(report),
         page_fault_table(report),
         memory_table(report),
+        recorded_table(report),
         against_table(report),
         places_table(report),
     ]
@@ -171,6 +184,25 @@ def memory_table(report: Report) -> ReportTable:
     ]
     heading = "Memory: how much is held, how soon it is back"
     return ReportTable(heading, tuple(mechanisms(report)), _filled(rows))
+
+
+def recorded_table(report: Report) -> ReportTable:
+    """Work that was measured elsewhere and imported: memory over time, seconds, rates."""
+    recorded = _groups(report)[4]
+    rows = [_counts(report, {n: len(r.observations) for n, r in report.recorded.items()})]
+    for measure, name, text in (
+        ("footprint", "memory held, GiB·min", exact(1)),
+        ("peak", "peak, GiB", exact(2)),
+        ("seconds", "time, s", _bare),
+        ("rate", "rate, 1/s", _bare),
+    ):
+        versus = f"recorded_{measure}_vs_none"
+        rows += [
+            _row(report, name, recorded, f"recorded_{MEASURES[measure][0]}", text),
+            _row(report, "  vs none", recorded, versus, short),
+            _row(report, "  95 % interval", recorded, versus, interval_text),
+        ]
+    return ReportTable("Recorded work", tuple(mechanisms(report)), _filled(rows))
 
 
 def against_table(report: Report) -> ReportTable:
@@ -282,12 +314,13 @@ def guests_in_turn(report: Report) -> int:
 Group = Mapping[str, Figures]
 
 
-def _groups(report: Report) -> tuple[Group, Group, Group, Group]:
+def _groups(report: Report) -> tuple[Group, Group, Group, Group, Group]:
     return (
         {name: result.figures for name, result in report.density.items()},
         {name: result.figures for name, result in report.memhog.items()},
         {name: result.figures for name, result in report.memory.items()},
         {name: result.figures for name, result in report.page_fault.items()},
+        {name: result.figures for name, result in report.recorded.items()},
     )
 
 

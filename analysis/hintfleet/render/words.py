@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hintfleet.figures.figure import Figure, Verdict
 from hintfleet.records.observations import BASELINE
 from hintfleet.report.build import Report
@@ -26,6 +28,18 @@ def with_spread(figure: Figure | None, unit: str | None = None) -> str:
     text, seen = _estimate(figure, unit), extremes(figure)
     spread_text = f" [{seen}]" if figure.low != figure.high and seen not in text else ""
     return text + MARKS[figure.verdict] + spread_text
+
+
+def exact(places: int) -> Callable[[Figure | None], str]:
+    """Estimate with so many decimals, mark and extremes, for figures that were published so."""
+
+    def text(figure: Figure | None) -> str:
+        if figure is None or figure.estimate is None:
+            return with_spread(figure, "")
+        seen = f" [{spread(figure.low, figure.high)}]" if figure.low != figure.high else ""
+        return f"{figure.estimate:,.{places}f}{MARKS[figure.verdict]}{seen}"
+
+    return text
 
 
 def _estimate(figure: Figure, unit: str | None) -> str:
@@ -67,5 +81,5 @@ def title(report: Report) -> str:
 
 def mechanisms(report: Report) -> list[str]:
     """Every mechanism that has results, the baseline first."""
-    seen = {*report.density, *report.memhog, *report.page_fault}
+    seen = {*report.density, *report.memhog, *report.page_fault, *report.recorded}
     return sorted(seen, key=lambda name: (name != BASELINE, name))

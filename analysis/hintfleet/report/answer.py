@@ -34,6 +34,8 @@ FAULTS = "page faults a second"
 MEMHOG_TIME = "of memhog's time"
 FAULT_P99 = "of the slowest percent of page faults"
 HOST_CPU = "host CPU time a guest"
+WORK_TIME = "of the recorded work's time"
+WORK_RATE = "of the recorded work's rate"
 EVERY_COST = {
     FAULTS: "page faults a second",
     MEMHOG_TIME: "memhog's time",
@@ -41,6 +43,8 @@ EVERY_COST = {
     HOST_CPU: "host CPU time a guest",
 }
 """What the headline weighs, by its words in a price, and its words in a list."""
+IMPORTED_COSTS = {WORK_TIME: "the recorded work's time", WORK_RATE: "the recorded work's rate"}
+"""The same of what is known of imported runs only; nothing lacks where it is not."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,7 @@ def answer(figures: Topics, against: Mapping[str, Figures], limits: Thresholds =
         for name in sorted(measured)
     ]
     if not any(name in counts for name in measured):
-        said = [_unknown_gain(counts, bool(measured))]
+        said = [_unknown_gain(counts, bool(measured)), *_held(figures.get("recorded", {}))]
     elif BASELINE not in counts:
         said = [_without_baseline(counts)]
     else:
@@ -137,6 +141,34 @@ def _unknown_gain(counts: Mapping[str, float], mechanism_measured: bool) -> str:
     if mechanism_measured:
         return "How many more guests fit was not measured."
     return "How many more guests fit is not known: no run has a result."
+
+
+def _held(recorded: Mapping[str, Figures]) -> list[str]:
+    """What memory recorded work held over time, best first, where no guests were counted."""
+    found = [
+        (effect.estimate, name, effect, group.get("recorded_peak_vs_none"))
+        for name, group in recorded.items()
+        if (effect := group.get("recorded_footprint_vs_none")) and effect.estimate is not None
+    ]
+    said = []
+    for ratio, name, effect, peak in sorted(found, key=lambda one: one[:2]):
+        base = effect.base or 0.0
+        less = f"{change(ratio).lstrip('+-')} {'less' if ratio < 1.0 else 'more'}"
+        text = (
+            f"With {name} the recorded work held {less} memory over time "
+            f"({number(base * ratio)} GiB·min instead of {number(base)})"
+        )
+        if peak is not None and peak.estimate is not None and peak.base is not None:
+            text += f", {number(peak.base * peak.estimate)} GiB at its peak instead of "
+            text += number(peak.base)
+        settled = effect.verdict == Verdict.SOUND
+        where = f" {effect.scope}" if effect.scope else ""
+        said.append(
+            f"{text}. That is sound{where}."
+            if settled
+            else f"{text}. Not settled: {effect.judgement.reason}."
+        )
+    return said
 
 
 def _without_baseline(counts: Mapping[str, float]) -> str:
@@ -348,7 +380,9 @@ def _told(arms: Sequence[Arm], limits: Thresholds) -> list[str]:
     believed = [arm for arm in arms if arm.verdict != Verdict.NOT_TO_BE_TRUSTED]
     still_open: dict[tuple[str, ...], list[str]] = {}
     for arm in believed:
-        costs = tuple(EVERY_COST[cost.what] for cost in arm.costs if cost.is_open)
+        costs = tuple(
+            (EVERY_COST | IMPORTED_COSTS)[cost.what] for cost in arm.costs if cost.is_open
+        )
         still_open.setdefault(costs, []).append(arm.name)
     for costs, names in still_open.items():
         of = "" if len(names) == len(believed) else f" with {_and(names)}"
@@ -372,9 +406,14 @@ def _costs(figures: Topics, name: str) -> list[Cost]:
         lowest = rate.interval.low if rate.interval else rate.estimate
         found.append(Cost(rate, clause, 1.0 - lowest, FAULTS))
     found += _memhog_cost(figures.get("memhog", {}), name)
+    work = figures.get("recorded", {}).get(name, {}).get("recorded_rate_vs_none")
+    if work is not None and work.estimate is not None:
+        lowest = work.interval.low if work.interval else work.estimate
+        found.append(Cost(work, f"{change(work.estimate)} {WORK_RATE}", 1.0 - lowest, WORK_RATE))
     for topic, key, what in (
         ("page_fault", "fault_p99_ns_vs_none", FAULT_P99),
         ("density", "host_cpu_per_guest_vs_none", HOST_CPU),
+        ("recorded", "recorded_seconds_vs_none", WORK_TIME),
     ):
         effect = figures.get(topic, {}).get(name, {}).get(key)
         if effect is not None and effect.estimate is not None:

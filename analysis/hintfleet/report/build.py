@@ -33,6 +33,7 @@ from hintfleet.figures.latency import (
 )
 from hintfleet.figures.memory import Memory, memories
 from hintfleet.figures.order import order_remarks
+from hintfleet.figures.recorded import RecordedResult, recorded_results
 from hintfleet.records.curves import Timeline
 from hintfleet.records.damage import Damage
 from hintfleet.records.observations import BASELINE, Workloads, baseline_first
@@ -54,7 +55,14 @@ NAMED_FIGURES = 3
 NamedFigure = tuple[str, str, str, Figure]
 """Topic, mechanism, name, figure."""
 
-FAMILY = ("more_guests_than_none", "last_guest_vs_none", "processes_vs_none")
+FAMILY = (
+    "more_guests_than_none",
+    "last_guest_vs_none",
+    "processes_vs_none",
+    "recorded_footprint_vs_none",
+    "recorded_seconds_vs_none",
+    "recorded_rate_vs_none",
+)
 """Comparisons judged together, so that many chances to be wrong do not add up."""
 
 DECIDING = ("guests_without_swap", *FAMILY)
@@ -90,6 +98,7 @@ class Report:
     density: dict[str, Density]
     memhog: dict[str, MemhogResult]
     page_fault: dict[str, PageFaultResult]
+    recorded: dict[str, RecordedResult]
     memory: dict[str, Memory]
     against: dict[str, Figures]
     """By "<mechanism> against <mechanism>": the first relative to the second (against.py)."""
@@ -117,6 +126,7 @@ class Results:
     density: dict[str, Density]
     memhog: dict[str, MemhogResult]
     page_fault: dict[str, PageFaultResult]
+    recorded: dict[str, RecordedResult]
 
 
 def results_of(
@@ -143,11 +153,12 @@ def _measured(
         densities(workloads["consolidation"], objections, limits),
         memhog_results(workloads["memhog"], objections, limits),
         page_fault_results(workloads["page_fault"], histograms, objections, limits),
+        recorded_results(workloads["recorded"], objections, limits),
     )
 
 
 def _groups(results: Results) -> list[Figures]:
-    by_mechanism = (results.density, results.memhog, results.page_fault)
+    by_mechanism = (results.density, results.memhog, results.page_fault, results.recorded)
     return [result.figures for found in by_mechanism for result in found.values()]
 
 
@@ -196,6 +207,7 @@ def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
         results.density,
         results.memhog,
         results.page_fault,
+        results.recorded,
         memory,
         against,
         observed.timelines,
@@ -217,7 +229,7 @@ def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
 
 def all_figures(report: Report) -> list[NamedFigure]:
     """Every figure of a report."""
-    results = Results(report.density, report.memhog, report.page_fault)
+    results = Results(report.density, report.memhog, report.page_fault, report.recorded)
     return _flat({**_topics(results, report.memory), "against": report.against})
 
 
@@ -235,6 +247,7 @@ def _topics(results: Results, memory: dict[str, Memory]) -> dict[str, dict[str, 
         "density": {name: result.figures for name, result in results.density.items()},
         "memhog": {name: result.figures for name, result in results.memhog.items()},
         "page_fault": {name: result.figures for name, result in results.page_fault.items()},
+        "recorded": {name: result.figures for name, result in results.recorded.items()},
         "memory": {name: result.figures for name, result in memory.items()},
     }
 

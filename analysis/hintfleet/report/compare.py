@@ -15,6 +15,7 @@ from hintfleet.figures.estimate import absolute, independent_difference, indepen
 from hintfleet.figures.family import corrected
 from hintfleet.figures.figure import DEFAULTS, Figure, Objection, Thresholds, Verdict, worst
 from hintfleet.figures.latency import MODES
+from hintfleet.figures.recorded import MEASURES, recorded_numbers
 from hintfleet.records.damage import Damage
 from hintfleet.records.observations import Workloads, baseline_first, values_of
 from hintfleet.records.observed import Observed
@@ -183,6 +184,9 @@ def _entries(
     def seconds(position: int) -> Callable[[Side], Floats]:
         return lambda side: side.workloads["memhog"].matrices["memhog_seconds"].at(position)
 
+    def recorded(measure: str) -> Callable[[Side], Floats]:
+        return lambda side: recorded_numbers(side.workloads["recorded"])[measure]
+
     last = min(_guests_in_turn(side) for side in (first, second))
     of_first, of_second = _tasks(first), _tasks(second)
     common = max(of_first & of_second, default=0)
@@ -231,6 +235,14 @@ def _entries(
             )
         ),
         both("page_fault", "fault_p99_ns"),
+        *(
+            entry
+            for measure, (end, _) in MEASURES.items()
+            for entry in (
+                both("recorded", f"recorded_{end}", change("recorded", recorded(measure))),
+                both("recorded", f"recorded_{measure}_vs_none"),
+            )
+        ),
     ]
     return tuple(e for e in entries if e.first or e.second or e.change)
 
@@ -257,6 +269,7 @@ def _figure(side: Side, topic: str, mechanism: str, key: str) -> Figure | None:
         "density": {name: r.figures for name, r in side.results.density.items()},
         "memhog": {name: r.figures for name, r in side.results.memhog.items()},
         "page_fault": {name: r.figures for name, r in side.results.page_fault.items()},
+        "recorded": {name: r.figures for name, r in side.results.recorded.items()},
     }
     return groups[topic].get(mechanism, {}).get(key)
 

@@ -62,7 +62,7 @@ def _workloads(source: str) -> Workloads:
         "memhog": [_memhog(row) for row in _rows("memhog") if row["source"] == source],
         "page_fault": _page_fault(source),
     }
-    return aligned({name: from_rows(found[name]) for name in WORKLOADS})
+    return aligned({name: from_rows(found.get(name, [])) for name in WORKLOADS})
 
 
 def _density(row: dict[str, str]) -> dict[str, Any]:

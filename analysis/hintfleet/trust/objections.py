@@ -222,7 +222,7 @@ def _proof(workload: str, runs: Observations, limits: Thresholds) -> Iterator[Fi
     as_expected = runs.numbers["as_expected"]
     baseline = runs.texts[COMPARED].equal(BASELINE)
     yield Finding(
-        np.isnan(as_expected),
+        np.isnan(as_expected) & ~_are_imported(runs),
         UNTRUSTED,
         "nobody saw whether freed memory went back to the host",
         "run again with the proof before the workload",
@@ -238,6 +238,27 @@ def _proof(workload: str, runs: Observations, limits: Thresholds) -> Iterator[Fi
         UNTRUSTED,
         "the mechanism did not give freed memory back before the run",
         "check the negotiated feature bits and the guest's kernel parameter (hintfleet show)",
+    )
+
+
+def _are_imported(runs: Observations) -> Mask:
+    imported: Mask = runs.numbers["imported"] > 0
+    return imported
+
+
+def _imported(workload: str, runs: Observations, limits: Thresholds) -> Iterator[Finding]:
+    imported = _are_imported(runs)
+    yield Finding(
+        imported & np.isnan(runs.numbers["as_expected"]),
+        UNSETTLED,
+        "imported, not measured by hintfleet: nobody proved that the mechanism acted",
+        "repeat the measurement with hintfleet on a host of your own",
+    )
+    yield Finding(
+        imported,
+        UNSETTLED,
+        "imported: that mechanisms differ in nothing else is told, not recorded",
+        "ask whose data they are, or repeat the measurement with hintfleet",
     )
 
 
@@ -371,6 +392,7 @@ def _group_medians(values: Floats, group: Codes) -> Floats:
 
 CHECKS: Sequence[Callable[[str, Observations, Thresholds], Iterator[Finding]]] = (
     _proof,
+    _imported,
     _debug_options,
     _kernel,
     _guests,

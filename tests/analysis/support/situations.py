@@ -12,6 +12,7 @@ from hintfleet.figures.against import against_each_other
 from hintfleet.figures.family import judge_side_figures
 from hintfleet.figures.figure import Figures, Objection
 from hintfleet.records.observations import Workloads, aligned, finished_row, from_rows
+from hintfleet.records.observed import WORKLOADS
 from hintfleet.report.build import FAMILY, results_of
 from hintfleet.report.headline import headline
 from hintfleet.report.kinds import kinds_of
@@ -49,7 +50,7 @@ class Place:
 
 
 def workloads_of(fleet: Mapping[Place, Node]) -> Workloads:
-    rows: dict[str, list[dict[str, Any]]] = {"consolidation": [], "memhog": [], "page_fault": []}
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in WORKLOADS}
     for place, node in fleet.items():
         for mechanism, arm in node.items():
             for workload, block, found in _results(arm):
