@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from hintfleet import __version__
-from hintfleet.commands import compare, export, import_, plan, report, show
+from hintfleet.commands import compare, export, history, import_, plan, report, show
 from hintfleet.commands.output import drop_stdout
 from hintfleet.records.read import DamagedError, UnusableError
 from hintfleet.records.text import clean
@@ -21,6 +21,7 @@ COMMANDS = {
     "compare": (compare, "two studies side by side, or a study and published figures"),
     "show": (show, "one run: timeline, result, guests, consoles, how to reproduce it"),
     "plan": (plan, "how many guests may be placed on each node of a fleet"),
+    "history": (history, "each deciding figure over studies, and where it moved"),
     "import": (import_, "measurements from elsewhere as a study"),
     "export": (export, "runs and samples as Parquet or CSV"),
 }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -12,7 +13,7 @@ from hintfleet import __version__
 from hintfleet.figures.figure import Verdict
 from hintfleet.render.doubts import doubts, missing_words, verdict_words
 from hintfleet.render.plots import plots
-from hintfleet.render.tables import figures_table, summary_table, tables
+from hintfleet.render.tables import ReportTable, figures_table, summary_table, tables
 from hintfleet.render.view import (
     comparison_answer,
     comparison_damages,
@@ -68,6 +69,28 @@ def render_comparison(comparison: Comparison) -> str:
         notes=(),
         plots=(),
         tables=comparison_tables(comparison),
+        figures=None,
+        provenance={},
+    )
+
+
+def render_tables(
+    heading: str, answer: str, shown: Sequence[ReportTable], remarks: Sequence[str]
+) -> str:
+    """A page of an answer, tables and remarks as HTML."""
+    return _page(
+        title=f"hintfleet · {heading}",
+        answer=answer,
+        verdict="",
+        verdict_class="",
+        next_step="",
+        summary=None,
+        doubts=(),
+        missing=(),
+        unusable=remarks,
+        notes=(),
+        plots=(),
+        tables=[data for data in shown if data.rows],
         figures=None,
         provenance={},
     )

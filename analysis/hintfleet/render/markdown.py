@@ -50,6 +50,17 @@ def render_comparison(comparison: Comparison) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def render_tables(
+    heading: str, answer: str, shown: Sequence[ReportTable], remarks: Iterable[str]
+) -> str:
+    """A page of an answer, tables and remarks as Markdown."""
+    parts = [f"# {escaped(heading)}", escaped(answer)]
+    for data in shown:
+        parts += [f"## {escaped(data.heading)}", _table(data)] if data.rows else []
+    parts += [LEGEND, _list(map(escaped, remarks))]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
 def _remarks(report: Report) -> list[str]:
     return [
         *(_said(doubt) for doubt in doubts(report)),

@@ -69,6 +69,12 @@ def observe_store(root: Path, study: str | None = None) -> Observed:
         return _Reader(root, study).observed()
 
 
+def studies_of(root: Path) -> list[str]:
+    """The names of the studies in a store."""
+    with store.damaged_pages_named(root):
+        return _Reader(root, None).studies
+
+
 class _Reader:
     """One pass over a store; studies it reads, and what it found that cannot be used."""
 
