@@ -236,4 +236,5 @@ examples: $(TOOLS)
 	python docs/examples/render.py $(ARGS)
 
 bench-orchestration: $(TOOLS)
+	@[ -x /usr/sbin/sshd ] || $(call apt_install,openssh-server)
 	python benchmarks/orchestration.py $(ARGS)
