@@ -111,7 +111,7 @@ def check(draw: random.Random) -> None:
             assert number == "" or number[1:].isdigit(), path
         if result.get("failed"):
             assert result["run_id"] == RUN_ID and result["msg"]
-            assert list(controller.missing()) == [RUN_ID]
+            assert list(controller.missing()) == [RUN_ID], result
             assert not controller.folder.exists()
         else:
             assert controller.missing() == {}

@@ -8,6 +8,7 @@ import ctypes
 import itertools
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -22,6 +23,7 @@ SOURCES = Path(__file__).resolve().parents[2] / "roles/guest_image/files/src"
 FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror"]
 DEADLINE_SECONDS = 60
 PR_SET_THP_DISABLE = 41
+PAGES_TOLD = 2**18  # by hf-pages at a time
 
 
 @pytest.fixture(scope="session")
@@ -273,3 +275,42 @@ def test_fault_latency_refuses_bad_arguments(programs: Path) -> None:
     assert "use it as: hf-fault-latency" in run(programs / "hf-fault-latency", code=2).stderr
     done = run(programs / "hf-fault-latency", "--mib", "-3", code=2)
     assert "--mib is '-3' but must be a whole number" in done.stderr
+
+
+# --- hf-pages ------------------------------------------------------------------------
+
+
+def pages(programs: Path) -> dict[str, int]:
+    """Pages of this machine by use."""
+    found: dict[str, int] = {}
+    first = 0
+    while True:
+        said = answer(programs / "hf-pages", str(first))
+        runs = re.findall(r"([a-z])(\d+)", said["pages"])
+        assert "".join(f"{use}{length}" for use, length in runs) == said["pages"]
+        told = sum(int(length) for _use, length in runs)
+        for use, length in runs:
+            found[use] = found.get(use, 0) + int(length)
+        first += told
+        if told < PAGES_TOLD:
+            return found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="what pages are used for is root's to know")
+def test_memory_that_a_program_holds_is_told_as_a_programs(programs: Path) -> None:
+    before = pages(programs)
+    holder = subprocess.Popen(
+        [programs / "hf-allocate", "256", "--hold"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        during = pages(programs)
+        holder.communicate(b"\n")
+    assert during["a"] - before["a"] == pytest.approx(256 * 256, abs=128 * 256)
+    assert sum(during.values()) == sum(before.values())
+
+
+def test_hf_pages_refuses_what_is_no_page(programs: Path) -> None:
+    assert "use it as: hf-pages FIRST" in run(programs / "hf-pages", code=2).stderr
+    assert "FIRST is '-1'" in run(programs / "hf-pages", "-1", code=2).stderr

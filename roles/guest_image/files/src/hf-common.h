@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the three programs share: time, arguments, errors, memory. */
+/* What the programs share: time, arguments, errors, memory. */
 #ifndef HF_COMMON_H
 #define HF_COMMON_H
 

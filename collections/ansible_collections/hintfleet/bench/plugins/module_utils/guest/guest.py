@@ -31,6 +31,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.host.memory import
 from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import one_line
 
 ANSWER_SECONDS = 30.0  # for questions that take no time in the guest: it may be swapped out
+MONITOR_SECONDS = 2.0
 POLL_SECONDS = 0.05
 
 # Bits of virtio-balloon, VIRTIO 1.2 section 5.5.3; sysfs prints bit 0 first.
@@ -160,6 +161,7 @@ class Guest:
         self.name = machine.name
         self.facts: GuestFacts | None = None
         self.boot_seconds: float | None = None
+        self.balance: dict[str, Any] | None = None
         self._node = node
         self._loop = loop
         self._end = "stopped"
@@ -168,6 +170,7 @@ class Guest:
         self.qemu = Qemu(machine, user, cgroup_procs)
         self._agent = Channel(loop, self.qemu.agent, greets=False)
         self._is_open = False
+        self._monitor: Channel | None = None
 
     def boot(self, seconds: float) -> None:
         """Wait for the agent's first answer and ask for the guest's facts; raises GuestError."""
@@ -293,19 +296,34 @@ class Guest:
                 self._end = "died"
             return
         self.note_placement()
-        channel = Channel(self._loop, self.qemu.qmp, greets=True)
         try:
-            channel.open(2.0)
-            channel.call("quit", seconds=2.0)
+            self._open_monitor().call("quit", seconds=MONITOR_SECONDS)
         except ChannelError:
             self.qemu.kill()
-        finally:
-            channel.close()
+
+    def ask_monitor(self, command: str) -> str:
+        """What QEMU answers to `command` of its human monitor; raises GuestError."""
+        try:
+            said = self._open_monitor().call(
+                "human-monitor-command", {"command-line": command}, seconds=MONITOR_SECONDS
+            )
+        except ChannelError as error:
+            raise self._failure("died", f"its QEMU does not answer {command} ({error})") from error
+        return said if isinstance(said, str) else ""
+
+    def _open_monitor(self) -> Channel:
+        """QEMU greets once, so the channel stays open; raises ChannelError."""
+        if self._monitor is None:
+            self._monitor = Channel(self._loop, self.qemu.qmp, greets=True)
+            self._monitor.open(MONITOR_SECONDS)
+        return self._monitor
 
     def close(self) -> None:
         """End the guest, whatever state it is in."""
         self.qemu.stop()
         self._agent.close()
+        if self._monitor:
+            self._monitor.close()
         self.qemu.qmp.close()
 
     def kill(self) -> None:
@@ -332,6 +350,7 @@ class Guest:
             },
             "remote_share": _rounded(remote_share(self._placement, self._node), 6),
             "end": self._end,
+            **({"balance": self.balance} if self.balance else {}),
             "warnings": [*self._left_out(), *console_warnings(self.qemu.console.text())],
         }
 

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import Any
 
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import GuestError
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.balance import (
+    take_balance,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.channel import (
     end_loop,
     new_loop,
@@ -19,6 +23,8 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import Machine
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.cgroup import CellCgroup
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.sampler import Sampler
+
+BALANCE_SECONDS = 30.0  # for a GiB of a guest; it takes a tenth of a second
 
 
 class Bench:
@@ -88,6 +94,16 @@ class Bench:
         release = guest.facts.kernel_release if guest.facts else ""
         if release != self._kernel_release:
             raise GuestError("stopped", wrong_kernel(guest.name, release, self._kernel_release))
+
+    def take_balances(self) -> None:
+        """Where the memory of each guest is that still runs and answers. Nothing is measured after.
+
+        One that does not is left without: a guest that is short of memory may be about to die.
+        """
+        for guest in self.guests:
+            if guest.boot_seconds and guest.qemu.is_alive():
+                with contextlib.suppress(GuestError):
+                    guest.balance = take_balance(guest, min(BALANCE_SECONDS, self.seconds_left()))
 
     @property
     def started(self) -> list[Guest]:

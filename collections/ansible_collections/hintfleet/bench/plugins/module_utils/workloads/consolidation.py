@@ -66,6 +66,7 @@ def run(bench: Bench, result: dict[str, Any]) -> None:
         result["guests_without_swap"] = number
     result["swap_end_mib"] = round(bench.cgroup.swap_mib(), 3)
     active, idle = statistics.median(actives), _idle_footprint_mib(bench, steps)
+    bench.take_balances()
     result.update(
         stopped_by=stopped_by,
         active_footprint_mib=round(active, 3),

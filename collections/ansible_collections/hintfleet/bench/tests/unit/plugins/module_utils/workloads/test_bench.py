@@ -80,3 +80,23 @@ def test_what_the_host_or_qemu_itself_decided_stands(bench: Any, end: int) -> No
     with pytest.raises(GuestError, match="guest1 failed"):
         bench.launch()
     assert bench.crashed == []
+
+
+def test_where_memory_is_is_asked_of_guests_that_live(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def take(guest: Any, seconds: float) -> dict[str, Any]:
+        assert 0 < seconds <= _bench.BALANCE_SECONDS
+        if guest.name == "guest2":
+            raise GuestError("died", "Guest guest2 died.")
+        return {"of": guest.name}
+
+    monkeypatch.setattr(_bench, "take_balance", take)
+    _first, _second, third, fourth = bench.launch_together(4)
+    for guest in bench.guests:
+        guest.balance = None
+        guest.qemu.is_alive = lambda: True
+    third.qemu.is_alive = lambda: False
+    fourth.boot_seconds = None
+    bench.take_balances()
+    assert [guest.balance for guest in bench.guests] == [{"of": "guest1"}, None, None, None]

@@ -82,6 +82,7 @@ class FakeBench:
         self.parameters = {"swap_threshold_mib": 1.0, "deadline_seconds": 100.0, **parameters}
         self.cell = {"memory_mib": 1000.0, "cpus": [0, 1]}
         self.guests: list[FakeGuest] = []
+        self.balances = 0
         self.sampler = self.cgroup = self
         self._behave = behave
         self._footprint = footprint_mib
@@ -97,6 +98,9 @@ class FakeBench:
 
     def launch_together(self, count: int) -> list[FakeGuest]:
         return [self.launch() for _ in range(count)]
+
+    def take_balances(self) -> None:
+        self.balances += 1
 
     def seconds_left(self) -> float:
         return 100.0
