@@ -78,8 +78,8 @@ $(RUNTIME): requirements.txt pyproject.toml | $(BIN)/pip
 $(TOOLS): requirements-dev.txt $(RUNTIME)
 	@echo 'Installing the test tools of requirements-dev.txt into $(VENV).'
 	@$(call patiently,$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt)
-	@{ command -v shellcheck && command -v cc && command -v patch; } >/dev/null || \
-	  $(call apt_install,shellcheck gcc libc6-dev patch)
+	@{ command -v shellcheck && command -v cc && command -v patch && command -v rsync; } >/dev/null || \
+	  $(call apt_install,shellcheck gcc libc6-dev patch rsync)
 	@touch $@
 
 # --- the study ----------------------------------------------------------------------

@@ -23,6 +23,7 @@ from hintfleet.records.read import DamagedError, UnusableError, load_run, load_s
 from hintfleet.records.samples import load_samples
 from hintfleet.records.text import clean
 from hintfleet.render.markdown import escaped
+from permissions import permissions_count
 from synthetic import Builder
 
 SECRET = "aws_access_key_id=AKIAABCDEFGHIJKLMNOP"  # noqa: S105
@@ -264,22 +265,13 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def unprivileged() -> Iterator[Path]:
-    """A folder of a user for whom permissions count, which root has to become."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o777)
-        root = os.geteuid() == 0
-        Builder(folder, blocks=1).write()
-        if root:
-            for path in folder.rglob("*"):
-                os.chown(path, 65534, 65534)
-            os.seteuid(65534)
-        yield folder / "laptop"
-        if root:
-            os.seteuid(0)
-        for path in (folder / "laptop" / "runs", *(folder / "laptop" / "runs").glob("*")):
-            path.chmod(0o755)
+def unprivileged(tmp_path: Path) -> Iterator[Path]:
+    """A folder of somebody for whom permissions count."""
+    Builder(tmp_path, blocks=1).write()
+    with permissions_count():
+        yield tmp_path / "laptop"
+    for path in (tmp_path / "laptop" / "runs", *(tmp_path / "laptop" / "runs").glob("*")):
+        path.chmod(0o755)
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o400, 0o100])

@@ -62,7 +62,10 @@ REPEATED = tuple(
 
 def is_store(folder: Path) -> bool:
     """Whether a folder holds runs as Parquet."""
-    return any((folder / "runs").glob("study=*"))
+    try:
+        return any(name.startswith("study=") for name in os.listdir(folder / "runs"))
+    except (OSError, ValueError):  # ValueError: a NUL. Whoever reads the folder says what is wrong.
+        return False
 
 
 def host_bucket(host: str) -> int:
