@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import zlib
 from collections import defaultdict
@@ -63,7 +62,7 @@ REPEATED = tuple(
 def is_store(folder: Path) -> bool:
     """Whether a folder holds runs as Parquet."""
     try:
-        return any(name.startswith("study=") for name in os.listdir(folder / "runs"))
+        return any(part.name.startswith("study=") for part in (folder / "runs").iterdir())
     except (OSError, ValueError):  # ValueError: a NUL. Whoever reads the folder says what is wrong.
         return False
 
