@@ -87,7 +87,7 @@ def test_the_real_study_is_the_same_both_ways(tmp_path: Path) -> None:
     shutil.unpack_archive(EXAMPLE, tmp_path)
     study = load_study(tmp_path / "results" / "laptop")
     for name, keep in (("with", True), ("without", False)):
-        export(study, tmp_path / name, keep, [])
+        export(study, tmp_path / name, keep)
         assert_alike(*documents(study, tmp_path / name))
 
 
@@ -205,7 +205,7 @@ def test_random_studies_are_the_same_both_ways(tmp_path: Path, batch: int) -> No
         if not study.runs:
             continue
         store = tmp_path / f"store{seed}"
-        export(study, store, bool(seed % 2), list(study.damages))
+        export(study, store, bool(seed % 2))
         assert_alike(*documents(study, store), f"study {seed}")
 
 

@@ -16,8 +16,9 @@ from hintfleet.cli import main
 from hintfleet.plan.input import measured
 from hintfleet.records.columns import COLUMNS, LIST_COLUMNS, SAMPLE_COLUMNS, flat
 from hintfleet.records.observed import row_of, samples_of
-from hintfleet.records.read import UnusableError, load_study
+from hintfleet.records.read import UnusableError, load_study, open_study
 from hintfleet.records.samples import load_samples
+from hintfleet.store import export as store_export
 from hintfleet.store import parquet as store
 from synthetic import Builder
 
@@ -109,17 +110,17 @@ def test_a_killed_export_leaves_nothing_half_done(
     results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "store"
-    write, written = store.write_part, []
+    stage, written = store.stage_part, []
 
-    def killed_at_the_third_part(folder: Path, table: object, key: str) -> Path:
+    def killed_at_the_third_part(folder: Path, table: object, key: str) -> tuple[Path, Path]:
         written.append(folder)
         if len(written) == 3:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / ".part-0123.1.unfinished").write_bytes(b"PAR1 half of")
             raise KeyboardInterrupt
-        return write(folder, table, key)
+        return stage(folder, table, key)
 
-    monkeypatch.setattr(store, "write_part", killed_at_the_third_part)
+    monkeypatch.setattr(store, "stage_part", killed_at_the_third_part)
     with pytest.raises(KeyboardInterrupt):
         export(results, target)
     monkeypatch.undo()
@@ -135,11 +136,49 @@ def test_a_killed_export_leaves_nothing_half_done(
 def test_parts_are_split_when_they_are_full(
     builder: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(store, "ROWS_AT_ONCE", 1)
     monkeypatch.setattr(store, "PART_ROWS", 2)
     builder.workloads = ("consolidation",)
     export(builder.write(), tmp_path / "store")
     assert len(list((tmp_path / "store" / "runs").rglob("*.parquet"))) > 3
     assert sum(1 for _ in store.rows(tmp_path / "store", ["run_id"])) == 9
+
+
+def test_many_processes_add_what_one_adds(
+    builder: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs, samples, what is damaged, tried before, copied, missing: with a part every other run,
+    and folders that are not named after their runs in another process than their copies."""
+    builder.cells = ("host1-node0", "host2-node0")
+    runs = builder.write() / "runs"
+    folders = sorted(runs.iterdir())
+    (folders[3] / "record.json").write_text("{")
+    (folders[5] / "samples.csv").write_text("no samples")
+    shutil.copytree(folders[7], runs / f"{folders[7].name}.1")
+    shutil.copytree(folders[20], runs / "a copy")
+    folders[30].rename(runs / "another name")
+    folders[31].rename(runs / "gone")
+    (runs / "gone" / "record.json").unlink()
+    damages = store_export.export(load_study(builder.folder), tmp_path / "one", True).damages
+    monkeypatch.setattr(store_export, "FEWEST_RUNS", 1)
+    monkeypatch.setattr(store_export, "MOST_RUNS", 10)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    done = store_export.export_folder(open_study(builder.folder), tmp_path / "two", True)
+    assert sorted(map(str, done.damages)) == sorted(map(str, damages))
+    assert len(done.ids) == 52 and len(damages) == 3
+    parts = [len(list((tmp_path / name).rglob("*.parquet"))) for name in ("one", "two")]
+    assert parts[0] < parts[1]
+    for name in ("runs", "samples", "records", "studies"):
+        tables = [
+            store.dataset(tmp_path / root, name).to_table().to_pylist() for root in ("one", "two")
+        ]
+        for rows in tables:
+            rows.sort(key=lambda row: json.dumps(row, default=str, sort_keys=True))
+            for row in rows:
+                row.pop("timeline", None), row.pop("sampled_seconds", None)
+        assert tables[0] == tables[1], name
+    again = store_export.export_folder(open_study(builder.folder), tmp_path / "two", True)
+    assert (again.ids, again.already) == ([], 52)
 
 
 def test_only_the_columns_asked_for_are_read(results: Path, tmp_path: Path) -> None:

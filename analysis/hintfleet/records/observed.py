@@ -7,7 +7,7 @@ words) does not know from which of them it came.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -179,7 +179,7 @@ def missing_of(study: Study) -> list[Missing]:
 
 
 def not_run(
-    folder: Path, plan: Sequence[PlannedRun], known: set[str], damages: Sequence[Damage]
+    folder: Path, plan: Sequence[PlannedRun], known: Set[str], damages: Sequence[Damage]
 ) -> Iterator[Missing]:
     """Planned runs without a usable record, and why; known: those that have one."""
     damaged = {damage.file.parent.name for damage in damages}

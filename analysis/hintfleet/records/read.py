@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -34,14 +34,18 @@ from hintfleet.records.types import (
 )
 
 __all__ = [
-    "SCHEMAS", "Damage", "DamagedError", "Run", "Study", "UnusableError", "is_earlier_attempt",
-    "load_run", "load_study", "read_json",
+    "SCHEMAS", "Damage", "DamagedError", "Run", "Study", "StudyFolder", "UnusableError", "copied",
+    "is_earlier_attempt", "load_run", "load_study", "nothing_in", "open_study", "place_of",
+    "read_json", "read_runs",
 ]  # fmt: skip
 
 SCHEMAS = Path(__file__).parent / "schemas"
-LARGEST_RECORD_BYTES = 64 << 20
 MOST_VALUES = 1 << 22
-"""Of a JSON document: each takes some hundred bytes once it is parsed."""
+"""Of a record: each takes some hundred bytes once it is parsed."""
+MOST_PLANNED_VALUES = 1 << 24
+"""Of a plan: eight for each run, so two million runs."""
+BYTES_A_VALUE = 16
+"""A file may have so many for each value that it may have."""
 NAMED_STUDIES = 20
 
 
@@ -118,77 +122,111 @@ class Study:
         return [run for run in self.runs if run.finished and workload in (None, run.workload)]
 
 
-def load_study(folder: Path) -> Study:
-    """Everything readable of results/<study>/; UnusableError if there is nothing."""
-    runs: dict[str, Run] = {}
-    damages: list[Damage] = []
-    earlier: list[Run] = []
-    files = _record_files(folder, damages)
-    plan = _load_plan(folder, damages)
-    for file in files:
-        try:
-            run = load_run(file)
-            if is_earlier_attempt(run):
-                earlier.append(run)
-                continue
-            if plan and run.record["study"] != plan["study"]:
-                raise _damaged(file, "study", repr(plan["study"]), repr(run.record["study"]))
-            if run.run_id in runs:
-                first = runs[run.run_id]
-                kept, copy = (run, first) if run.folder.name == run.run_id else (first, run)
-                runs[run.run_id] = kept
-                raise _damaged(
-                    copy.folder / "record.json",
-                    "run_id",
-                    "one record a run",
-                    f"{run.run_id} a second time, also in {kept.folder}",
-                )
-        except DamagedError as error:
-            damages.append(error.damage)
-        else:
-            runs[run.run_id] = run
-    name = plan["study"] if plan else next((r.record["study"] for r in runs.values()), folder.name)
-    if not plan:
-        for run in list(runs.values()):
-            if run.record["study"] != name:
-                file = run.folder / "record.json"
-                damages.append(
-                    Damage(
-                        file, "study", f"{name!r} as in the first record", repr(run.record["study"])
-                    )
-                )
-                del runs[run.run_id]
-    if not runs and not damages and not plan:
-        studies = sorted(one.parent.name for one in folder.glob("*/runs"))[:NAMED_STUDIES]
-        remedy = f"the folder of one study: {', '.join(studies)}" if studies else "another folder"
-        raise UnusableError(
-            f"{folder} holds no run record (runs/<run>/record.json); run the study first, or "
-            f"name {remedy}"
-        )
-    ordered = sorted(runs.values(), key=lambda r: (r.cell, r.block, r.record["order"], r.workload))
-    planned = tuple(plan["runs"]) if plan else None
-    return Study(name, folder, tuple(ordered), tuple(damages), planned, tuple(earlier))
+@dataclass(frozen=True)
+class StudyFolder:
+    """A study whose records are still to be read."""
+
+    folder: Path
+    name: str
+    planned: tuple[PlannedRun, ...] | None
+    runs: tuple[str, ...]
+    """Names of the folders that may hold a record, in order."""
+    damages: tuple[Damage, ...]
 
 
-def _record_files(folder: Path, damages: list[Damage]) -> list[Path]:
-    """The record.json of every run, in order; what is no folder of a run is a damage.
+def open_study(folder: Path) -> StudyFolder:
+    """What is known of results/<study>/ before its records are read; UnusableError if it is none.
 
-    Names that begin with a dot are of runs that are being written. A run without a record is
-    missing, not damaged.
+    A study without a plan has the name that its first good record tells.
     """
     names = _listed(folder / "runs") if "runs" in _listed(folder) else []
-    files = []
-    for run in (folder / "runs" / name for name in names if not name.startswith(".")):
+    # Names that begin with a dot are of runs that are being written.
+    runs = tuple(name for name in names if not name.startswith("."))
+    damages: list[Damage] = []
+    plan = _load_plan(folder, damages)
+    found = StudyFolder(folder, "", tuple(plan["runs"]) if plan else None, runs, tuple(damages))
+    if plan:
+        return replace(found, name=plan["study"])
+    first = next(read_runs(found, runs, [], []), None)
+    return replace(found, name=first.record["study"] if first else folder.name)
+
+
+def read_runs(
+    study: StudyFolder, names: Iterable[str], damages: list[Damage], earlier: list[Run]
+) -> Iterator[Run]:
+    """The runs in these folders, one after the other; what cannot be used is added to damages,
+    attempts that a later one replaced to earlier."""
+    for file in _record_files(study.folder, names, damages):
+        try:
+            run = load_run(file)
+        except DamagedError as error:
+            damages.append(error.damage)
+            continue
+        if is_earlier_attempt(run):
+            earlier.append(run)
+        elif study.name and run.record["study"] != study.name:
+            expected = repr(study.name) + (
+                " as in the first record" if study.planned is None else ""
+            )
+            damages.append(Damage(file, "study", expected, repr(run.record["study"])))
+        else:
+            yield run
+
+
+def copied(run: Run, kept: Path) -> Damage:
+    """What is wrong with a run that another folder holds, too."""
+    found = f"{run.run_id} a second time, also in {kept}"
+    return Damage(run.folder / "record.json", "run_id", "one record a run", found)
+
+
+def nothing_in(folder: Path) -> UnusableError:
+    """Why a folder without plan, records and damage is no study."""
+    studies = sorted(one.parent.name for one in folder.glob("*/runs"))[:NAMED_STUDIES]
+    remedy = f"the folder of one study: {', '.join(studies)}" if studies else "another folder"
+    return UnusableError(
+        f"{folder} holds no run record (runs/<run>/record.json); run the study first, or name "
+        f"{remedy}"
+    )
+
+
+def load_study(folder: Path) -> Study:
+    """Everything readable of results/<study>/; UnusableError if there is nothing."""
+    found = open_study(folder)
+    runs: dict[str, Run] = {}
+    damages = list(found.damages)
+    earlier: list[Run] = []
+    for run in read_runs(found, found.runs, damages, earlier):
+        first = runs.setdefault(run.run_id, run)
+        if first is not run:
+            kept, copy = (run, first) if run.folder.name == run.run_id else (first, run)
+            runs[run.run_id] = kept
+            damages.append(copied(copy, kept.folder))
+    if not runs and not damages and found.planned is None:
+        raise nothing_in(folder)
+    ordered = sorted(runs.values(), key=place_of)
+    return Study(found.name, folder, tuple(ordered), tuple(damages), found.planned, tuple(earlier))
+
+
+def place_of(run: Run) -> tuple[str, int, int, str]:
+    """Where a run stands when those of a study are told in order."""
+    return run.cell, run.block, run.record["order"], run.workload
+
+
+def _record_files(folder: Path, names: Iterable[str], damages: list[Damage]) -> Iterator[Path]:
+    """The record.json of each of these runs; what is no folder of a run is a damage.
+
+    A run without a record is missing, not damaged.
+    """
+    for run in (folder / "runs" / name for name in names):
         try:
             if run.is_symlink():
                 raise _damaged(run, "folder", "a folder of this study", "a symbolic link")
             if run.is_dir() and "record.json" in names_in(run):
-                files.append(run / "record.json")
+                yield run / "record.json"
         except DamagedError as error:
             damages.append(error.damage)
         except OSError as error:
             damages.append(Damage(run, "folder", "a readable folder", error.strerror or str(error)))
-    return files
 
 
 def _listed(folder: Path) -> list[str]:
@@ -220,14 +258,14 @@ def load_run(file: Path) -> Run:
     return Run(record, file.parent)
 
 
-def read_json(file: Path) -> Any:
+def read_json(file: Path, most_values: int = MOST_VALUES) -> Any:
     """Parsed JSON, its text clean (text.py) and its numbers such as one can compute with
     (document.py); DamagedError for a file that is unreadable, no regular one, too large, or no
     such JSON."""
-    content = read_regular(file, LARGEST_RECORD_BYTES)
-    large = len(content) > MOST_VALUES
-    if large and sum(map(content.count, (b"[", b"{", b","))) > MOST_VALUES:
-        raise _damaged(file, "JSON", f"at most {MOST_VALUES} values", "more")
+    content = read_regular(file, BYTES_A_VALUE * most_values)
+    large = len(content) > most_values
+    if large and sum(map(content.count, (b"[", b"{", b","))) > most_values:
+        raise _damaged(file, "JSON", f"at most {most_values} values", "more")
     try:
         document = json.loads(content.decode("utf-8"))
     except json.JSONDecodeError as error:
@@ -245,7 +283,7 @@ def _load_plan(folder: Path, damages: list[Damage]) -> StudyPlan | None:
     if not os.path.lexists(file):
         return None
     try:
-        document = read_json(file)
+        document = read_json(file, MOST_PLANNED_VALUES)
         _check_schema_name(file, document, "hintfleet.study/1")
         _check_schema(file, document, "study.schema.json")
     except DamagedError as error:

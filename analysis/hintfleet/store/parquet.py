@@ -26,9 +26,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
+
+import numpy as np
 
 from hintfleet.records.columns import (
     COLUMNS,
@@ -47,7 +50,10 @@ BUCKETS = 16
 """Fixed for good: a store must put the same host into the same bucket every time."""
 
 PART_NAME = r"part-[0-9a-f]{16}\.parquet"
-PART_ROWS = 50_000
+ROWS_AT_ONCE = 500
+PART_ROWS = 20_000
+SAMPLE_ROWS = 4_000_000
+"""Of all folders together; 32 bytes each. The fullest folder is written first."""
 RECORD_PART_BYTES = 64 << 20
 
 TIMES = tuple(column.name for column in COLUMNS if column.kind == "time")
@@ -136,18 +142,36 @@ def samples_schema() -> Any:
 def write_part(folder: Path, table: Any, key: str) -> Path:
     """Adds a table to a folder as one part named after `key`; atomic, same key same part.
     UnusableError if that cannot be done."""
+    return put_parts([stage_part(folder, table, key)])[0]
+
+
+def stage_part(folder: Path, table: Any, key: str) -> tuple[Path, Path]:
+    """A part on its way: the file as it is, which no reader sees, and as it is to be called."""
     name = hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
-    part = folder / f"part-{name}.parquet"
     unfinished = folder / f".part-{name}.{os.getpid()}.unfinished"
-    try:
+    with _said_if_not_written(folder):
         folder.mkdir(parents=True, exist_ok=True)
         parquet().write_table(table, unfinished, compression="zstd")
-        unfinished.replace(part)
+    return unfinished, folder / f"part-{name}.parquet"
+
+
+def put_parts(staged: Iterable[tuple[Path, Path]]) -> list[Path]:
+    """Parts get the names under which they are read, in this order."""
+    done = []
+    for unfinished, part in staged:
+        with _said_if_not_written(part.parent):
+            done.append(unfinished.replace(part))
+    return done
+
+
+@contextmanager
+def _said_if_not_written(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UnusableError(
             f"{folder} cannot be written: {error.strerror or error}; name another folder"
         ) from error
-    return part
 
 
 def partition(root: Path, dataset: str, study: str, host: str | int, mechanism: str) -> Path:
@@ -157,21 +181,25 @@ def partition(root: Path, dataset: str, study: str, host: str | int, mechanism: 
 
 
 class StoreWriter:
-    """Adds runs to a store; use as a context manager. Runs already there are left as they are.
+    """Adds runs of a study to a store; use as a context manager.
 
-    Buffers up to PART_ROWS rows a partition, so a study that is written as it runs can be
-    exported after every block or at the end, and a part is as large as it can be.
+    What it holds in memory is bounded: rows become tables after ROWS_AT_ONCE runs, and parts after
+    PART_ROWS runs; samples and records are written as soon as they fill a part, under a name that
+    no reader sees. All parts of PART_ROWS runs appear together, their rows last: a run counts as
+    added once its row in runs/ is there.
     """
 
     def __init__(self, root: Path, study: str) -> None:
         parquet()
         self._root, self._study = root, study
-        self._known = set(run_ids(root, study))
-        self._runs: dict[Path, list[dict[str, Any]]] = defaultdict(list)
-        self._samples: dict[Path, list[Any]] = defaultdict(list)
-        self._sample_runs: dict[Path, list[str]] = defaultdict(list)
+        self._rows: list[dict[str, Any]] = []
+        self._tables: list[Any] = []
+        self._buffered = 0
+        self._samples: dict[Path, list[tuple[str, Samples]]] = defaultdict(list)
+        self._sampled: dict[Path, int] = defaultdict(int)
         self._records: list[dict[str, str]] = []
         self._record_bytes = 0
+        self._staged: list[tuple[Path, Path]] = []
         self.added = 0
 
     def __enter__(self) -> StoreWriter:
@@ -189,79 +217,95 @@ class StoreWriter:
 
     def add(
         self, run: Run, samples: Samples | None, timeline: Timeline | None, keep_samples: bool
-    ) -> bool:
-        """Adds one run with what its samples come to; False if the store has it."""
-        if run.run_id in self._known:
-            return False
-        self._known.add(run.run_id)
-        host = run.record["cell"]["host"]
-        self._keep(self._place("runs", host, run.mechanism), run, samples, timeline)
+    ) -> None:
+        """Adds one run that the store does not have, with what its samples come to."""
+        self._keep(run, samples, timeline)
         if samples is not None and keep_samples:
+            host = run.record["cell"]["host"]
             self._keep_samples(self._place("samples", host, run.mechanism), run.run_id, samples)
         self.added += 1
-        return True
 
-    def has(self, run_id: str) -> bool:
-        """Whether the store has a run."""
-        return run_id in self._known
-
-    def close(self) -> int:
-        """Writes what is buffered; how many runs were added in all. Samples and records first: a
-        run counts as added only once its row in runs/ is there."""
+    def close(self) -> None:
+        """Writes what is buffered."""
         for folder in list(self._samples):
             self._write_samples(folder)
         self._write_records()
-        for folder in list(self._runs):
-            self._write_runs(folder)
-        return self.added
+        self._write_runs()
+        put_parts(self._staged)
+        self._staged = []
 
-    def _place(self, dataset: str, host: str, mechanism: str) -> Path:
+    def _place(self, dataset: str, host: str | int, mechanism: str) -> Path:
         return partition(self._root, dataset, self._study, host, mechanism)
 
-    def _keep(
-        self, folder: Path, run: Run, samples: Samples | None, timeline: Timeline | None
-    ) -> None:
+    def _keep(self, run: Run, samples: Samples | None, timeline: Timeline | None) -> None:
         row = {**row_of(run, samples), "sampled_seconds": None, "timeline": None}
+        row["host_bucket"] = host_bucket(row["host"])
         for name in TIMES:
             row[name] = datetime.fromisoformat(str(row[name]))
         if timeline is not None:
             slots = zip(timeline.memory_mib, timeline.swap_mib, strict=True)
             row["sampled_seconds"] = timeline.end_seconds
             row["timeline"] = [{"memory_mib": m, "swap_mib": s} for m, s in slots]
-        self._runs[folder].append(row)
+        self._rows.append(row)
         text = json.dumps(run.record, separators=(",", ":"))
         self._records.append({"run_id": run.run_id, "record": text})
         self._record_bytes += len(text)
-        if len(self._runs[folder]) >= PART_ROWS or self._record_bytes >= RECORD_PART_BYTES:
+        if self._record_bytes >= RECORD_PART_BYTES:
+            self._write_records()
+        if len(self._rows) >= ROWS_AT_ONCE:
+            self._to_table()
+        if self._buffered >= PART_ROWS:
             self.close()
 
-    def _keep_samples(self, folder: Path, run_id: str, samples: Any) -> None:
+    def _to_table(self) -> None:
         import pyarrow as pa
 
-        columns = {
-            "run_id": pa.repeat(run_id, samples.seconds.size),
-            "seconds": samples.seconds,
-            "guest": samples.guest,
-            "resident_mib": samples.resident_mib,
-            "swap_mib": samples.swap_mib,
-        }
-        self._samples[folder].append(pa.table(columns, schema=samples_schema()))
-        self._sample_runs[folder].append(run_id)
-        if sum(table.num_rows for table in self._samples[folder]) >= 20 * PART_ROWS:
-            self._write_samples(folder)
+        schema = pa.schema([*runs_schema(), *_folder_columns()[1:]])
+        self._tables.append(pa.Table.from_pylist(self._rows, schema=schema))
+        self._buffered += len(self._rows)
+        self._rows = []
 
-    def _write_runs(self, folder: Path) -> None:
+    def _keep_samples(self, folder: Path, run_id: str, samples: Samples) -> None:
+        self._samples[folder].append((run_id, samples))
+        self._sampled[folder] += samples.seconds.size
+        if sum(self._sampled.values()) >= SAMPLE_ROWS:
+            self._write_samples(max(self._sampled, key=self._sampled.__getitem__))
+
+    def _write_runs(self) -> None:
+        """A part for each folder that the rows belong to."""
         import pyarrow as pa
 
-        rows = sorted(self._runs.pop(folder), key=lambda row: (row["host"], row["run_id"]))
-        table = pa.Table.from_pylist(rows, schema=runs_schema())
-        write_part(folder, table, "\n".join(row["run_id"] for row in rows))
+        if self._rows:
+            self._to_table()
+        if not self._tables:
+            return
+        levels = [field.name for field in _folder_columns()[1:]]
+        order = [(name, "ascending") for name in (*levels, "host", "run_id")]
+        table = pa.concat_tables(self._tables).sort_by(order)
+        self._tables, self._buffered = [], 0
+        keys = list(zip(*(table.column(name).to_pylist() for name in levels), strict=True))
+        start = 0
+        for key, rows in groupby(keys):
+            count = sum(1 for _ in rows)
+            part = table.slice(start, count).drop_columns(levels)
+            ids = "\n".join(part.column("run_id").to_pylist())
+            self._staged.append(stage_part(self._place("runs", *key), part, ids))
+            start += count
 
     def _write_samples(self, folder: Path) -> None:
         import pyarrow as pa
 
-        tables, names = self._samples.pop(folder), self._sample_runs.pop(folder)
-        write_part(folder, pa.concat_tables(tables), "\n".join(names))
+        runs = self._samples.pop(folder)
+        del self._sampled[folder]
+        columns: dict[str, Any] = {
+            name: np.concatenate([getattr(samples, name) for _, samples in runs])
+            for name, _ in SAMPLE_COLUMNS[1:]
+        }
+        codes = np.repeat(np.arange(len(runs)), [samples.seconds.size for _, samples in runs])
+        ids = pa.DictionaryArray.from_arrays(codes, [run_id for run_id, _ in runs])
+        table = pa.table({"run_id": ids.cast(pa.string()), **columns}, schema=samples_schema())
+        key = "\n".join(run_id for run_id, _ in runs)
+        self._staged.append(stage_part(folder, table, key))
 
     def _write_records(self) -> None:
         import pyarrow as pa
@@ -270,7 +314,7 @@ class StoreWriter:
             return
         key = "\n".join(record["run_id"] for record in self._records)
         folder = self._root / "records" / f"study={self._study}"
-        write_part(folder, pa.Table.from_pylist(self._records), key)
+        self._staged.append(stage_part(folder, pa.Table.from_pylist(self._records), key))
         self._records, self._record_bytes = [], 0
 
 
@@ -364,13 +408,20 @@ def dataset(root: Path, name: str = "runs") -> Any:
     import pyarrow as pa
     import pyarrow.dataset as ds
 
-    kinds = {"study": pa.string(), "host_bucket": pa.int16(), "mechanism": pa.string()}
-    levels = [(level, kinds[level]) for level in _levels(name)]
+    levels = [field for field in _folder_columns() if field.name in _levels(name)]
     folders = ds.partitioning(pa.schema(levels), flavor="hive")
     schema = {"runs": runs_schema, "samples": samples_schema, "studies": studies_schema}.get(name)
     full = None if schema is None else pa.schema([*map(_as_read, schema()), *levels])
     form = ds.ParquetFileFormat(dictionary_columns=REPEATED if name == "runs" else ())
     return ds.dataset([str(file) for file in files], format=form, partitioning=folders, schema=full)
+
+
+def _folder_columns() -> Any:
+    """The columns that stand in folders' names (PARTITION_COLUMNS)."""
+    import pyarrow as pa
+
+    kinds = (pa.string(), pa.int16(), pa.string())
+    return [pa.field(name, kind) for name, kind in zip(PARTITION_COLUMNS, kinds, strict=True)]
 
 
 def _as_read(field: Any) -> Any:

@@ -9,7 +9,8 @@ One part a study, replaced whole by every export: what was missing once may be t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -22,27 +23,29 @@ from hintfleet.store.parquet import studies_schema, write_part
 PLANNED, MISSING, EARLIER, DAMAGED = "planned", "missing", "earlier attempt", "damaged"
 """Kinds of rows."""
 
+ROWS_AT_ONCE = 10_000
+
 
 def write_study(
     root: Path,
     study: str,
     folder: Path,
     plan: Sequence[PlannedRun] | None,
-    known: Iterable[str],
+    known: Set[str],
     earlier_attempts: int,
     damages: Sequence[Damage],
 ) -> None:
     """Replaces what the store knows of a study; known: runs that have a record."""
     import pyarrow as pa
 
-    rows = [
-        *({"kind": PLANNED, **one} for one in plan or ()),
-        *(
+    rows: Iterator[Mapping[str, Any]] = chain(
+        ({"kind": PLANNED, **one} for one in plan or ()),
+        (
             {"kind": MISSING, "run_id": one.run_id, "status": one.status, "reason": one.reason}
-            for one in not_run(folder, plan or (), set(known), damages)
+            for one in not_run(folder, plan or (), known, damages)
         ),
-        *({"kind": EARLIER} for _ in range(earlier_attempts)),
-        *(
+        ({"kind": EARLIER} for _ in range(earlier_attempts)),
+        (
             {
                 "kind": DAMAGED,
                 "file": _place(one.file, folder, study),
@@ -52,9 +55,11 @@ def write_study(
             }
             for one in damages
         ),
-    ]
-    table = pa.Table.from_pylist(rows, schema=studies_schema())
-    write_part(root / "studies" / f"study={study}", table, study)
+    )
+    tables = [studies_schema().empty_table()]
+    while some := list(islice(rows, ROWS_AT_ONCE)):
+        tables.append(pa.Table.from_pylist(some, schema=studies_schema()))
+    write_part(root / "studies" / f"study={study}", pa.concat_tables(tables), study)
 
 
 def _place(file: Path, folder: Path, study: str) -> str:
