@@ -145,7 +145,7 @@ def lay_out_runs(folder: Path, host: str, count: int) -> list[dict[str, Any]]:
             },
             "block": number + 1,
             "order": 1,
-            "mechanism": "none",
+            "arm": {"name": "none", "mechanism": "none"},
             "workload": "memhog",
             "parameters": {
                 "guest_memory_mib": 384,

@@ -19,7 +19,7 @@ ROOMS = {
     ),
     HOST: (
         ROOT / "collections/ansible_collections/hintfleet/bench/plugins/module_utils",
-        "errors record host guest workloads run study build lab".split(),  # noqa: SIM905
+        "errors record host guest arm workloads run study build lab".split(),  # noqa: SIM905
     ),
 }
 """By package: its folder, and its rooms from the ground up."""

@@ -28,7 +28,7 @@ def test_what_changed_is_found_and_the_rest_is_not(
     found = document(capsys, str(builder.folder), str(after.folder))
     changed = {
         (mechanism, name)
-        for mechanism, group in found["mechanisms"].items()
+        for mechanism, group in found["arms"].items()
         for name, entry in group["figures"].items()
         if entry["change"] and entry["change"]["claims_effect"]
     }
@@ -37,7 +37,7 @@ def test_what_changed_is_found_and_the_rest_is_not(
         ("page_hinting", "page_fault.processes_at_2_tasks"),
         ("page_hinting", "page_fault.threads_at_2_tasks"),
     }
-    change = found["mechanisms"]["page_hinting"]["figures"]["density.guests_without_swap"]
+    change = found["arms"]["page_hinting"]["figures"]["density.guests_without_swap"]
     assert change["change"]["estimate"] == -2
     assert "page_hinting" in found["answer"]
 
@@ -68,7 +68,7 @@ def test_studies_without_a_common_mechanism(
     other = Builder(tmp_path, study="other", mechanisms=("page_hinting",))
     other.write()
     assert main(["compare", str(builder.folder), str(other.folder)]) == 2
-    assert "no mechanism in common" in capsys.readouterr().out
+    assert "no arm in common" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("extra", [[], ["B", "--published", "v10-cover"]])

@@ -170,7 +170,7 @@ SITUATIONS: dict[str, tuple[Fleet, list[Objection]]] = {
             },
         ),
         ("nothing to compare with", node(reporting=Arm([7] * 3), hinting=Arm([8] * 3))),
-        ("no mechanism", node(none=Arm([2] * 3))),
+        ("the baseline alone", node(none=Arm([2] * 3))),
         (
             "guests were not counted",
             node(none=Arm(seconds=[2.5] * 3), hinting=Arm(seconds=[1.2] * 3)),

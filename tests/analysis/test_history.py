@@ -57,9 +57,7 @@ def test_a_change_is_found_and_told(store: Path, capsys: pytest.CaptureFixture[s
     found = document(store, capsys)
     assert [one["study"] for one in found["studies"]] == [f"week{k}" for k in range(1, 8)]
     moved = {
-        (one["mechanism"], one["figure"]): one["changes"]
-        for one in found["series"]
-        if one["changes"]
+        (one["arm"], one["figure"]): one["changes"] for one in found["series"] if one["changes"]
     }
     assert set(moved) == {
         ("page_hinting", "guests_without_swap"),
@@ -86,7 +84,7 @@ def test_studies_are_known_by_study_and_id(store: Path, capsys: pytest.CaptureFi
     series = next(
         one
         for one in found["series"]
-        if (one["mechanism"], one["figure"]) == ("page_hinting", "guests_without_swap")
+        if (one["arm"], one["figure"]) == ("page_hinting", "guests_without_swap")
     )
     assert [one["estimate"] for one in series["figures"]] == list(GUESTS)
     assert {one["n"] for one in series["figures"]} == {3}

@@ -166,7 +166,7 @@ def test_conditions_that_differ_are_no_parity(
     )
     assert run("import", file, "--output", bench / "results") == 0
     assert run("report", bench / "results") == 2
-    assert "mechanisms differ in thp" in capsys.readouterr().out
+    assert "arms differ in thp" in capsys.readouterr().out
 
 
 def test_prometheus_and_proxmox(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ from hintfleet.render import json_report
 from hintfleet.report.build import build_report
 from hintfleet.store.export import export
 from hintfleet.store.observed import observe_store
-from synthetic import LAPTOP, MECHANISMS, WORKLOADS, Builder, Truth
+from synthetic import LAPTOP, MECHANISMS, WORKLOADS, Builder, Truth, planned_run
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "laptop-study.tar.xz"
 STUDIES = 200
@@ -167,8 +167,7 @@ def random_study(root: Path, seed: int) -> Study:
             for order, mechanism in enumerate(builder.mechanisms, 1):
                 for workload in builder.workloads:
                     record = builder.record(cell, block, order, mechanism, workload, random)
-                    keys = ("run_id", "block", "order", "mechanism", "workload")
-                    planned.append({"cell": cell, **{key: record[key] for key in keys}})
+                    planned.append(planned_run(record))
                     for spoil in SPOILS.values():
                         if random.random() < share / 3:
                             spoil(record)

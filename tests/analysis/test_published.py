@@ -80,7 +80,7 @@ def test_v10_page_fault_is_not_flagged_by_noise() -> None:
 def test_every_source_has_a_message_and_loads(source: str) -> None:
     published = load_published(source)
     assert published.conditions["message"]
-    assert set(published.workloads["consolidation"].mechanisms) >= {"none", "page_hinting"}
+    assert set(published.workloads["consolidation"].arms) >= {"none", "page_hinting"}
 
 
 def test_an_unknown_source_names_the_known_ones() -> None:
@@ -93,7 +93,7 @@ def test_ours_beside_theirs(builder: Builder, capsys: pytest.CaptureFixture[str]
     arguments = ["compare", str(builder.folder), "--published", "v10-reply", "--format", "json"]
     assert main(arguments) == 2, "the published rates are not to be trusted"
     document = json.loads(capsys.readouterr().out)
-    mechanisms = document["mechanisms"]
+    mechanisms = document["arms"]
     assert mechanisms["free_page_reporting"]["second_name"] == "bubble_hinting_v1"
     gain = mechanisms["page_hinting"]["figures"]["density.more_guests_than_none"]
     assert (gain["first"]["estimate"], gain["second"]["estimate"]) == (5, 3)

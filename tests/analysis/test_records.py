@@ -89,7 +89,7 @@ BAD_TEXTS = {
     "list": ("[]", "list"),
     "foreign": ('{"schema": "other/1"}', "'other/1'"),
     "no schema": ('{"results": []}', "nothing"),
-    "newer": ('{"schema": "hintfleet.run/2"}', "'hintfleet.run/2'"),
+    "newer": ('{"schema": "hintfleet.run/3"}', "'hintfleet.run/3'"),
     "NaN": ('{"schema": "hintfleet.run/1", "block": NaN}', "nan"),
     "infinite": ('{"schema": "hintfleet.run/1", "block": 1e999}', "inf"),
     "missing keys": ('{"schema": "hintfleet.run/1"}', "no such key"),

@@ -159,7 +159,7 @@ def test_runs_that_are_missing_are_a_doubt_and_a_few_are_not(builder: Builder) -
 
 def test_json_has_what_programs_rely_on(laptop_report: Report) -> None:
     document = json.loads(json_report.render(laptop_report))
-    assert document["schema"] == "hintfleet.report/1"
+    assert document["schema"] == "hintfleet.report/2"
     density = document["density"]["page_hinting"]
     assert density["guests_without_swap"] == [7, 7, 7]
     assert density["swap_end_mib"] == [65.0] * 3
@@ -393,7 +393,7 @@ def test_damaged_samples_cost_the_curve_and_not_the_run(builder: Builder) -> Non
     report = report_of(builder)
     assert [damage.file for damage in report.damages] == [file]
     assert report.density["none"].figures["guests_without_swap"].n == 3
-    assert any(timeline.mechanism == "none" for timeline in report.timelines)
+    assert any(timeline.arm == "none" for timeline in report.timelines)
 
 
 @pytest.mark.parametrize(
@@ -405,7 +405,7 @@ def test_studies_that_compare_nothing_say_so(builder: Builder, mechanisms: tuple
     report = report_of(builder)
     text = console.as_text(terminal.render(report, 80, detail=True), 80)
     if mechanisms == ("none",):
-        assert "not known: no mechanism was measured; without one 2 guests fit" in " ".join(
+        assert "not known: no arm but none was measured; with it 2 guests fit" in " ".join(
             text.split()
         )
         assert report.verdict == Verdict.UNSETTLED

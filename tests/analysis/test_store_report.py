@@ -84,7 +84,7 @@ def large(fleet: Builder) -> Builder:
     [
         (lambda r: r.update(proof=None), "nobody saw whether freed memory went back"),
         (lambda r: r["guests"][0].update(remote_share=0.2), "memory lay on another node"),
-        (lambda r: r["parity"].update(swappiness=1), "mechanisms of a block differ in swappiness"),
+        (lambda r: r["parity"].update(swappiness=1), "arms of a block differ in swappiness"),
     ],
 )
 def test_few_runs_that_may_not_be_believed_are_left_out_and_named(
@@ -182,7 +182,7 @@ def test_an_older_store_still_knows_whether_settings_differ(fleet: Builder) -> N
     for part in (target / "runs").rglob("*.parquet"):
         pq.write_table(pq.read_table(part, partitioning=None).drop_columns(["parity"]), part)
     report = report_of(target)
-    assert any("mechanisms differ in settings: " in o.reason for o in report.objections)
+    assert any("arms differ in settings: " in o.reason for o in report.objections)
     assert report.verdict is Verdict.NOT_TO_BE_TRUSTED
 
 
@@ -346,7 +346,7 @@ def test_two_studies_of_a_store_are_compared(
         return json.loads(capsys.readouterr().out)
 
     folders = compared(str(tmp_path / "before"), str(tmp_path / "after"))
-    assert folders["first"] == "before" and folders["mechanisms"]
+    assert folders["first"] == "before" and folders["arms"]
     of_store = compared(str(target), "--study", "before", "--study", "after")
     assert of_store == folders
     of_both = compared(str(target), str(target), "--study", "before", "--study", "after")

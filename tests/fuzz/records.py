@@ -49,7 +49,8 @@ VALUES: tuple[Any, ...] = (
     float("inf"), "", " ", "none", "page_hinting", "memhog", "consolidation", "page_fault",
     "finished", "failed", "stopped", "died", "swap", "maximum", "cpu_bound", "tcg", "kvm",
     "2026-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z", "0000-00-00T00:00:00Z",
-    "hintfleet.run/1", "hintfleet.run/2", "hintfleet.run/²", "../../../etc/passwd", "samples.csv",
+    "hintfleet.run/1", "hintfleet.run/2", "hintfleet.run/3", "hintfleet.run/²",
+    "../../../etc/passwd", "samples.csv",
     "=1+1", "<script>", "![](x)", "| a |\n# b", "$x^2$ {0} %s [b]x[/b]", CONTROLS, "x" * 70_000,
     [], {}, [[]], {"": {}}, [None] * 3, [0] * 100, {"a\x1b": CONTROLS},
 )  # fmt: skip

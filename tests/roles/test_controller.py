@@ -53,7 +53,7 @@ def test_what_the_controller_does_is_done_as_who_runs_ansible(tmp_path: Path) ->
         study: s
         cells: ["{{ cell }}"]
         blocks: 1
-        mechanisms: [none]
+        arms: [{name: none, mechanism: none}]
         workloads: [memhog]
         parameters: {memhog: {guests: 1}}
       run_once: true

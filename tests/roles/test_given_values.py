@@ -22,7 +22,8 @@ PREFLIGHT = """\
         that: false
         quiet: true
         fail_msg: "{{ {'nodes': __numa_host_cells | map(attribute='node'),
-          'swap': __numa_host_swap_area_mib | int, 'mechanisms': __study_mechanisms,
+          'swap': __numa_host_swap_area_mib | int,
+          'arms': __study_arms.arms | map(attribute='name'),
           'workloads': __study_workloads, 'memhog': study_parameters.memhog} | to_json }}"
 """
 INTEGERS = {"type": "list", "elements": "int"}
@@ -159,7 +160,7 @@ def test_a_host_is_asked_what_was_meant(fleet: Fleet, name: str) -> None:
         assert re.search(words, said), said
         return
     asked = json.loads(said)
-    assert asked["mechanisms"] == ["none", "free_page_reporting", "page_hinting"]
+    assert asked["arms"] == ["none", "free_page_reporting", "page_hinting"]
     assert asked["workloads"] == ["consolidation", "memhog", "page_fault"]
     assert asked["nodes"] == ([1] if name == "words" else [0, 1])
     assert asked["swap"] == 256 + 64
@@ -186,7 +187,7 @@ def test_one_name_on_the_command_line_is_a_list_of_one(tmp_path: Path) -> None:
     asked = json.loads(said)
     assert (asked["nodes"], asked["swap"]) == ([0, 1], 2 * 256 + 64)
     assert asked["workloads"] == ["consolidation"]
-    assert asked["mechanisms"] == ["none", "page_hinting"]
+    assert asked["arms"] == ["none", "page_hinting"]
     assert asked["memhog"]["kernel_arguments"] == "hintfleet.thp=always"
 
 

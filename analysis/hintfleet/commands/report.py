@@ -25,7 +25,7 @@ from hintfleet.store.observed import observe_store
 from hintfleet.store.parquet import is_store
 
 DESCRIPTION = (
-    "What a study found: how many more guests fit under each mechanism, what it costs, and how "
+    "What a study found: how many more guests fit under each arm, what it costs, and how "
     "far each figure is to be believed."
 )
 

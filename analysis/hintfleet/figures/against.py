@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Mechanisms against each other, paired within blocks: which of two to turn on, if not neither."""
+"""Arms against each other, paired within blocks: which of two to turn on, if not neither."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hintfleet.figures.figure import DEFAULTS, Figure, Figures, Objection, Thres
 from hintfleet.figures.latency import overall_rate
 from hintfleet.figures.memory import seconds_to
 from hintfleet.figures.recorded import recorded_numbers
-from hintfleet.records.observations import BASELINE, Workloads, pairs_of
+from hintfleet.records.observations import Workloads, baseline_of, pairs_of
 from hintfleet.statistics.intervals import Floats
 
 AGAINST = " against "
@@ -26,7 +26,7 @@ def against_each_other(
     objections: Sequence[Objection] = (),
     limits: Thresholds = DEFAULTS,
 ) -> dict[str, Figures]:
-    """Figures of the second mechanism relative to the first, by "<second> against <first>".
+    """Figures of the second arm relative to the first, by "<second> against <first>".
 
     workloads: the finished runs of each. Every pair but those with the baseline, each judged for
     itself.
@@ -48,9 +48,10 @@ def against_each_other(
             for measure, numbers in recorded_numbers(workloads["recorded"]).items()
         ),
     )
-    names = {name for observations in workloads.values() for name in observations.mechanisms}
+    names = {name for observations in workloads.values() for name in observations.arms}
+    names.discard(baseline_of(workloads))
     found: dict[tuple[str, str], Figure] = {}
-    for pair in combinations(sorted(names - {BASELINE}), 2):
+    for pair in combinations(sorted(names), 2):
         for name, workload, numbers in compared:
             values = pairs_of(workloads[workload], *pair, numbers)
             doubts = [o for o in objections if o.concerns(pair, workload)]

@@ -20,7 +20,6 @@ from hintfleet.figures.figure import (
     Verdict,
 )
 from hintfleet.records.observations import (
-    BASELINE,
     Codes,
     Observations,
     Values,
@@ -62,9 +61,9 @@ class Fit:
 
 @dataclass(frozen=True)
 class Density:
-    """Density under one mechanism."""
+    """Density under one arm."""
 
-    mechanism: str
+    arm: str
     observations: Observations
     fits: tuple[Fit, ...]
     reliable: int | None
@@ -78,29 +77,27 @@ def densities(
     objections: Sequence[Objection] = (),
     limits: Thresholds = DEFAULTS,
 ) -> dict[str, Density]:
-    """Density of every mechanism, compared with the baseline where both ran.
+    """Density of every arm, compared with the baseline where both ran.
 
     observations: finished consolidation runs.
     """
-    return {
-        name: _density(name, observations, objections, limits) for name in observations.mechanisms
-    }
+    return {name: _density(name, observations, objections, limits) for name in observations.arms}
 
 
 def _density(
-    mechanism: str,
+    arm: str,
     observations: Observations,
     objections: Sequence[Objection],
     limits: Thresholds,
 ) -> Density:
-    against = [o for o in objections if o.concerns([mechanism], WORKLOAD)]
+    against = [o for o in objections if o.concerns([arm], WORKLOAD)]
     numbers = observations.numbers
-    mine = observations.of(mechanism)
-    counted = values_of(observations, mechanism, numbers["guests_without_swap"])
+    mine = observations.of(arm)
+    counted = values_of(observations, arm, numbers["guests_without_swap"])
     counts = counted.numbers
 
     def measured(values: Floats, unit: str, step: float = 0.0, width: float = 0.0) -> Figure:
-        found = values_of(observations, mechanism, values)
+        found = values_of(observations, arm, values)
         return absolute(found, unit, against, limits, step, width)
 
     cpu, filled = cpu_seconds_per_guest(observations), guests_by_footprint(observations)
@@ -116,9 +113,10 @@ def _density(
         "idle_footprint_mib": measured(numbers["idle_footprint_mib"], "MiB"),
         "host_cpu_seconds_per_guest": measured(cpu, "s"),
     }
-    if mechanism != BASELINE and BASELINE in observations.mechanisms:
-        both = [o for o in objections if o.concerns([mechanism, BASELINE], WORKLOAD)]
-        pair = BASELINE, mechanism
+    baseline = observations.baseline
+    if arm != baseline and baseline in observations.arms:
+        both = [o for o in objections if o.concerns([arm, baseline], WORKLOAD)]
+        pair = baseline, arm
         figures["more_guests_than_none"] = more_guests(observations, pair, both, limits)
         figures["more_room_than_none"] = more_room(observations, pair, both, limits)
         left, right = pairs_of(observations, *pair, cpu)
@@ -126,7 +124,7 @@ def _density(
     figures["reliable_guests"] = _reliable(counted, limits)
     found = figures["reliable_guests"].estimate
     return Density(
-        mechanism,
+        arm,
         mine,
         fits_of(counts, limits.confidence),
         None if found is None else int(found),

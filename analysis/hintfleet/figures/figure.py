@@ -33,21 +33,19 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Objection:
-    """A reason to doubt the figures of a mechanism or a workload; None means all of them."""
+    """A reason to doubt the figures of an arm or a workload; None means all of them."""
 
     verdict: Verdict
     reason: str
     next_step: str
-    mechanism: str | None = None
+    arm: str | None = None
     workload: str | None = None
     about: str = ""
     """Where it was found, for readers, such as "none, memhog (2 of 3 runs)"."""
 
-    def concerns(self, mechanisms: Iterable[str], workload: str) -> bool:
-        """Whether a figure of these mechanisms under this workload is in doubt."""
-        return (self.mechanism is None or self.mechanism in mechanisms) and (
-            self.workload in (None, workload)
-        )
+    def concerns(self, arms: Iterable[str], workload: str) -> bool:
+        """Whether a figure of these arms under this workload is in doubt."""
+        return (self.arm is None or self.arm in arms) and (self.workload in (None, workload))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Gain and cost in one view: which mechanisms does no other beat on everything?
+"""Gain and cost in one view: which arms does no other beat on everything?
 
-What is said here is sound: a difference between two mechanisms counts only if its own comparison
+What is said here is sound: a difference between two arms counts only if its own comparison
 shows it, among all comparisons that are shown.
 """
 
@@ -17,7 +17,7 @@ from hintfleet.records.observations import BASELINE
 
 
 class Standing(StrEnum):
-    """How a mechanism stands among the others."""
+    """How an arm stands among the others."""
 
     UNBEATEN = "yes"
     BEATEN = "no"
@@ -26,7 +26,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True)
 class Criterion:
-    """One thing mechanisms are compared by: against none, and against each other."""
+    """One thing arms are compared by: against none, and against each other."""
 
     topic: str
     vs_none: str
@@ -48,25 +48,25 @@ CRITERIA = (
 )
 
 Topics = Mapping[str, Mapping[str, Figures]]
-"""Figures by topic and mechanism."""
+"""Figures by topic and arm."""
 
 
 def front(
-    topics: Topics, against: Mapping[str, Figures], mechanisms: list[str]
+    topics: Topics, against: Mapping[str, Figures], arms: list[str], baseline: str = BASELINE
 ) -> dict[str, Standing]:
-    """Whether each mechanism is beaten: another is soundly better on something, and soundly no
+    """Whether each arm is beaten: another is soundly better on something, and soundly no
     worse on anything. Unbeaten: soundly better than each of the others on something (it lies on the
     Pareto front). Else it is open.
     """
     better = {
-        (one, other): _better(topics, against, one, other)
-        for one in mechanisms
-        for other in mechanisms
+        (one, other): _better(topics, against, one, other, baseline)
+        for one in arms
+        for other in arms
         if one != other
     }
     result = {}
-    for name in mechanisms:
-        others = [other for other in mechanisms if other != name]
+    for name in arms:
+        others = [other for other in arms if other != name]
         if any(better[other, name] and not better[name, other] for other in others):
             result[name] = Standing.BEATEN
         elif all(better[name, other] for other in others):
@@ -76,10 +76,12 @@ def front(
     return result
 
 
-def _better(topics: Topics, against: Mapping[str, Figures], one: str, other: str) -> bool:
+def _better(
+    topics: Topics, against: Mapping[str, Figures], one: str, other: str, baseline: str
+) -> bool:
     """Whether one is soundly better than the other on something."""
     for criterion in CRITERIA:
-        figure, swapped = _comparison(topics, against, criterion, one, other)
+        figure, swapped = _comparison(topics, against, criterion, one, other, baseline)
         if figure is None or figure.verdict != Verdict.SOUND or not figure.claims_effect:
             continue
         nothing = 1.0 if figure.unit == "ratio" else 0.0
@@ -90,13 +92,18 @@ def _better(topics: Topics, against: Mapping[str, Figures], one: str, other: str
 
 
 def _comparison(
-    topics: Topics, against: Mapping[str, Figures], criterion: Criterion, one: str, other: str
+    topics: Topics,
+    against: Mapping[str, Figures],
+    criterion: Criterion,
+    one: str,
+    other: str,
+    baseline: str,
 ) -> tuple[Figure | None, bool]:
     """The figure of one relative to the other, and whether it is the other way round."""
-    if BASELINE in (one, other):
-        named = other if one == BASELINE else one
+    if baseline in (one, other):
+        named = other if one == baseline else one
         group = topics.get(criterion.topic, {}).get(named, {})
-        return group.get(criterion.vs_none), one == BASELINE
+        return group.get(criterion.vs_none), one == baseline
     direct = against.get(f"{one}{AGAINST}{other}", {}).get(criterion.against)
     if direct is not None:
         return direct, False

@@ -18,7 +18,7 @@ from hintfleet.figures.figure import (
     Thresholds,
     Verdict,
 )
-from hintfleet.records.observations import BASELINE, Observations, pairs_of, values_of
+from hintfleet.records.observations import Observations, pairs_of, values_of
 from hintfleet.statistics.intervals import Floats
 from hintfleet.statistics.series import Histogram
 from hintfleet.statistics.units import percent, plural
@@ -29,18 +29,18 @@ MODES = ("processes", "threads")
 
 @dataclass(frozen=True)
 class MemhogResult:
-    """memhog under one mechanism."""
+    """memhog under one arm."""
 
-    mechanism: str
+    arm: str
     observations: Observations
     figures: Figures
 
 
 @dataclass(frozen=True)
 class PageFaultResult:
-    """page_fault under one mechanism; curves holds the ratio to none by mode and tasks."""
+    """page_fault under one arm; curves holds the ratio to none by mode and tasks."""
 
-    mechanism: str
+    arm: str
     observations: Observations
     curves: dict[str, dict[int, Figure]]
     merged: Histogram | None
@@ -53,17 +53,17 @@ def memhog_results(
     objections: Sequence[Objection] = (),
     limits: Thresholds = DEFAULTS,
 ) -> dict[str, MemhogResult]:
-    """memhog by mechanism, each guest position by itself: the last one meets a full node.
+    """memhog by arm, each guest position by itself: the last one meets a full node.
 
     observations: finished memhog runs.
     """
     seconds = observations.matrices["memhog_seconds"]
     swap_end = observations.numbers["swap_end_mib"]
     results = {}
-    for name in observations.mechanisms:
+    for name in observations.arms:
         against = [o for o in objections if o.concerns([name], "memhog")]
-        both = [o for o in objections if o.concerns([name, BASELINE], "memhog")]
-        compared = name != BASELINE and BASELINE in observations.mechanisms
+        both = [o for o in objections if o.concerns([name, observations.baseline], "memhog")]
+        compared = name != observations.baseline and observations.baseline in observations.arms
         mine = observations.of(name)
         positions = mine.matrices["memhog_seconds"].measured
         figures: Figures = {}
@@ -73,7 +73,7 @@ def memhog_results(
                 values_of(observations, name, column), "s", against, limits
             )
             if compared:
-                left, right = pairs_of(observations, BASELINE, name, column)
+                left, right = pairs_of(observations, observations.baseline, name, column)
                 prefix = "last_guest" if position == positions[-1] else f"guest{position}"
                 figures[f"{prefix}_vs_none"] = ratio(left, right, "ratio", both, limits)
         swap = values_of(observations, name, swap_end)
@@ -86,7 +86,7 @@ def memhog_results(
             largest_reach=limits.swap_unused_mib if unused else 0.0,
         )
         if compared:
-            left, right = pairs_of(observations, BASELINE, name, swap_end)
+            left, right = pairs_of(observations, observations.baseline, name, swap_end)
             figures["swap_end_less_than_none_mib"] = difference(
                 right, left, "MiB", both, limits, practical=limits.swap_unused_mib
             )
@@ -100,22 +100,22 @@ def page_fault_results(
     objections: Sequence[Objection] = (),
     limits: Thresholds = DEFAULTS,
 ) -> dict[str, PageFaultResult]:
-    """page_fault by mechanism: rates relative to none by task count, and fault latency.
+    """page_fault by arm: rates relative to none by task count, and fault latency.
 
     observations: finished page_fault runs; histograms: the latency of all their faults.
     """
     overall = {mode: overall_rate(observations, mode) for mode in MODES}
     results = {}
-    for name in observations.mechanisms:
+    for name in observations.arms:
         against = [o for o in objections if o.concerns([name], "page_fault")]
-        both = [o for o in objections if o.concerns([name, BASELINE], "page_fault")]
-        compared = name != BASELINE and BASELINE in observations.mechanisms
+        both = [o for o in objections if o.concerns([name, observations.baseline], "page_fault")]
+        compared = name != observations.baseline and observations.baseline in observations.arms
         mine = observations.of(name)
         curves: dict[str, dict[int, Figure]] = {}
         figures: Figures = {}
         for mode in MODES if compared else ():
             curves[mode] = _curve(observations, name, mode, both, limits)
-            left, right = pairs_of(observations, BASELINE, name, overall[mode])
+            left, right = pairs_of(observations, observations.baseline, name, overall[mode])
             figures[f"{mode}_vs_none"] = ratio(left, right, "ratio", both, limits)
         tasks = max(mine.matrices["processes"].measured, default=0)
         for mode in MODES if tasks else ():
@@ -143,7 +143,7 @@ def overall_rate(observations: Observations, mode: str) -> Floats:
 
 def _curve(
     observations: Observations,
-    mechanism: str,
+    arm: str,
     mode: str,
     objections: Sequence[Objection],
     limits: Thresholds,
@@ -152,7 +152,7 @@ def _curve(
     matrix = observations.matrices[mode]
     figures = {}
     for tasks in matrix.places:
-        left, right = pairs_of(observations, BASELINE, mechanism, matrix.at(tasks))
+        left, right = pairs_of(observations, observations.baseline, arm, matrix.at(tasks))
         figure = ratio(left, right, "ratio", objections, limits)
         if tasks > 0 and figure.n:
             figures[tasks] = _noise_checked(figure, limits)
@@ -174,7 +174,7 @@ def _noise_checked(figure: Figure, limits: Thresholds) -> Figure:
 
 def _latency_figures(
     observations: Observations,
-    mechanism: str,
+    arm: str,
     compared: bool,
     against: Sequence[Objection],
     both: Sequence[Objection],
@@ -184,11 +184,11 @@ def _latency_figures(
     figures: Figures = {}
     for name in QUANTILES:
         of_runs = observations.numbers[f"fault_{name}"]
-        of_mechanism = values_of(observations, mechanism, of_runs)
-        if not of_mechanism.size:
+        of_arm = values_of(observations, arm, of_runs)
+        if not of_arm.size:
             continue
-        figures[f"fault_{name}"] = absolute(of_mechanism, "ns", against, limits)
+        figures[f"fault_{name}"] = absolute(of_arm, "ns", against, limits)
         if compared:
-            left, right = pairs_of(observations, BASELINE, mechanism, of_runs)
+            left, right = pairs_of(observations, observations.baseline, arm, of_runs)
             figures[f"fault_{name}_vs_none"] = ratio(left, right, "ratio", both, limits)
     return figures

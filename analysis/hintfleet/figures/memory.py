@@ -11,11 +11,11 @@ import numpy as np
 from hintfleet.figures.estimate import absolute, ratio
 from hintfleet.figures.figure import DEFAULTS, Figure, Figures, Objection, Thresholds
 from hintfleet.records.observations import (
-    BASELINE,
-    COMPARED,
+    NO_MECHANISM,
     Observations,
     Workloads,
     baseline_first,
+    baseline_of,
     joined,
     pairs_of,
     values_of,
@@ -31,9 +31,9 @@ UNRETURNED = (
 
 @dataclass(frozen=True)
 class Memory:
-    """Memory under one mechanism."""
+    """Memory under one arm."""
 
-    mechanism: str
+    arm: str
     figures: Figures
 
 
@@ -42,16 +42,16 @@ def memories(
     objections: Sequence[Objection] = (),
     limits: Thresholds = DEFAULTS,
 ) -> dict[str, Memory]:
-    """Memory of every mechanism; workloads: the finished runs of each.
+    """Memory of every arm; workloads: the finished runs of each.
 
-    Footprints are compared for memhog only: there every mechanism does the same work with the
-    same number of guests, while consolidation starts more guests the better a mechanism is.
+    Footprints are compared for memhog only: there every arm does the same work with the
+    same number of guests, while consolidation starts more guests the better an arm is.
     """
     fixed, growing = workloads["memhog"], workloads["consolidation"]
-    names = {name for observations in workloads.values() for name in observations.mechanisms}
-    held = fixed.numbers["footprint_gib_min"]
+    names = {name for observations in workloads.values() for name in observations.arms}
+    held, baseline = fixed.numbers["footprint_gib_min"], baseline_of(workloads)
     results = {}
-    for name in baseline_first(names):
+    for name in baseline_first(names, baseline):
         against = [o for o in objections if o.concerns([name], "memhog")]
 
         def measured(
@@ -61,9 +61,9 @@ def memories(
 
         figures: Figures = {}
         figures["memhog_footprint_gib_min"] = measured("footprint_gib_min", "GiB·min")
-        if name != BASELINE and BASELINE in names:
-            both = [o for o in objections if o.concerns([name, BASELINE], "memhog")]
-            left, right = pairs_of(fixed, BASELINE, name, held)
+        if name != baseline and baseline in names:
+            both = [o for o in objections if o.concerns([name, baseline], "memhog")]
+            left, right = pairs_of(fixed, baseline, name, held)
             figures["memhog_footprint_vs_none"] = ratio(left, right, "ratio", both, limits)
         figures["memhog_peak_mib"] = measured("peak_mib", "MiB")
         figures["memhog_swapped_out_mib"] = measured("swapped_out_mib", "MiB")
@@ -89,7 +89,7 @@ def seconds_to(observations: Observations, share: int) -> Floats:
     """
     seconds = observations.numbers[f"seconds_to_{share}"]
     watched = ~np.isnan(observations.numbers["as_expected"])
-    watched &= ~observations.texts[COMPARED].equal(BASELINE)
+    watched &= ~observations.texts["mechanism"].equal(NO_MECHANISM)
     known: Floats = np.where(np.isnan(seconds), np.inf, seconds)
     return np.where(watched, known, np.nan)
 

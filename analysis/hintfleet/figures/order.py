@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Whether the order of runs shows: what comes first in a block, and what changes over the blocks.
 
-The order is balanced over blocks, so neither makes a mechanism look better; but a reader should
+The order is balanced over blocks, so neither makes an arm look better; but a reader should
 know that the host was not the same all the time.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from hintfleet.figures.figure import DEFAULTS, Thresholds
 from hintfleet.figures.latency import overall_rate
-from hintfleet.records.observations import BASELINE, COMPARED, Observations, Workloads, pairs_of
+from hintfleet.records.observations import COMPARED, Observations, Workloads, pairs_of
 from hintfleet.statistics.intervals import Floats, two_sided_t
 from hintfleet.statistics.replication import Places, replicated
 from hintfleet.statistics.units import change
@@ -42,10 +42,10 @@ def order_remarks(workloads: Workloads, limits: Thresholds = DEFAULTS) -> list[s
 
 
 def _first_of_a_block(what: str, runs: Observations, logs: Floats, limits: Thresholds) -> list[str]:
-    mechanism = np.unique(runs.texts[COMPARED].codes, return_inverse=True)[1]
+    arm = np.unique(runs.texts[COMPARED].codes, return_inverse=True)[1]
     if not logs.size:
         return []
-    logs = logs - (np.bincount(mechanism, weights=logs) / np.bincount(mechanism))[mechanism]
+    logs = logs - (np.bincount(arm, weights=logs) / np.bincount(arm))[arm]
     _, index, block = np.unique(runs.block, return_index=True, return_inverse=True)
     first = runs.numbers["order"] == 1.0
     counts = [np.bincount(block[part], minlength=index.size) for part in (first, ~first)]
@@ -66,16 +66,16 @@ def _first_of_a_block(what: str, runs: Observations, logs: Floats, limits: Thres
     told = change(math.exp(mean.centre))
     return [
         f"What runs first in a block differs, in {what} by {told}. The order is balanced over "
-        "blocks, so no mechanism gains by it."
+        "blocks, so no arm gains by it."
     ]
 
 
 def _over_time(what: str, runs: Observations, numbers: Floats, limits: Thresholds) -> list[str]:
     remarks = []
-    for name in runs.mechanisms:
-        if name == BASELINE:
+    for name in runs.arms:
+        if name == runs.baseline:
             continue
-        left, right = pairs_of(runs, BASELINE, name, numbers)
+        left, right = pairs_of(runs, runs.baseline, name, numbers)
         says = np.isfinite(left.numbers) & np.isfinite(right.numbers)
         says &= (left.numbers > 0.0) & (right.numbers > 0.0)
         left, right = left.where(says), right.where(says)

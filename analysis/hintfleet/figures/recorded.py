@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hintfleet.figures.estimate import absolute, ratio
 from hintfleet.figures.figure import DEFAULTS, Figures, Objection, Thresholds
 from hintfleet.records.curves import MIB_A_GIB
-from hintfleet.records.observations import BASELINE, Observations, pairs_of, values_of
+from hintfleet.records.observations import Observations, pairs_of, values_of
 from hintfleet.statistics.intervals import Floats
 
 WORKLOAD = "recorded"
@@ -24,9 +24,9 @@ MEASURES = {
 
 @dataclass(frozen=True)
 class RecordedResult:
-    """Recorded work under one mechanism."""
+    """Recorded work under one arm."""
 
-    mechanism: str
+    arm: str
     observations: Observations
     figures: Figures
 
@@ -36,20 +36,20 @@ def recorded_results(
     objections: Sequence[Objection] = (),
     limits: Thresholds = DEFAULTS,
 ) -> dict[str, RecordedResult]:
-    """Recorded work by mechanism: values, and ratios to the baseline. observations: finished."""
+    """Recorded work by arm: values, and ratios to the baseline. observations: finished."""
     measured = recorded_numbers(observations)
     results = {}
-    for name in observations.mechanisms:
+    for name in observations.arms:
         against = [o for o in objections if o.concerns([name], WORKLOAD)]
-        both = [o for o in objections if o.concerns([name, BASELINE], WORKLOAD)]
-        compared = name != BASELINE and BASELINE in observations.mechanisms
+        both = [o for o in objections if o.concerns([name, observations.baseline], WORKLOAD)]
+        compared = name != observations.baseline and observations.baseline in observations.arms
         figures: Figures = {}
         for measure, numbers in measured.items():
             end, unit = MEASURES[measure]
             values = values_of(observations, name, numbers)
             figures[f"recorded_{end}"] = absolute(values, unit, against, limits)
             if compared:
-                left, right = pairs_of(observations, BASELINE, name, numbers)
+                left, right = pairs_of(observations, observations.baseline, name, numbers)
                 figures[f"recorded_{measure}_vs_none"] = ratio(left, right, "ratio", both, limits)
         known = {key: figure for key, figure in figures.items() if figure.n}
         results[name] = RecordedResult(name, observations.of(name), known)

@@ -144,9 +144,19 @@ def _histogram(record: Record) -> list[dict[str, Any]]:
     ]
 
 
+def _sorted_json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _unshown(record: Record) -> str | None:
+    """What the arm states and the guests of a finished run did not show; None if nothing."""
+    arm = record["arm"]
+    return " ".join(sorted(set(arm["states"]) - set(arm["shows"]))) or None
+
+
 def parity_text(record: Record) -> str:
     """All values that must agree between mechanisms, as JSON: equal texts exactly if they agree."""
-    return json.dumps(record["parity"], sort_keys=True, separators=(",", ":"))
+    return _sorted_json(record["parity"])
 
 
 def parity_digest(record: Record) -> str:
@@ -162,6 +172,8 @@ RECORD_COLUMNS: tuple[Column, ...] = (
     Column("node", "integer", "cell.node"),
     Column("block", "integer", "block"),
     Column("order", "integer", "order"),
+    Column("arm", "text", "arm.name"),
+    Column("baseline", "text", "baseline"),
     Column("mechanism", "text", "mechanism"),
     Column("workload", "text", "workload"),
     Column("started", "time", "started"),
@@ -188,6 +200,9 @@ RECORD_COLUMNS: tuple[Column, ...] = (
         lambda record: bool(at(record, "provenance.host.proactive_reclaim")),
     ),
     Column("killers", "text", _killers),
+    Column("states", "text", lambda record: _sorted_json(record["arm"]["states"])),
+    Column("differs", "text", lambda record: _sorted_json(record["arm"]["differs"])),
+    Column("unshown", "text", _unshown),
     Column("parity_digest", "text", parity_digest),
     Column("parity", "text", parity_text),
     Column("facts", "text", lambda record: json.dumps(facts_of(record))),

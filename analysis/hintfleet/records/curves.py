@@ -23,7 +23,7 @@ class Timeline:
 
     run_id: str
     workload: str
-    mechanism: str
+    arm: str
     end_seconds: float
     memory_mib: tuple[float | None, ...]
     swap_mib: tuple[float | None, ...]
@@ -85,7 +85,7 @@ def timeline_of(run: Run, samples: Samples, columns: int = TIMELINE_COLUMNS) -> 
     return Timeline(
         run.run_id,
         run.workload,
-        run.mechanism,
+        run.arm,
         end,
         curve(cell.resident_mib),
         curve(cell.swap_mib),

@@ -30,9 +30,12 @@ from hintfleet.statistics.intervals import Floats
 Codes = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-BASELINE = "none"
-COMPARED = "mechanism"
-"""The column whose values are compared with each other, and with BASELINE."""
+NO_MECHANISM = "none"
+"""The mechanism of guests that give nothing back, and the arm that has it and states no more."""
+BASELINE = NO_MECHANISM
+"""The arm that others are compared with where a study does not say which."""
+COMPARED = "arm"
+"""The column whose values are compared with each other, and with the baseline."""
 
 
 @dataclass(frozen=True)
@@ -162,9 +165,9 @@ class Observations:
             self.row[chosen],
         )
 
-    def of(self, mechanism: str) -> Observations:
-        """The runs of one mechanism."""
-        return self.where(self.texts[COMPARED].equal(mechanism))
+    def of(self, arm: str) -> Observations:
+        """The runs of one arm."""
+        return self.where(self.texts[COMPARED].equal(arm))
 
     @cached_property
     def finished(self) -> Observations:
@@ -172,16 +175,22 @@ class Observations:
         return self.where(self.texts["status"].equal("finished"))
 
     @cached_property
-    def mechanisms(self) -> list[str]:
-        """Mechanisms that have runs, the baseline first."""
-        return baseline_first(self.texts[COMPARED].present)
+    def baseline(self) -> str:
+        """The arm that these runs are compared with; BASELINE if their studies name several."""
+        named = self.texts["baseline"].present
+        return named[0] if len(named) == 1 else BASELINE
+
+    @cached_property
+    def arms(self) -> list[str]:
+        """Arms that have runs, the baseline first."""
+        return baseline_first(self.texts[COMPARED].present, self.baseline)
 
     @cached_property
     def by_block(self) -> Mapping[str, Codes]:
-        """By mechanism: for each code of a block the run in it, or -1."""
+        """By arm: for each code of a block the run in it, or -1."""
         compared = self.texts[COMPARED]
         found = {}
-        for name in self.mechanisms:
+        for name in self.arms:
             runs = np.full(int(self.block.max(initial=-1)) + 1, -1)
             mine = np.flatnonzero(compared.equal(name))
             runs[self.block[mine]] = mine
@@ -199,22 +208,28 @@ Workloads = Mapping[str, Observations]
 same in all of them."""
 
 
-def baseline_first(names: Iterable[str]) -> list[str]:
-    """Names of mechanisms in the order in which they are told."""
-    return sorted(names, key=lambda name: (name != BASELINE, name))
+def baseline_of(workloads: Workloads) -> str:
+    """The arm that these runs are compared with; BASELINE if their studies name several."""
+    named = {runs.baseline for runs in workloads.values() if len(runs)}
+    return named.pop() if len(named) == 1 else BASELINE
 
 
-def values_of(observations: Observations, mechanism: str, numbers: Floats) -> Values:
-    """The numbers of the runs of a mechanism that have one; numbers has an entry for each run."""
-    mine = observations.texts[COMPARED].equal(mechanism) & ~np.isnan(numbers)
+def baseline_first(names: Iterable[str], baseline: str = BASELINE) -> list[str]:
+    """Names of arms in the order in which they are told."""
+    return sorted(names, key=lambda name: (name != baseline, name))
+
+
+def values_of(observations: Observations, arm: str, numbers: Floats) -> Values:
+    """The numbers of the runs of an arm that have one; numbers has an entry for each run."""
+    mine = observations.texts[COMPARED].equal(arm) & ~np.isnan(numbers)
     return _values(observations, numbers, np.flatnonzero(mine))
 
 
 def pairs_of(
     observations: Observations, first: str, second: str, numbers: Floats
 ) -> tuple[Values, Values]:
-    """The numbers of two mechanisms where both ran in the same block, pair by pair."""
-    if not {first, second} <= set(observations.mechanisms):
+    """The numbers of two arms where both ran in the same block, pair by pair."""
+    if not {first, second} <= set(observations.arms):
         return Values.of(()), Values.of(())
     left, right = observations.by_block[first], observations.by_block[second]
     both = (left >= 0) & (right >= 0)
@@ -241,12 +256,13 @@ def joined(values: Sequence[Values]) -> Values:
 
 
 def finished_row(
-    mechanism: str, workload: str, source: str, block: int = 1, cell: str = ""
+    arm: str, workload: str, source: str, block: int = 1, cell: str = ""
 ) -> dict[str, Any]:
     """What from_rows needs of a finished run that no record tells of: where it comes from. Of the
     only cell of `source` unless one is named."""
     return {
-        COMPARED: mechanism,
+        COMPARED: arm,
+        "mechanism": arm,
         "workload": workload,
         "study": source,
         "host": cell or source,

@@ -49,7 +49,7 @@ class Asked:
     """What was to be run: what plans ask for, and what was run without one."""
 
     runs: int
-    mechanisms: frozenset[str]
+    arms: frozenset[str]
     workloads: frozenset[str]
     cells: frozenset[str]
     blocks: frozenset[int]
@@ -66,9 +66,9 @@ class Observed:
     workloads: Workloads
     """Every run, whatever its end."""
     histograms: Callable[[Observations], Mapping[str, Histogram]]
-    """Latency by mechanism of all faults of these page_fault runs; none where bins do not fit."""
+    """Latency by arm of all faults of these page_fault runs; none where bins do not fit."""
     timelines: tuple[Timeline, ...]
-    """Of the first finished run of each workload and mechanism that has samples."""
+    """Of the first finished run of each workload and arm that has samples."""
     asked: Asked
     missing: tuple[Missing, ...]
     damages: tuple[Damage, ...] = ()
@@ -99,7 +99,7 @@ class Bins:
         rows = np.array(self.rows, dtype=np.int64)
         lower, upper, count = np.array(self.bins, dtype=np.float64).reshape(-1, 3).T
         merged = {}
-        for name in observations.mechanisms:
+        for name in observations.arms:
             own = np.isin(rows, observations.of(name).row)
             found = merged_bins(lower[own], upper[own], count[own].astype(np.int64))
             if found is not None:
@@ -118,7 +118,7 @@ def observe(study: Study) -> Observed:
         row = row_of(run, samples)
         bins.add(len(rows["page_fault"]), row["fault_histogram"])
         rows[run.workload].append(row)
-        key = run.workload, run.mechanism
+        key = run.workload, run.arm
         if samples is not None and key not in timelines:
             timeline = timeline_of(run, samples)
             if timeline is not None:
@@ -157,7 +157,7 @@ def _asked(study: Study) -> Asked:
     plan: Sequence[PlannedRun] = study.planned or ()
     return Asked(
         len({run.run_id for run in study.runs} | {run["run_id"] for run in plan}),
-        frozenset({run.mechanism for run in study.runs} | {run["mechanism"] for run in plan}),
+        frozenset({run.arm for run in study.runs} | {run["arm"] for run in plan}),
         frozenset({run.workload for run in study.runs} | {run["workload"] for run in plan}),
         frozenset({run.cell for run in study.runs} | {run["cell"] for run in plan}),
         frozenset({run.block for run in study.runs} | {run["block"] for run in plan}),

@@ -32,6 +32,7 @@ from hintfleet.records.types import (
     RunRecord,
     StudyPlan,
 )
+from hintfleet.records.versions import RUN, STUDY, as_today
 
 __all__ = [
     "SCHEMAS", "Damage", "DamagedError", "Run", "Study", "StudyFolder", "UnusableError", "copied",
@@ -59,6 +60,10 @@ class Run:
     @property
     def run_id(self) -> str:
         return self.record["run_id"]
+
+    @property
+    def arm(self) -> str:
+        return self.record["arm"]["name"]
 
     @property
     def mechanism(self) -> str:
@@ -249,8 +254,8 @@ def is_earlier_attempt(run: Run) -> bool:
 
 def load_run(file: Path) -> Run:
     """One record.json, checked against the schema and against itself; DamagedError if not."""
-    document = read_json(file)
-    _check_schema_name(file, document, "hintfleet.run/1")
+    document = as_today(read_json(file))
+    _check_schema_name(file, document, RUN)
     _check_schema(file, document, "run_record.schema.json")
     record = cast(RunRecord, document)
     for field, expected, found in contradictions(record):
@@ -283,8 +288,8 @@ def _load_plan(folder: Path, damages: list[Damage]) -> StudyPlan | None:
     if not os.path.lexists(file):
         return None
     try:
-        document = read_json(file, MOST_PLANNED_VALUES)
-        _check_schema_name(file, document, "hintfleet.study/1")
+        document = as_today(read_json(file, MOST_PLANNED_VALUES))
+        _check_schema_name(file, document, STUDY)
         _check_schema(file, document, "study.schema.json")
     except DamagedError as error:
         damages.append(error.damage)

@@ -19,7 +19,8 @@ from typing import Any, cast
 
 from hintfleet.records.damage import Damage
 from hintfleet.records.read import SCHEMAS, Run, Study
-from hintfleet.records.types import PlannedRun, RunRecord
+from hintfleet.records.text import file_name
+from hintfleet.records.types import Arm, PlannedRun, RunRecord
 
 LEFT_OUT = "left out"
 
@@ -36,6 +37,9 @@ PARITY_TEXTS = frozenset({
     "guest_thp_enabled",
 })  # fmt: skip
 """Texts that must agree between mechanisms and may be told; of others only whether they do."""
+
+SHARED_PIECES = frozenset({"kernel", "kernel_arguments", "guest_settings", "guest_thp", "backing"})
+"""What arms state that tells nothing of the hosts; of other pieces only that they are stated."""
 
 FILES = ("record.json", "samples.csv", "study.json")
 SHARED_CELL = r"host[0-9]+-cell[0-9]+"
@@ -101,10 +105,10 @@ class _Names:
         return self._cells[name]
 
     def run_id(self, run: RunRecord | PlannedRun, cell: str) -> str:
-        return f"{self.cell(cell)}.b{run['block']}.{run['mechanism']}.{run['workload']}"
+        return f"{self.cell(cell)}.b{run['block']}.{file_name(_arm_of(run))}.{run['workload']}"
 
     def planned(self, run: PlannedRun) -> PlannedRun:
-        keep = ("block", "order", "mechanism", "workload")
+        keep = ("block", "order", "arm", "mechanism", "workload")
         found = {key: run[key] for key in keep}  # type: ignore[literal-required]
         found["run_id"], found["cell"] = self.run_id(run, run["cell"]), self.cell(run["cell"])
         return cast(PlannedRun, found)
@@ -126,6 +130,7 @@ def _shared_run(run: Run, names: _Names) -> Run:
         "name": names.cell(run.cell),
     }
     record["run_id"] = names.run_id(source, run.cell)
+    record["arm"] = _shared_arm(source["arm"])
     record["parameters"] = _without_texts(source["parameters"])
     record["partial"] = None
     if source["outcome"]["reason"]:
@@ -153,6 +158,20 @@ def _shared_run(run: Run, names: _Names) -> Run:
     if record["result"]:
         record["result"].pop("stop_reason", None)
     return Run(cast(RunRecord, record), run.folder)
+
+
+def _shared_arm(arm: Arm) -> Arm:
+    """What it states as far as that is listed, and that it was shown, but not as what."""
+    states = {
+        piece: value if piece in SHARED_PIECES else LEFT_OUT
+        for piece, value in arm["states"].items()
+    }
+    return {**arm, "states": states, "shows": dict.fromkeys(arm["shows"], LEFT_OUT)}
+
+
+def _arm_of(run: RunRecord | PlannedRun) -> str:
+    arm = run["arm"]
+    return arm if isinstance(arm, str) else arm["name"]
 
 
 def _host_of(cell: str) -> str:

@@ -15,6 +15,11 @@ SECRET = re.compile(r"pass|key|cred|secret|token", re.IGNORECASE)
 """In the name of a setting of a command line: its value is nobody's business."""
 
 
+def file_name(text: str) -> str:
+    """The text as it stands in names of files: an arm in the name of its runs."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", text)
+
+
 def clean(text: str) -> str:
     """One line: white space of any kind is a blank, every other character that is not printed
     (escape sequences, C1, marks that turn the direction of writing, lone surrogates) U+FFFD."""

@@ -38,6 +38,13 @@ class Proof(TypedDict):
     seconds_to_99: float | None
 
 
+class Arm(TypedDict):
+    name: str
+    states: dict[str, Any]
+    differs: dict[str, str]
+    shows: dict[str, str]
+
+
 class Step(TypedDict):
     guest: int
     started_seconds: float
@@ -188,6 +195,8 @@ class RunRecord(TypedDict):
     cell: Cell
     block: int
     order: int
+    arm: Arm
+    baseline: str
     mechanism: str
     workload: str
     imported: NotRequired[Imported]
@@ -212,6 +221,7 @@ class PlannedRun(TypedDict):
     host: NotRequired[str]
     block: int
     order: int
+    arm: str
     mechanism: str
     workload: str
 

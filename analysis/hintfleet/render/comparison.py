@@ -20,7 +20,7 @@ from hintfleet.report.compare import Comparison
 
 
 def render(comparison: Comparison, ascii_only: bool = False) -> RenderableType:
-    """The answer first, then a table for each mechanism, conditions and doubts."""
+    """The answer first, then a table for each arm, conditions and doubts."""
     head = Text(comparison_answer(comparison), style="report.answer")
     head.append("\nVerdict: ")
     head.append(str(comparison.verdict), VERDICT_STYLE[comparison.verdict])

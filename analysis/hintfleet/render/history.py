@@ -151,7 +151,7 @@ def document(found: History) -> dict[str, Any]:
         "series": [
             {
                 "topic": series.topic,
-                "mechanism": series.mechanism,
+                "arm": series.arm,
                 "figure": series.name,
                 "kind_of_node": series.kind or None,
                 "figures": [figure and figure_document(figure) for figure in series.figures],
@@ -240,7 +240,7 @@ def junit(found: History) -> str:
         case = ElementTree.SubElement(
             suite,
             "testcase",
-            classname=".".join(filter(None, (series.topic, series.kind, series.mechanism))),
+            classname=".".join(filter(None, (series.topic, series.kind, series.arm))),
             name=series.name,
         )
         if too_few(found):
@@ -258,12 +258,12 @@ def junit(found: History) -> str:
 def _name(series: Series) -> str:
     what = label(series.topic, series.name)
     where = f", {series.kind}" if series.kind else ""
-    return f"{what} ({series.mechanism}{where})"
+    return f"{what} ({series.arm}{where})"
 
 
 def _column(series: Series) -> str:
     """A name that Otava takes for a metric."""
-    parts = (series.mechanism, series.kind.replace(" ", "_"), series.name)
+    parts = (series.arm, series.kind.replace(" ", "_"), series.name)
     return ".".join(filter(None, parts))
 
 
@@ -304,7 +304,7 @@ def _metric(value: float) -> str:
 def _labels(series: Series, **more: str) -> str:
     named = {
         "figure": series.name,
-        "mechanism": series.mechanism,
+        "arm": series.arm,
         "topic": series.topic,
         "unit": series.unit,
         **({"kind": series.kind} if series.kind else {}),

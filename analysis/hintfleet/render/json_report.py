@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The report for programs: JSON, schema hintfleet.report/1.
+"""The report for programs: JSON, schema hintfleet.report/2.
 
 Lists have one entry for each run, in the order of cells and blocks; `cells` and `blocks` beside
 them say which. Under `figures` every number has its unit, n, interval and verdict.
@@ -23,7 +23,7 @@ from hintfleet.render.runs import known, listed, memhog_seconds, whole
 from hintfleet.report.build import Report
 from hintfleet.statistics.intervals import Interval
 
-SCHEMA = "hintfleet.report/1"
+SCHEMA = "hintfleet.report/2"
 
 Json = dict[str, Any]
 

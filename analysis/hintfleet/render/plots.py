@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from hintfleet.records.observations import BASELINE, Observations
+from hintfleet.records.observations import Observations
 from hintfleet.render.runs import known, memhog_seconds, places, shown
 from hintfleet.render.tables import Cell, ReportTable, Row, guests_in_turn
-from hintfleet.render.words import mechanisms
+from hintfleet.render.words import arms
 from hintfleet.report.build import Report
 from hintfleet.statistics.units import change, number, quantity
 
@@ -115,17 +115,17 @@ def _timeline(report: Report) -> Plot | None:
     chosen = next(filter(None, by_workload), None)
     if chosen is None:
         return None
-    order = mechanisms(report)
-    shown = sorted(chosen, key=lambda t: order.index(t.mechanism))
+    order = arms(report)
+    shown = sorted(chosen, key=lambda t: order.index(t.arm))
 
     def draw(axes: Any) -> None:
         for one in shown:
-            index = order.index(one.mechanism)
+            index = order.index(one.arm)
             step = one.end_seconds / max(len(one.memory_mib) - 1, 1)
             times = [step * k for k in range(len(one.memory_mib))]
             memory = [float("nan") if v is None else v for v in one.memory_mib]
             swap = [float("nan") if v is None else v for v in one.swap_mib]
-            axes.plot(times, memory, color=_colour(index), label=one.mechanism)
+            axes.plot(times, memory, color=_colour(index), label=one.arm)
             axes.plot(times, swap, color=_colour(index), linestyle=(0, (2, 2)))
         axes.axhline(shown[0].cell_memory_mib, color=INK, linewidth=0.8)
         axes.set_ylim(bottom=0)
@@ -139,9 +139,9 @@ def _timeline(report: Report) -> Plot | None:
         for k in range(0, slots, max(slots // 12, 1)):
             seconds = one.end_seconds * k / max(slots - 1, 1)
             cells = Cell(number(one.memory_mib[k])), Cell(number(one.swap_mib[k]))
-            rows.append(Row(f"{one.mechanism}, {number(seconds)} s", cells))
+            rows.append(Row(f"{one.arm}, {number(seconds)} s", cells))
     caption = (
-        f"One {shown[0].workload} run of each mechanism: memory of the cell (solid), its swap "
+        f"One {shown[0].workload} run of each arm: memory of the cell (solid), its swap "
         "(dotted), and its budget (thin line)."
     )
     data = ReportTable("", ("memory, MiB", "swap, MiB"), tuple(rows))
@@ -151,7 +151,7 @@ def _timeline(report: Report) -> Plot | None:
 def _memhog(report: Report) -> Plot | None:
     if not report.memhog:
         return None
-    order = mechanisms(report)
+    order = arms(report)
     last = guests_in_turn(report)
     runs = [
         (name, where, seconds)
@@ -194,7 +194,7 @@ def _curve(report: Report, mode: str) -> Plot | None:
     curves = {n: r.curves[mode] for n, r in report.page_fault.items() if r.curves.get(mode)}
     if not curves:
         return None
-    order = mechanisms(report)
+    order = arms(report)
 
     def draw(axes: Any) -> None:
         axes.axhline(0.0, color=INK, linewidth=0.8)
@@ -210,7 +210,7 @@ def _curve(report: Report, mode: str) -> Plot | None:
                     ends = [(v - 1.0) * 100.0 for v in (figure.interval.low, figure.interval.high)]
                     axes.plot([x, x], ends, color=_colour(index), linewidth=1.0)
         axes.set_xlabel(f"tasks ({mode})")
-        axes.set_ylabel(f"change against {BASELINE}, %")
+        axes.set_ylabel(f"change against {report.study.baseline}, %")
         axes.xaxis.get_major_locator().set_params(integer=True)
         _legend(axes)
 
@@ -240,7 +240,7 @@ def _latency(report: Report) -> Plot | None:
     merged = {n: r.merged for n, r in report.page_fault.items() if r.merged is not None}
     if not merged:
         return None
-    order = mechanisms(report)
+    order = arms(report)
 
     def draw(axes: Any) -> None:
         for name, (bounds, counts) in merged.items():

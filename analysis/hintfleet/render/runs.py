@@ -11,7 +11,7 @@ import numpy as np
 from hintfleet.records.observations import Observations
 
 MOST_SHOWN, MOST_LISTED = 2_000, 20_000
-"""Of a mechanism: of more runs nobody looks at each, or has a program read each from JSON (there is
+"""Of an arm: of more runs nobody looks at each, or has a program read each from JSON (there is
 the store)."""
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The tables of a report as plain data: the terminal, HTML and Markdown show the same cells.
 
-Rows are figures and columns are mechanisms, so that long names of mechanisms fit 80 columns.
+Rows are figures and columns are arms, so that long names of arms fit 80 columns.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from hintfleet.figures.recorded import MEASURES
 from hintfleet.render.names import label
 from hintfleet.render.runs import known, memhog_seconds, places, shown
 from hintfleet.render.words import (
+    arms,
     exact,
     extremes,
     interval_text,
-    mechanisms,
     short,
     with_spread,
 )
@@ -40,7 +40,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One figure under every mechanism."""
+    """One figure under every arm."""
 
     label: str
     cells: tuple[Cell, ...]
@@ -48,7 +48,7 @@ class Row:
 
 @dataclass(frozen=True)
 class ReportTable:
-    """A table with its heading; columns are mechanisms unless said otherwise."""
+    """A table with its heading; columns are arms unless said otherwise."""
 
     heading: str
     columns: tuple[str, ...]
@@ -56,7 +56,7 @@ class ReportTable:
 
 
 def summary_table(report: Report) -> ReportTable:
-    """Gain and cost of each mechanism, few enough rows for one screen."""
+    """Gain and cost of each arm, few enough rows for one screen."""
     last = guests_in_turn(report)
     density, memhog, memory, fault, recorded = _groups(report)
     rows = [
@@ -74,9 +74,9 @@ def summary_table(report: Report) -> ReportTable:
         _row(report, "  time", recorded, "recorded_seconds", short),
         _row(report, "  rate, 1/s", recorded, "recorded_rate_per_second", _bare_short),
     ]
-    if len(mechanisms(report)) > 1:
+    if len(arms(report)) > 1:
         rows.append(Row("Unbeaten on all counts", tuple(_front(report))))
-    return ReportTable("Gain and cost", tuple(mechanisms(report)), _filled(rows))
+    return ReportTable("Gain and cost", tuple(arms(report)), _filled(rows))
 
 
 def _guests_rows(report: Report, density: Group) -> list[Row]:
@@ -90,7 +90,7 @@ def _guests_rows(report: Report, density: Group) -> list[Row]:
 
 
 def _front(report: Report) -> list[Cell]:
-    return [Cell(report.front[name]) for name in mechanisms(report)]
+    return [Cell(report.front[name]) for name in arms(report)]
 
 
 def tables(report: Report) -> list[ReportTable]:
@@ -134,7 +134,7 @@ def _density_table(report: Report, about: str, density: Group, first: Sequence[R
         _row(report, "share of limit reached", density, "share_of_physical_limit", with_spread),
         _row(report, "host CPU a guest, s", density, "host_cpu_seconds_per_guest", _bare),
     ]
-    return ReportTable(f"Density: {about}", tuple(mechanisms(report)), _filled(rows))
+    return ReportTable(f"Density: {about}", tuple(arms(report)), _filled(rows))
 
 
 def memhog_table(report: Report) -> ReportTable:
@@ -150,7 +150,7 @@ def memhog_table(report: Report) -> ReportTable:
         _row(report, "swap at the end, MiB", memhog, "swap_end_mib", _bare),
     ]
     heading = "memhog: one guest after the other"
-    return ReportTable(heading, tuple(mechanisms(report)), _filled(rows))
+    return ReportTable(heading, tuple(arms(report)), _filled(rows))
 
 
 def page_fault_table(report: Report) -> ReportTable:
@@ -165,7 +165,7 @@ def page_fault_table(report: Report) -> ReportTable:
         rows.append(_row(report, f"single fault, {name}", fault, f"fault_{key}_ns", short))
         rows.append(_row(report, "  vs none", fault, f"fault_{key}_ns_vs_none", short))
     heading = "page_fault: rate and latency, relative to none"
-    return ReportTable(heading, tuple(mechanisms(report)), _filled(rows))
+    return ReportTable(heading, tuple(arms(report)), _filled(rows))
 
 
 def memory_table(report: Report) -> ReportTable:
@@ -183,7 +183,7 @@ def memory_table(report: Report) -> ReportTable:
         _row(report, "MiB back a CPU second", memory, "returned_mib_per_cpu_second", _bare),
     ]
     heading = "Memory: how much is held, how soon it is back"
-    return ReportTable(heading, tuple(mechanisms(report)), _filled(rows))
+    return ReportTable(heading, tuple(arms(report)), _filled(rows))
 
 
 def recorded_table(report: Report) -> ReportTable:
@@ -202,18 +202,18 @@ def recorded_table(report: Report) -> ReportTable:
             _row(report, "  vs none", recorded, versus, short),
             _row(report, "  95 % interval", recorded, versus, interval_text),
         ]
-    return ReportTable("Recorded work", tuple(mechanisms(report)), _filled(rows))
+    return ReportTable("Recorded work", tuple(arms(report)), _filled(rows))
 
 
 def against_table(report: Report) -> ReportTable:
-    """Mechanisms against each other: columns are pairs."""
+    """Arms against each other: columns are pairs."""
     names = dict.fromkeys(name for figures in report.against.values() for name in figures)
     rows = []
     for name in names:
         figures = [group.get(name) for group in report.against.values()]
         rows.append(Row(label("against", name), tuple(_cell(one, short) for one in figures)))
         rows.append(Row("  95 % interval", tuple(Cell(interval_text(one)) for one in figures)))
-    return ReportTable("Mechanisms against each other", tuple(report.against), tuple(rows))
+    return ReportTable("Arms against each other", tuple(report.against), tuple(rows))
 
 
 def places_table(report: Report) -> ReportTable:
@@ -291,7 +291,7 @@ def figures_table(report: Report, reasons: bool = True) -> ReportTable:
     """Every figure with its verdict, as programs get it; the reasons need a wide page."""
     rows = tuple(
         Row(
-            f"{label(topic, name)}, {mechanism}",
+            f"{label(topic, name)}, {arm}",
             (
                 Cell(str(figure.n)),
                 Cell(with_spread(figure), figure.verdict),
@@ -299,7 +299,7 @@ def figures_table(report: Report, reasons: bool = True) -> ReportTable:
                 *([Cell(figure.judgement.reason)] if reasons else []),
             ),
         )
-        for topic, mechanism, name, figure in all_figures(report)
+        for topic, arm, name, figure in all_figures(report)
     )
     columns = ("n", "value", INTERVAL, *(["why"] if reasons else []))
     return ReportTable("Every figure with its verdict", columns, rows)
@@ -325,12 +325,12 @@ def _groups(report: Report) -> tuple[Group, Group, Group, Group, Group]:
 
 
 def _row(report: Report, label: str, group: Group, key: str, text: FIGURE) -> Row:
-    figures = [group.get(name, {}).get(key) for name in mechanisms(report)]
+    figures = [group.get(name, {}).get(key) for name in arms(report)]
     return Row(label, tuple(_cell(figure, text) for figure in figures))
 
 
 def _counts(report: Report, counts: Mapping[str, int]) -> Row:
-    return Row("n", tuple(Cell(str(counts.get(name, 0))) for name in mechanisms(report)))
+    return Row("n", tuple(Cell(str(counts.get(name, 0))) for name in arms(report)))
 
 
 def _cell(figure: Figure | None, text: FIGURE) -> Cell:

@@ -16,7 +16,7 @@ from hintfleet.render.charts import columns, stretch
 from hintfleet.render.console import VERDICT_STYLE, chart_line, heading_line, panel, table
 from hintfleet.render.doubts import Doubt, doubts, missing_words, verdict_words
 from hintfleet.render.tables import summary_table, tables
-from hintfleet.render.words import LEGEND, mechanisms, title
+from hintfleet.render.words import LEGEND, arms, title
 from hintfleet.report.build import Report
 from hintfleet.statistics.units import number, quantity
 
@@ -46,7 +46,7 @@ def render(
 
 
 def summary(report: Report, ascii_only: bool = False) -> RenderableType:
-    """One screen: the answer with its verdict, gain and cost by mechanism, the gravest doubts."""
+    """One screen: the answer with its verdict, gain and cost by arm, the gravest doubts."""
     head = Text(report.answer, style="report.answer")
     head.append("\n")
     head.append_text(verdict_line(report))
@@ -102,7 +102,7 @@ def verdict_line(report: Report) -> Text:
 
 
 def timelines(report: Report, width: int, ascii_only: bool = False) -> RenderableType:
-    """Memory (filled) and swap (the line below) of one run of each mechanism, on one scale."""
+    """Memory (filled) and swap (the line below) of one run of each arm, on one scale."""
     workload = "consolidation"
     shown = [t for t in report.timelines if t.workload == workload] or list(report.timelines)
     end = max(t.end_seconds for t in shown)
@@ -110,10 +110,10 @@ def timelines(report: Report, width: int, ascii_only: bool = False) -> Renderabl
     margin = 9
     room = max(min(width, 160) - margin - 1, 20)
     parts: list[RenderableType] = []
-    for one in sorted(shown, key=lambda t: mechanisms(report).index(t.mechanism)):
+    for one in sorted(shown, key=lambda t: arms(report).index(t.arm)):
         used = max(round(one.end_seconds / end * room), 1)
         peak = max((value for value in one.swap_mib if value is not None), default=0.0)
-        parts.append(Text(f"{one.mechanism} · {one.workload} · swap at most {number(peak)} MiB"))
+        parts.append(Text(f"{one.arm} · {one.workload} · swap at most {number(peak)} MiB"))
         rows = columns(stretch(one.memory_mib, used), 4, top, ascii_only)
         for index, row in enumerate(rows):
             scale = f"{number(top)} MiB" if index == 0 else ("0" if index == 3 else "")
@@ -139,7 +139,7 @@ def remarks(report: Report) -> RenderableType:
     parts += [Text(f"• unusable: {damage}", style="verdict.unsettled") for damage in report.damages]
     parts += [Text(f"• {note}") for note in report.notes]
     if not report.disparities and report.study.finished:
-        parts.append(Text("• Parity: nothing recorded differs between mechanisms but themselves."))
+        parts.append(Text("• Parity: nothing recorded differs between arms but themselves."))
     return Group(*parts)
 
 

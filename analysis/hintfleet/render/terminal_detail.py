@@ -34,7 +34,7 @@ def sections(report: Report, width: int, ascii_only: bool) -> Iterator[tuple[str
 
 
 def curves(report: Report, mode: str, width: int, ascii_only: bool) -> RenderableType:
-    """Each mechanism's ratio to none over the number of tasks, all on one scale."""
+    """Each arm's ratio to none over the number of tasks, all on one scale."""
     points = {
         name: [(float(t), f.estimate) for t, f in result.curves[mode].items() if f.estimate]
         for name, result in report.page_fault.items()

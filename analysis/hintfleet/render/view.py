@@ -14,7 +14,7 @@ from hintfleet.render.words import interval_text, short
 from hintfleet.report.compare import Comparison, Entry
 from hintfleet.statistics.units import UNKNOWN, number
 
-COMPARISON_SCHEMA = "hintfleet.comparison/1"
+COMPARISON_SCHEMA = "hintfleet.comparison/2"
 
 
 def comparison_title(comparison: Comparison) -> str:
@@ -25,7 +25,7 @@ def comparison_title(comparison: Comparison) -> str:
 def comparison_answer(comparison: Comparison) -> str:
     """What each side gained over its own baseline, in one sentence."""
     if not comparison.entries:
-        return "The two have no mechanism in common: nothing can be compared."
+        return "The two have no arm in common: nothing can be compared."
     gains = []
     for name, entries in comparison.entries.items():
         gain = next((e for e in entries if e.name == "density.more_guests_than_none"), None)
@@ -50,7 +50,7 @@ def comparison_answer(comparison: Comparison) -> str:
 
 
 def comparison_tables(comparison: Comparison) -> list[ReportTable]:
-    """One table for each mechanism: both sides, and the second against the first."""
+    """One table for each arm: both sides, and the second against the first."""
     found = []
     for name, entries in comparison.entries.items():
         other = comparison.names[name]
@@ -132,7 +132,7 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
         "second": comparison.second.label,
         "answer": comparison_answer(comparison),
         "verdict": str(comparison.verdict),
-        "mechanisms": {
+        "arms": {
             name: {
                 "second_name": comparison.names[name],
                 "figures": {entry.name: _entry_document(entry) for entry in entries},

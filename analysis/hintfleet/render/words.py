@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hintfleet.figures.figure import Figure, Verdict
-from hintfleet.records.observations import BASELINE
+from hintfleet.records.observations import baseline_first
 from hintfleet.report.build import Report
 from hintfleet.statistics.units import UNKNOWN, change, number, percent, plural, quantity, spread
 
@@ -79,7 +79,7 @@ def title(report: Report) -> str:
     return " · ".join(parts)
 
 
-def mechanisms(report: Report) -> list[str]:
-    """Every mechanism that has results, the baseline first."""
+def arms(report: Report) -> list[str]:
+    """Every arm that has results, the baseline first."""
     seen = {*report.density, *report.memhog, *report.page_fault, *report.recorded}
-    return sorted(seen, key=lambda name: (name != BASELINE, name))
+    return baseline_first(seen, report.study.baseline)

@@ -2,7 +2,7 @@
 """The question answered in plain sentences: what to do, where that holds, how sure it is, and what
 it costs.
 
-Each mechanism is told by its own figures only. What every situation must say stands in
+Each arm is told by its own figures only. What every situation must say stands in
 docs/statistics.md, and in tests/analysis/test_headline.py by row.
 """
 
@@ -49,7 +49,7 @@ IMPORTED_COSTS = {WORK_TIME: "the recorded work's time", WORK_RATE: "the recorde
 
 @dataclass(frozen=True)
 class Cost:
-    """What else changes under a mechanism: the effect that is judged, and it as a clause."""
+    """What else changes under an arm: the effect that is judged, and it as a clause."""
 
     effect: Figure
     clause: str
@@ -57,7 +57,7 @@ class Cost:
     """The relative loss at the worse end of its interval; below 0 it is a gain."""
     what: str
     unended: str = ""
-    """In how many blocks the mechanism's work was not seen to end, if in more than without it."""
+    """In how many blocks the arm's work was not seen to end, if in more than without it."""
 
     @property
     def is_open(self) -> bool:
@@ -75,7 +75,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Arm:
-    """One mechanism against none."""
+    """One arm against none."""
 
     name: str
     effect: Figure | None
@@ -102,10 +102,15 @@ class Arm:
         return [price for cost in self.costs if (price := cost.price(limits))]
 
 
-def answer(figures: Topics, against: Mapping[str, Figures], limits: Thresholds = DEFAULTS) -> str:
-    """What to do about every mechanism, best first.
+def answer(
+    figures: Topics,
+    against: Mapping[str, Figures],
+    limits: Thresholds = DEFAULTS,
+    baseline: str = BASELINE,
+) -> str:
+    """What to do about every arm, best first.
 
-    figures: by topic, mechanism and name; against: as against.py names them.
+    figures: by topic, arm and name; against: as against.py names them.
     """
     counts = {
         name: found.estimate
@@ -113,32 +118,33 @@ def answer(figures: Topics, against: Mapping[str, Figures], limits: Thresholds =
         if (found := group.get("guests_without_swap")) and found.estimate is not None
     }
     density = figures.get("density", {})
-    measured = {name for topic in figures.values() for name in topic if name != BASELINE}
+    measured = {name for topic in figures.values() for name in topic if name != baseline}
     arms = [
         Arm(
             name,
             density.get(name, {}).get("more_guests_than_none"),
-            tuple(_costs(figures, name)),
+            tuple(_costs(figures, name, baseline)),
         )
         for name in sorted(measured)
     ]
     if not any(name in counts for name in measured):
-        said = [_unknown_gain(counts, bool(measured)), *_held(figures.get("recorded", {}))]
-    elif BASELINE not in counts:
-        said = [_without_baseline(counts)]
+        unknown = _unknown_gain(counts, bool(measured), baseline)
+        said = [unknown, *_held(figures.get("recorded", {}))]
+    elif baseline not in counts:
+        said = [_without_baseline(counts, baseline)]
     else:
         arms = [arm for arm in arms if arm.name in counts]
-        said = _decisions(arms, counts, against, limits)
-    return " ".join([*said, *_told(arms, limits)])
+        said = _decisions(arms, counts, against, limits, baseline)
+    return " ".join([*said, *_told(arms, baseline)])
 
 
-def _unknown_gain(counts: Mapping[str, float], mechanism_measured: bool) -> str:
-    if BASELINE in counts:
+def _unknown_gain(counts: Mapping[str, float], arm_measured: bool, baseline: str) -> str:
+    if baseline in counts:
         return (
-            "How many more guests fit is not known: no mechanism was measured; without one "
-            f"{_guests(counts[BASELINE])}."
+            f"How many more guests fit is not known: no arm but {baseline} was measured; with it "
+            f"{_guests(counts[baseline])}."
         )
-    if mechanism_measured:
+    if arm_measured:
         return "How many more guests fit was not measured."
     return "How many more guests fit is not known: no run has a result."
 
@@ -171,11 +177,11 @@ def _held(recorded: Mapping[str, Figures]) -> list[str]:
     return said
 
 
-def _without_baseline(counts: Mapping[str, float]) -> str:
+def _without_baseline(counts: Mapping[str, float], baseline: str) -> str:
     most = max(counts.values())
     names = " or ".join(name for name, count in counts.items() if count == most)
     return (
-        f"How many more guests fit is not known: {BASELINE} was not measured. With {names} "
+        f"How many more guests fit is not known: {baseline} was not measured. With {names} "
         f"{_guests(most)}."
     )
 
@@ -185,8 +191,9 @@ def _decisions(
     counts: Mapping[str, float],
     against: Mapping[str, Figures],
     limits: Thresholds,
+    baseline: str,
 ) -> list[str]:
-    """A sentence or two for every mechanism, those to turn on first."""
+    """A sentence or two for every arm, those to turn on first."""
     gainers = [arm for arm in arms if arm.gains]
     # free of a price first; among those, the ones that no other soundly beats
     free = [arm for arm in gainers if not arm.prices(limits)]
@@ -216,7 +223,7 @@ def _decisions(
         )
     for reason, group in _by_reason(open_arms):
         fits = "; ".join(
-            f"{_fit(arm.effect) or _alone(arm, counts)} with {arm.name}" for arm in group
+            f"{_fit(arm.effect) or _alone(arm, counts, baseline)} with {arm.name}" for arm in group
         )
         said.append(f"Not settled: so far {fits}; {reason}.")
     for arm in rest:
@@ -252,7 +259,7 @@ def _unbeaten(arms: Sequence[Arm], against: Mapping[str, Figures]) -> list[Arm]:
 def _sound_pairs(
     against: Mapping[str, Figures], less_is_better: Mapping[str, bool]
 ) -> Iterable[tuple[str, str, str]]:
-    """(worse, better, figure) wherever two mechanisms soundly differ."""
+    """(worse, better, figure) wherever two arms soundly differ."""
     for pair, figures in against.items():
         second, _, first = pair.partition(AGAINST)
         for name, less in less_is_better.items():
@@ -265,7 +272,7 @@ def _sound_pairs(
 
 
 def _alike(arms: Sequence[Arm], limits: Thresholds) -> list[list[Arm]]:
-    """Mechanisms of which the same sentence can be said, those with most guests first."""
+    """Arms of which the same sentence can be said, those with most guests first."""
     groups: dict[tuple[str, str, str], list[Arm]] = {}
     for arm in sorted(arms, key=lambda arm: -arm.gain):
         said = _fit(arm.effect), _sure(arm.effect), _condition(arm, limits)
@@ -293,7 +300,7 @@ def _turn_on(group: Sequence[Arm], limits: Thresholds) -> str:
 
 
 def _or_turn_on(group: Sequence[Arm], limits: Thresholds) -> str:
-    """The same of mechanisms that no other soundly beats, after the first."""
+    """The same of arms that no other soundly beats, after the first."""
     names, first = " or ".join(arm.name for arm in group), group[0]
     does = f"Or {names}{_condition(first, limits)}"
     return f"{does}: {_fit(first.effect)}; {_seen_within(first.effect)}."
@@ -318,8 +325,8 @@ def _fit(effect: Figure | None) -> str:
     return f"{_guests(effect.base + effect.estimate)} instead of {number(effect.base)}"
 
 
-def _alone(arm: Arm, counts: Mapping[str, float]) -> str:
-    return f"{_guests(counts[arm.name])} instead of {number(counts[BASELINE])}"
+def _alone(arm: Arm, counts: Mapping[str, float], baseline: str) -> str:
+    return f"{_guests(counts[arm.name])} instead of {number(counts[baseline])}"
 
 
 def _guests(count: float) -> str:
@@ -370,8 +377,8 @@ def _and(words: Sequence[str]) -> str:
     return " and ".join(dict.fromkeys(words))
 
 
-def _told(arms: Sequence[Arm], limits: Thresholds) -> list[str]:
-    """What else changes with each mechanism, what of it is open, and what was not measured."""
+def _told(arms: Sequence[Arm], baseline: str) -> list[str]:
+    """What else changes with each arm, what of it is open, and what was not measured."""
     told = []
     for arm in arms:
         sure = [c.unended or c.clause for c in arm.costs if not c.is_open]
@@ -390,12 +397,12 @@ def _told(arms: Sequence[Arm], limits: Thresholds) -> list[str]:
     measured = {cost.what for arm in arms for cost in arm.costs}
     unmeasured = [words for what, words in EVERY_COST.items() if what not in measured]
     if arms and unmeasured:
-        told.append(f"Not measured against {BASELINE}: {', '.join(unmeasured)}.")
+        told.append(f"Not measured against {baseline}: {', '.join(unmeasured)}.")
     return told
 
 
-def _costs(figures: Topics, name: str) -> list[Cost]:
-    """What a mechanism changes against none, as far as measured, in the order of EVERY_COST."""
+def _costs(figures: Topics, name: str, baseline: str) -> list[Cost]:
+    """What an arm changes against none, as far as measured, in the order of EVERY_COST."""
     found = []
     rate = figures.get("page_fault", {}).get(name, {}).get("processes_vs_none")
     if rate is not None and rate.estimate is not None:
@@ -405,7 +412,7 @@ def _costs(figures: Topics, name: str) -> list[Cost]:
             clause += f" ({change(rate.interval.low)} to {change(rate.interval.high)})"
         lowest = rate.interval.low if rate.interval else rate.estimate
         found.append(Cost(rate, clause, 1.0 - lowest, FAULTS))
-    found += _memhog_cost(figures.get("memhog", {}), name)
+    found += _memhog_cost(figures.get("memhog", {}), name, baseline)
     work = figures.get("recorded", {}).get(name, {}).get("recorded_rate_vs_none")
     if work is not None and work.estimate is not None:
         lowest = work.interval.low if work.interval else work.estimate
@@ -422,13 +429,13 @@ def _costs(figures: Topics, name: str) -> list[Cost]:
     return found
 
 
-def _memhog_cost(memhog: Mapping[str, Figures], name: str) -> list[Cost]:
+def _memhog_cost(memhog: Mapping[str, Figures], name: str, baseline: str) -> list[Cost]:
     """The last guest's time; a guest that was not seen to end is worse than any that was."""
     own = memhog.get(name, {})
     last = max((int(k) for key in own for k in re.findall(r"^guest(\d+)_seconds$", key)), default=0)
     seconds = own.get(f"guest{last}_seconds")
     effect = own.get("last_guest_vs_none") or own.get(f"guest{last}_vs_none")
-    base = memhog.get(BASELINE, {}).get(f"guest{last}_seconds")
+    base = memhog.get(baseline, {}).get(f"guest{last}_seconds")
     if seconds is None or effect is None:
         return []
     unended = ""

@@ -36,7 +36,7 @@ from hintfleet.figures.order import order_remarks
 from hintfleet.figures.recorded import RecordedResult, recorded_results
 from hintfleet.records.curves import Timeline
 from hintfleet.records.damage import Damage
-from hintfleet.records.observations import BASELINE, Workloads, baseline_first
+from hintfleet.records.observations import Workloads, baseline_first, baseline_of
 from hintfleet.records.observed import Missing, Observed
 from hintfleet.records.text import clean
 from hintfleet.report.headline import headline
@@ -53,7 +53,7 @@ NAMED_CELLS = 10
 NAMED_FIGURES = 3
 
 NamedFigure = tuple[str, str, str, Figure]
-"""Topic, mechanism, name, figure."""
+"""Topic, arm, name, figure."""
 
 FAMILY = (
     "more_guests_than_none",
@@ -75,7 +75,9 @@ class Overview:
 
     name: str
     studies: tuple[str, ...]
-    mechanisms: tuple[str, ...]
+    baseline: str
+    """The arm that the others are compared with."""
+    arms: tuple[str, ...]
     workloads: tuple[str, ...]
     cells: tuple[str, ...]
     hosts: tuple[str, ...]
@@ -101,7 +103,7 @@ class Report:
     recorded: dict[str, RecordedResult]
     memory: dict[str, Memory]
     against: dict[str, Figures]
-    """By "<mechanism> against <mechanism>": the first relative to the second (against.py)."""
+    """By "<arm> against <arm>": the first relative to the second (against.py)."""
     timelines: tuple[Timeline, ...]
     disparities: tuple[Disparity, ...]
     objections: tuple[Objection, ...]
@@ -113,9 +115,9 @@ class Report:
     places: dict[str, tuple[str, ...]]
     """By cell: the places it counts for (cell, host, node) that not all cells share."""
     front: dict[str, Standing]
-    """By mechanism: whether others beat it on everything (gain.py)."""
+    """By arm: whether others beat it on everything (gain.py)."""
     kinds: dict[str, dict[str, Figures]]
-    """Density by kind of node and mechanism, if there are several: then counts over all nodes are
+    """Density by kind of node and arm, if there are several: then counts over all nodes are
     in no figure."""
 
 
@@ -158,8 +160,8 @@ def _measured(
 
 
 def _groups(results: Results) -> list[Figures]:
-    by_mechanism = (results.density, results.memhog, results.page_fault, results.recorded)
-    return [result.figures for found in by_mechanism for result in found.values()]
+    by_arm = (results.density, results.memhog, results.page_fault, results.recorded)
+    return [result.figures for found in by_arm for result in found.values()]
 
 
 def _curves(results: Results) -> list[dict[int, Figure]]:
@@ -219,7 +221,7 @@ def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
         observed.damages,
         provenance_of(observed),
         _places(observed),
-        front(topics, against, list(overview.mechanisms)),
+        front(topics, against, list(overview.arms), overview.baseline),
         {
             name: {m: result.figures for m, result in found.density.items()}
             for name, found in of_kinds.items()
@@ -235,9 +237,9 @@ def all_figures(report: Report) -> list[NamedFigure]:
 
 def _flat(topics: dict[str, dict[str, Figures]]) -> list[NamedFigure]:
     return [
-        (topic, mechanism, name, figure)
+        (topic, arm, name, figure)
         for topic, group in topics.items()
-        for mechanism, figures in group.items()
+        for arm, figures in group.items()
         for name, figure in figures.items()
     ]
 
@@ -285,7 +287,7 @@ def _without_counts(density: Mapping[str, Density]) -> dict[str, Density]:
 def _blocks_that_stand_out(figures: Sequence[NamedFigure], workloads: Workloads) -> list[str]:
     """The block that each figure found broken, by name; a few, for one run spoils many figures."""
     named: dict[str, list[str]] = {}
-    for _, mechanism, name, figure in figures:
+    for _, arm, name, figure in figures:
         if figure.evidence is None or figure.evidence.stands_out is None:
             continue
         for runs in workloads.values():
@@ -294,7 +296,7 @@ def _blocks_that_stand_out(figures: Sequence[NamedFigure], workloads: Workloads)
                 cell = runs.texts["cell"].texts[int(runs.texts["cell"].codes[found[0]])]
                 place = f"Block {runs.numbers['block'][found[0]]:g} of {cell}"
                 left_out = ", which is told without it" if figure.evidence.left_out else ""
-                told = f"{name.replace('_', ' ')} ({mechanism}{left_out})"
+                told = f"{name.replace('_', ' ')} ({arm}{left_out})"
                 named.setdefault(place, []).append(told)
                 break
     return [
@@ -306,14 +308,15 @@ def _blocks_that_stand_out(figures: Sequence[NamedFigure], workloads: Workloads)
 
 def _overview(observed: Observed) -> Overview:
     every = list(observed.workloads.values())
-    asked = observed.asked
+    asked, baseline = observed.asked, baseline_of(observed.workloads)
     started, ended = (
         np.concatenate([runs.numbers[name] for runs in every]) for name in ("started", "finished")
     )
     return Overview(
         observed.name,
         observed.studies,
-        tuple(baseline_first(asked.mechanisms)),
+        baseline,
+        tuple(baseline_first(asked.arms, baseline)),
         tuple(sorted(asked.workloads)),
         tuple(sorted(asked.cells)),
         tuple(sorted({host for runs in every for host in runs.texts["host"].present})),
@@ -364,7 +367,7 @@ def _notes(
     """What a reader must know that makes no figure wrong."""
     notes = [_told_of(one) for one in set_aside]
     finished = [runs.finished for runs in observed.workloads.values()]
-    if any(name != BASELINE for name in density):
+    if any(name != overview.baseline for name in density):
         notes.append(
             "Guests used memory in turn. Where they peak together, returned memory helps less: "
             f"hintfleet plan --from {clean(str(observed.source))}"
@@ -396,7 +399,7 @@ def _notes(
 
 def _told_of(one: SetAside) -> str:
     """Few runs, and why they are in doubt or in no figure."""
-    what = f"{one.mechanism}, {one.workload}" if one.mechanism else one.workload
+    what = f"{one.arm}, {one.workload}" if one.arm else one.workload
     start = "Left out" if one.left_out else "Counted although in doubt, for they are few"
     return f"{start}: {one.runs} of {plural(one.of, 'run')} ({what}): {one.reason}."
 

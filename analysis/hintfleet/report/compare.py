@@ -17,7 +17,7 @@ from hintfleet.figures.figure import DEFAULTS, Figure, Objection, Thresholds, Ve
 from hintfleet.figures.latency import MODES
 from hintfleet.figures.recorded import MEASURES, recorded_numbers
 from hintfleet.records.damage import Damage
-from hintfleet.records.observations import Workloads, baseline_first, values_of
+from hintfleet.records.observations import Workloads, baseline_first, baseline_of, values_of
 from hintfleet.records.observed import Observed
 from hintfleet.report.build import Results, provenance_of, results_of
 from hintfleet.report.published import SUCCESSORS, Published
@@ -55,7 +55,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What both sides have, by mechanism; names of the second side where they differ."""
+    """What both sides have, by arm; names of the second side where they differ."""
 
     first: Side
     second: Side
@@ -98,9 +98,7 @@ def side_of_published(published: Published, limits: Thresholds = DEFAULTS) -> Si
 def compare(first: Side, second: Side, limits: Thresholds = DEFAULTS) -> Comparison:
     """Every figure both sides have, the changes judged as one family."""
     shared = {
-        name: other
-        for name in _mechanisms(first)
-        if (other := _counterpart(name, second)) is not None
+        name: other for name in _arms(first) if (other := _counterpart(name, second)) is not None
     }
     entries = {name: _entries(first, second, name, other, limits) for name, other in shared.items()}
     family = [e.change for group in entries.values() for e in group if e.change is not None]
@@ -126,14 +124,15 @@ def compare(first: Side, second: Side, limits: Thresholds = DEFAULTS) -> Compari
     )
 
 
-def _mechanisms(side: Side) -> list[str]:
+def _arms(side: Side) -> list[str]:
     every = side.workloads.values()
-    return baseline_first({name for runs in every for name in runs.mechanisms})
+    names = {name for runs in every for name in runs.arms}
+    return baseline_first(names, baseline_of(side.workloads))
 
 
 def _counterpart(name: str, side: Side) -> str | None:
-    """The same mechanism on the other side, or the one it was published as or became."""
-    there = _mechanisms(side)
+    """The same arm on the other side, or the one it was published as or became."""
+    there = _arms(side)
     if name in there:
         return name
     predecessors = {after: before for before, after in SUCCESSORS.items()}
@@ -148,7 +147,7 @@ def _entries(
         o
         for side, own in ((first, name), (second, other))
         for o in side.objections
-        if o.mechanism in (None, own)
+        if o.arm in (None, own)
     ]
 
     same_hosts = _hosts(first) == _hosts(second)
@@ -173,9 +172,9 @@ def _entries(
             change_of,
         )
 
-    def rate(side: Side, mechanism: str, mode: str) -> Figure:
-        values = values_of(side.workloads["page_fault"], mechanism, rates(mode)(side))
-        against = [o for o in side.objections if o.concerns([mechanism], "page_fault")]
+    def rate(side: Side, arm: str, mode: str) -> Figure:
+        values = values_of(side.workloads["page_fault"], arm, rates(mode)(side))
+        against = [o for o in side.objections if o.concerns([arm], "page_fault")]
         return absolute(values, "touches/s", against, limits)
 
     def rates(mode: str) -> Callable[[Side], Floats]:
@@ -259,19 +258,19 @@ def _tasks(side: Side) -> set[int]:
     return set(side.workloads["page_fault"].matrices["processes"].measured)
 
 
-def _on_curve(side: Side, mechanism: str, mode: str, tasks: int) -> Figure | None:
-    result = side.results.page_fault.get(mechanism)
+def _on_curve(side: Side, arm: str, mode: str, tasks: int) -> Figure | None:
+    result = side.results.page_fault.get(arm)
     return result.curves.get(mode, {}).get(tasks) if result else None
 
 
-def _figure(side: Side, topic: str, mechanism: str, key: str) -> Figure | None:
+def _figure(side: Side, topic: str, arm: str, key: str) -> Figure | None:
     groups = {
         "density": {name: r.figures for name, r in side.results.density.items()},
         "memhog": {name: r.figures for name, r in side.results.memhog.items()},
         "page_fault": {name: r.figures for name, r in side.results.page_fault.items()},
         "recorded": {name: r.figures for name, r in side.results.recorded.items()},
     }
-    return groups[topic].get(mechanism, {}).get(key)
+    return groups[topic].get(arm, {}).get(key)
 
 
 def _conditions(first: Side, second: Side) -> list[tuple[str, str, str]]:

@@ -54,7 +54,7 @@ class Series:
     """One figure over studies; None where a study does not have it."""
 
     topic: str
-    mechanism: str
+    arm: str
     name: str
     kind: str
     """Of node, if there are several kinds."""
@@ -116,7 +116,7 @@ def _occasion(report: Report) -> Occasion:
 
 
 Key = tuple[str, str, str, str]
-"""Topic, mechanism, figure, kind of node."""
+"""Topic, arm, figure, kind of node."""
 
 
 def _deciding(report: Report) -> dict[Key, Figure]:
@@ -129,9 +129,9 @@ def _deciding(report: Report) -> dict[Key, Figure]:
     groups = [("", topic, group) for topic, group in topics.items()]
     groups += [(kind, "density", group) for kind, group in report.kinds.items()]
     return {
-        (topic, mechanism, name, kind): figures[name]
+        (topic, arm, name, kind): figures[name]
         for kind, topic, group in groups
-        for mechanism, figures in group.items()
+        for arm, figures in group.items()
         for name in DECIDING
         if name in figures
     }
@@ -140,7 +140,7 @@ def _deciding(report: Report) -> dict[Key, Figure]:
 def _series(
     key: Key, figures: Sequence[Figure | None], occasions: Sequence[Occasion], limits: Thresholds
 ) -> Series:
-    topic, mechanism, name, kind = key
+    topic, arm, name, kind = key
     unit = next(figure.unit for figure in figures if figure is not None)
     known = [
         (occasion, figure.estimate)
@@ -148,7 +148,7 @@ def _series(
         if figure is not None and figure.estimate is not None
     ]
     changes = _changes(name, unit, known, limits)
-    return Series(topic, mechanism, name, kind, unit, tuple(figures), changes)
+    return Series(topic, arm, name, kind, unit, tuple(figures), changes)
 
 
 def _changes(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hintfleet.records.observations import BASELINE, Workloads, pairs_of
+from hintfleet.records.observations import Workloads, pairs_of
 from hintfleet.statistics.intervals import Floats, group_means
 from hintfleet.statistics.units import number, plural
 
@@ -66,13 +66,13 @@ def kinds_of(workloads: Workloads) -> list[Kind]:
 
 
 def fleet_total(workloads: Workloads) -> str:
-    """Guests on all nodes together, with the mechanism that fits most; "" without a gain."""
+    """Guests on all nodes together, with the arm that fits most; "" without a gain."""
     counted = workloads["consolidation"]
     totals: dict[str, tuple[float, float, int]] = {}
-    for name in counted.mechanisms:
-        if name == BASELINE:
+    for name in counted.arms:
+        if name == counted.baseline:
             continue
-        pair = pairs_of(counted, BASELINE, name, counted.numbers["guests_without_swap"])
+        pair = pairs_of(counted, counted.baseline, name, counted.numbers["guests_without_swap"])
         if pair[0].size:
             means = [group_means(side.numbers, side.cell) for side in pair]
             totals[name] = float(means[1].sum()), float(means[0].sum()), int(means[0].size)

@@ -144,12 +144,12 @@ def _not_copied(study: StudyFolder, known: set[str], done: Exported) -> Iterator
 
 
 def _add(writer: StoreWriter, runs: Iterable[Run], keep_samples: bool, done: Exported) -> None:
-    """Adds runs, with a curve to be drawn of the first of each workload and mechanism. Where they
+    """Adds runs, with a curve to be drawn of the first of each workload and arm. Where they
     do not come in order there are more curves, and a report takes the first."""
     drawn: dict[tuple[str, str], tuple[object, ...]] = {}
     for run in runs:
         samples = samples_of(run, done.damages)
-        key, place = (run.workload, run.mechanism), place_of(run)
+        key, place = (run.workload, run.arm), place_of(run)
         timeline = None
         if samples is not None and (key not in drawn or place < drawn[key]):
             timeline = timeline_of(run, samples)

@@ -19,6 +19,7 @@ from hintfleet.records.curves import Timeline
 from hintfleet.records.damage import Damage, DamagedError, UnusableError
 from hintfleet.records.document import LARGEST, checked
 from hintfleet.records.observations import (
+    COMPARED,
     Codes,
     Matrix,
     Observations,
@@ -165,6 +166,8 @@ class _Reader:
                     values, scale = values.cast(pa.int64()), 1e-6
                 array = np.asarray(values.cast(pa.float64()).to_numpy(), dtype=np.float64)
                 numbers[column.name] = self._fit(column.name, array) * scale
+        if texts[COMPARED].equal(None).any():
+            texts[COMPARED] = _or_else(texts[COMPARED], texts["mechanism"])
         if texts["parity"].equal(None).any():
             texts["parity"] = _settings(table, texts["parity"])
         none = Matrix((), np.full((table.num_rows, 0), np.nan))
@@ -244,23 +247,24 @@ class _Reader:
         return found
 
     def _timelines(self) -> tuple[Timeline, ...]:
-        """The first of each workload and mechanism."""
+        """The first of each workload and arm."""
         import pyarrow.dataset as ds
 
-        names = ("run_id", *ORDER, "mechanism", "memory_mib", "swap_mib", "sampled_seconds")
+        names = ("run_id", *ORDER, "arm", "mechanism", "memory_mib", "swap_mib", "sampled_seconds")
         drawn = ds.field("timeline").is_valid() & (ds.field("status") == "finished")
         table = self.table([*names, "timeline"], drawn)
         first: dict[tuple[str, str], Timeline] = {}
         for row in sorted(table.to_pylist(), key=_place):
-            run_id, workload, mechanism = (
-                clean(row[name]) for name in ("run_id", "workload", "mechanism")
+            run_id, workload, arm = (
+                clean(text)
+                for text in (row["run_id"], row["workload"], row["arm"] or row["mechanism"])
             )
             first.setdefault(
-                (workload, mechanism),
+                (workload, arm),
                 Timeline(
                     run_id,
                     workload,
-                    mechanism,
+                    arm,
                     row["sampled_seconds"],
                     tuple(slot["memory_mib"] for slot in row["timeline"]),
                     tuple(slot["swap_mib"] for slot in row["timeline"]),
@@ -297,6 +301,13 @@ def coded_texts(column: Any, cleaned: Callable[[str], str] = _cleaned) -> Texts:
     return Texts(codes, (*texts, None))
 
 
+def _or_else(texts: Texts, other: Texts) -> Texts:
+    """The texts, and for runs that have none the other's."""
+    unknown = texts.equal(None)
+    codes = np.where(unknown, other.codes + len(texts.texts), texts.codes)
+    return Texts(codes, (*texts.texts, *other.texts))
+
+
 def _settings(table: Any, parity: Texts) -> Texts:
     """Settings by run; of parts that do not have them, only whether they are the same."""
     digest = coded_texts(table.column("parity_digest"))
@@ -328,7 +339,7 @@ def _histograms(reader: _Reader, observations: Observations) -> Mapping[str, His
     import pyarrow as pa
     import pyarrow.dataset as ds
 
-    names = observations.mechanisms
+    names = observations.arms
     label = np.full(int(observations.row.max(initial=-1)) + 1, -1)
     for index, name in enumerate(names):
         label[observations.of(name).row] = index
@@ -374,15 +385,22 @@ def _summed(table: Any) -> Any:
 
 
 def _asked(workloads: Workloads, planned: Any, unrun: int, complete: bool) -> Asked:
+    import pyarrow.compute as pc
+
     def every(column: str) -> frozenset[str]:
         ran = {text for runs in workloads.values() for text in runs.texts[column].present}
-        return frozenset(ran | set(coded_texts(planned.column(column)).present))
+        return frozenset(ran | set(coded_texts(column_of_plan(column)).present))
+
+    def column_of_plan(name: str) -> Any:
+        """A plan that was exported before there were arms has their mechanisms."""
+        column = planned.column(name)
+        return pc.coalesce(column, planned.column("mechanism")) if name == COMPARED else column
 
     blocks = np.concatenate([runs.numbers["block"] for runs in workloads.values()])
     asked = np.unique(planned.column("block").to_numpy())
     return Asked(
         sum(map(len, workloads.values())) + unrun,
-        every("mechanism"),
+        every(COMPARED),
         every("workload"),
         every("cell"),
         frozenset(map(int, {*np.unique(blocks).tolist(), *asked.tolist()})),

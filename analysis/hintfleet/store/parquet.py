@@ -127,7 +127,7 @@ def studies_schema() -> Any:
     """Arrow schema of studies/."""
     import pyarrow as pa
 
-    texts = "kind run_id host cell mechanism workload status reason file field expected found"
+    texts = "kind run_id host cell arm mechanism workload status reason file field expected found"
     numbers = [(name, pa.int64()) for name in ("block", "order")]
     return pa.schema([*((name, pa.string()) for name in texts.split()), *numbers])
 

@@ -5,7 +5,7 @@ How far few blocks or their spread can be believed is decided beside each figure
 (figures/estimate.py); here are the doubts that no number of blocks removes.
 
 Over many runs some always went wrong, and a doubt about one must not fall on all. Up to lost_share
-of the runs of a mechanism under a workload, runs that may not be believed are left out of every
+of the runs of an arm under a workload, runs that may not be believed are left out of every
 figure, and those that are merely in doubt stay; both are told. Beyond it what went wrong is no
 accident: nothing is left out, and the doubt falls on all figures of these runs.
 """
@@ -18,11 +18,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from hintfleet.figures.figure import Objection, Thresholds, Verdict
-from hintfleet.records.observations import BASELINE, COMPARED, Codes, Mask, Observations
+from hintfleet.records.observations import (
+    COMPARED,
+    NO_MECHANISM,
+    Codes,
+    Mask,
+    Observations,
+    baseline_of,
+)
 from hintfleet.records.observed import Observed
 from hintfleet.statistics.intervals import Floats
 from hintfleet.statistics.units import plural
-from hintfleet.trust.parity import Disparity, differing_blocks, disparities
+from hintfleet.trust.parity import Disparity, weigh_parity
 
 UNTRUSTED = Verdict.NOT_TO_BE_TRUSTED
 UNSETTLED = Verdict.UNSETTLED
@@ -43,7 +50,7 @@ class SetAside:
     """A doubt about so few runs that it falls on no figure."""
 
     workload: str
-    mechanism: str | None
+    arm: str | None
     reason: str
     runs: int
     of: int
@@ -77,19 +84,19 @@ def weigh(observed: Observed, limits: Thresholds) -> Weighed:
         differing += found
         of_parity += map(_parity_objection, found if not few else ())
         findings = [one for check in CHECKS for one in check(workload, finished, limits)]
-        for mechanism in finished.mechanisms:
-            mine = finished.texts[COMPARED].equal(mechanism)
+        for arm in finished.arms:
+            mine = finished.texts[COMPARED].equal(arm)
             for verdict in (UNTRUSTED, UNSETTLED):
                 own = [one for one in findings if one.verdict == verdict]
-                objections, few = _by_number(workload, mechanism, mine, own, limits)
+                objections, few = _by_number(workload, arm, mine, own, limits)
                 of_runs += objections
                 aside += few
                 if few and verdict == UNTRUSTED:
                     out |= mine & _any(own, mine)
         unfinished = _unfinished(runs)
-        for mechanism in runs.mechanisms:
-            mine = runs.texts[COMPARED].equal(mechanism)
-            objections, few = _by_number(workload, mechanism, mine, [unfinished], limits)
+        for arm in runs.arms:
+            mine = runs.texts[COMPARED].equal(arm)
+            objections, few = _by_number(workload, arm, mine, [unfinished], limits)
             of_ends += objections
             aside += few
         kept[workload] = finished.where(~out)
@@ -97,15 +104,15 @@ def weigh(observed: Observed, limits: Thresholds) -> Weighed:
 
 
 def _by_number(
-    workload: str, mechanism: str, mine: Mask, findings: Sequence[Finding], limits: Thresholds
+    workload: str, arm: str, mine: Mask, findings: Sequence[Finding], limits: Thresholds
 ) -> tuple[list[Objection], list[SetAside]]:
-    """Findings about runs of a mechanism as objections, or as told only if they are about few."""
+    """Findings about runs of an arm as objections, or as told only if they are about few."""
     total = int(np.count_nonzero(mine))
     counted = [(one, int(np.count_nonzero(one.runs & mine))) for one in findings]
     counted = [(one, count) for one, count in counted if count]
     if np.count_nonzero(_any(findings, mine) & mine) <= limits.lost_share * total:
         return [], [
-            SetAside(workload, mechanism, one.reason, count, total, one.verdict == UNTRUSTED)
+            SetAside(workload, arm, one.reason, count, total, one.verdict == UNTRUSTED)
             for one, count in counted
         ]
     return [
@@ -113,9 +120,9 @@ def _by_number(
             one.verdict,
             one.reason,
             one.next_step,
-            mechanism,
+            arm,
             workload,
-            f"{mechanism}, {workload} ({count} of {plural(total, 'run')})",
+            f"{arm}, {workload} ({count} of {plural(total, 'run')})",
         )
         for one, count in counted
     ], []
@@ -133,31 +140,31 @@ def _disparate(
     workload: str, finished: Observations, limits: Thresholds
 ) -> tuple[Mask, list[Disparity], list[SetAside]]:
     """Runs to leave out for their block is not at parity, what differs, and that it was little."""
-    differs = differing_blocks(finished)
-    found = disparities(workload, finished.where(differs))
+    differs, found = weigh_parity(workload, finished)
     count = int(np.count_nonzero(differs))
     if not count or count > limits.lost_share * len(finished):
         return np.zeros_like(differs), found, []
     names = ", ".join(one.name for one in found)
-    reason = f"mechanisms of a block differ in {names}"
+    reason = f"arms of a block differ in {names}"
     return differs, found, [SetAside(workload, None, reason, count, len(finished), True)]
 
 
 def objections_to_the_whole(observed: Observed, limits: Thresholds) -> Iterator[Objection]:
     """Doubts about what can be answered at all, which fall on no figure by itself."""
     finished = [runs.finished for runs in observed.workloads.values()]
-    measured = {name for runs in finished for name in runs.mechanisms}
-    if measured and BASELINE not in measured:
+    measured = {name for runs in finished for name in runs.arms}
+    baseline = baseline_of(observed.workloads)
+    if measured and baseline not in measured:
         yield Objection(
             UNSETTLED,
-            f"no run without a mechanism ({BASELINE}): nothing can be called a gain",
-            f"run the study with {BASELINE} among its mechanisms",
+            f"no run of the baseline ({baseline}): nothing can be called a gain",
+            f"run the study with {baseline} among its arms",
         )
-    elif measured == {BASELINE}:
+    elif measured == {baseline}:
         yield Objection(
             UNSETTLED,
-            "no mechanism was run: there is nothing to compare",
-            "run the study with a mechanism beside none",
+            f"no arm but {baseline} was run: there is nothing to compare",
+            f"run the study with an arm beside {baseline}",
         )
     asked = observed.asked.runs
     lost = asked - sum(map(len, finished))
@@ -201,8 +208,8 @@ def _parity_objection(one: Disparity) -> Objection:
     values = ", ".join(f"{text} under {name}" for name, text in one.values.items())
     return Objection(
         UNTRUSTED,
-        f"mechanisms differ in {one.name}: {values}",
-        f"make {one.name} the same for every mechanism and run these blocks again",
+        f"arms differ in {one.name}: {values}",
+        f"make {one.name} the same for every arm and run these blocks again",
         None,
         one.workload,
         f"{one.workload} ({plural(one.blocks, 'block')})",
@@ -220,7 +227,7 @@ def _unfinished(runs: Observations) -> Finding:
 
 def _proof(workload: str, runs: Observations, limits: Thresholds) -> Iterator[Finding]:
     as_expected = runs.numbers["as_expected"]
-    baseline = runs.texts[COMPARED].equal(BASELINE)
+    baseline = runs.texts["mechanism"].equal(NO_MECHANISM)
     yield Finding(
         np.isnan(as_expected) & ~_are_imported(runs),
         UNTRUSTED,
@@ -257,9 +264,20 @@ def _imported(workload: str, runs: Observations, limits: Thresholds) -> Iterator
     yield Finding(
         imported,
         UNSETTLED,
-        "imported: that mechanisms differ in nothing else is told, not recorded",
+        "imported: that arms differ in nothing else is told, not recorded",
         "ask whose data they are, or repeat the measurement with hintfleet",
     )
+
+
+def _shown(workload: str, runs: Observations, limits: Thresholds) -> Iterator[Finding]:
+    unshown = runs.texts["unshown"]
+    for pieces in unshown.present:
+        yield Finding(
+            unshown.equal(pieces),
+            UNTRUSTED,
+            f"the arm states {pieces}, and the guest did not show it",
+            "look at what the arm states and at the guest's console (hintfleet show)",
+        )
 
 
 def _debug_options(workload: str, runs: Observations, limits: Thresholds) -> Iterator[Finding]:
@@ -393,6 +411,7 @@ def _group_medians(values: Floats, group: Codes) -> Floats:
 CHECKS: Sequence[Callable[[str, Observations, Thresholds], Iterator[Finding]]] = (
     _proof,
     _imported,
+    _shown,
     _debug_options,
     _kernel,
     _guests,

@@ -34,6 +34,13 @@ LAPTOP = {
 }
 
 
+def planned_run(record: dict[str, Any]) -> dict[str, Any]:
+    """A run as its plan has it."""
+    keys = ("run_id", "block", "order", "mechanism", "workload")
+    of_record = {key: record[key] for key in keys}
+    return {"cell": record["cell"]["name"], "arm": record["arm"]["name"], **of_record}
+
+
 @dataclass
 class Builder:
     """Writes results/<study>/ into a folder. noise is relative, normal, one draw a run."""
@@ -63,9 +70,8 @@ class Builder:
                     for workload in self.workloads:
                         record = self.record(cell, block, position, mechanism, workload, random)
                         self.put(record)
-                        keys = ("run_id", "block", "order", "mechanism", "workload")
-                        planned.append({"cell": cell, **{key: record[key] for key in keys}})
-        plan = {"schema": "hintfleet.study/1", "study": self.study, "runs": planned}
+                        planned.append(planned_run(record))
+        plan = {"schema": "hintfleet.study/2", "study": self.study, "runs": planned}
         (self.folder / "study.json").write_text(json.dumps(plan))
         return self.folder
 
@@ -100,7 +106,7 @@ class Builder:
         guests = max(len(result.get("steps", result.get("guests", [None]))), 1)
         returned = mechanism != "none"
         return {
-            "schema": "hintfleet.run/1",
+            "schema": "hintfleet.run/2",
             "run_id": f"{cell}.b{block}.{mechanism}.{workload}",
             "study": self.study,
             "cell": {
@@ -115,6 +121,8 @@ class Builder:
             },
             "block": block,
             "order": order,
+            "arm": {"name": mechanism, "states": {}, "differs": {}, "shows": {}},
+            "baseline": "none",
             "mechanism": mechanism,
             "workload": workload,
             "parameters": {"guest_memory_mib": 320},

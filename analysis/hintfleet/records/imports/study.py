@@ -31,6 +31,7 @@ from hintfleet.records.imports.rows import Row, rows_of
 from hintfleet.records.read import load_run
 from hintfleet.records.samples import COLUMNS
 from hintfleet.records.text import clean
+from hintfleet.records.versions import RUN, STUDY, USUAL_BASELINE
 from hintfleet.statistics.units import number
 
 OF_RECORDED = ("seconds", "rate", "footprint_gib_min", "peak_mib")
@@ -63,7 +64,7 @@ def import_study(description: Description, folder: Path) -> int:
     try:
         planned = [_write(description, unfinished, *one) for one in _numbered(runs)]
         plan = {
-            "schema": "hintfleet.study/1",
+            "schema": STUDY,
             "study": description.study,
             "runs": [one for group in planned for one in group],
         }
@@ -216,7 +217,7 @@ def _write(
             _write_samples(run / record["files"]["samples"], found.curve)
         load_run(run / "record.json")  # nothing is imported that could not be read again
         keys = ("run_id", "block", "order", "mechanism", "workload")
-        told = {key: record[key] for key in keys}
+        told = {"arm": record["arm"]["name"], **{key: record[key] for key in keys}}
         planned.append({**told, "cell": record["cell"]["name"], "host": record["cell"]["host"]})
     return planned
 
@@ -258,7 +259,7 @@ def _record(
     started = description.measured if began is None else datetime.fromtimestamp(began, UTC)
     conditions = {name: found.conditions[name] for name in sorted(found.conditions)}
     return {
-        "schema": "hintfleet.run/1",
+        "schema": RUN,
         "run_id": f"{cell}.b{block}.{mechanism}.{workload}",
         "study": description.study,
         "imported": {"source": clean(description.source), "file": found.where[:255]},
@@ -274,6 +275,8 @@ def _record(
         },
         "block": block,
         "order": order,
+        "arm": {"name": mechanism, "states": {}, "differs": {}, "shows": {}},
+        "baseline": USUAL_BASELINE,
         "mechanism": mechanism,
         "workload": workload,
         "parameters": {},

@@ -7,7 +7,7 @@ module: run
 short_description: Carry out one run and return its record
 version_added: 0.1.0
 description:
-  - Starts guests in a cell, drives a workload in them under one mechanism, watches the host, ends
+  - Starts guests in a cell, drives a workload in them under one arm, watches the host, ends
     everything it started, and returns the run record with its samples and logs.
   - The run is carried out by a process of its own on the host. It goes on to its end if the module
     or the controller dies; the next call with the same O(study) and O(run_id) returns its record,
@@ -94,14 +94,31 @@ options:
     type: int
     required: true
   order:
-    description: Position of the mechanism within the block, from 1.
+    description: Position of the arm within the block, from 1.
     type: int
     required: true
-  mechanism:
-    description: How free memory gets back to the host.
-    type: str
-    choices: [none, page_hinting, free_page_reporting]
+  arm:
+    description: What the run is measured under, as M(hintfleet.bench.study_plan) keeps it.
+    type: dict
     required: true
+    suboptions:
+      name:
+        description: Name of the arm, unique in the study.
+        type: str
+        required: true
+      mechanism:
+        description: How free memory gets back to the host.
+        type: str
+        choices: [none, page_hinting, free_page_reporting]
+        required: true
+      states:
+        description: What else is meant to differ, by piece.
+        type: dict
+        default: {}
+  baseline:
+    description: The arm of the study that the others are compared with.
+    type: str
+    default: none
   workload:
     description: What is measured.
     type: str
@@ -249,7 +266,7 @@ EXAMPLES = r"""
     cell: {name: box-node0, node: 0, memory_mib: 960, swap_mib: 256}
     block: 1
     order: 1
-    mechanism: free_page_reporting
+    arm: {name: free_page_reporting, mechanism: free_page_reporting}
     workload: consolidation
     parameters: {guest_memory_mib: 320, guest_vcpus: 1, allocation_mib: 256, max_guests: 24}
     accelerator: tcg
@@ -290,9 +307,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import arm_of
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.channel import QMP_IMPORT_ERROR
-from ansible_collections.hintfleet.bench.plugins.module_utils.guest.mechanisms import MECHANISMS
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.cgroup import (
     CellCgroup,
     find_hierarchy,
@@ -311,6 +328,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.run.detached impor
     set_going,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight import (
+    ARM,
     ARTIFACT,
     CELL,
     check_request,
@@ -355,7 +373,8 @@ ARGUMENTS = {
     },
     "block": {"type": "int", "required": True},
     "order": {"type": "int", "required": True},
-    "mechanism": {"type": "str", "choices": list(MECHANISMS), "required": True},
+    "arm": {"type": "dict", "required": True, "options": ARM},
+    "baseline": {"type": "str", "default": "none"},
     "workload": {"type": "str", "choices": list(WORKLOADS), "required": True},
     "parameters": {"type": "dict", "required": True, "options": PARAMETERS},
     "accelerator": {"type": "str", "choices": ["kvm", "tcg"], "required": True},
@@ -381,7 +400,12 @@ def _request(params: dict[str, Any]) -> dict[str, Any]:
     hierarchy = find_hierarchy()
     cell["cgroup_version"] = hierarchy.version
     cell["memory_binding"] = CellCgroup(cell["name"], hierarchy).memory_binding
-    return {**request, "cell": cell}
+    arm = arm_of({**params["arm"]["states"], **_without_states(params["arm"])})
+    return {**request, "cell": cell, "arm": {**arm.as_dict(), "differs": arm.differs}}
+
+
+def _without_states(arm: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in arm.items() if name != "states"}
 
 
 def _summary(record: dict[str, Any]) -> str:

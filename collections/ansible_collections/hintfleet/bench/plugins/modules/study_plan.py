@@ -8,7 +8,7 @@ short_description: Plan the runs of a study, and say which are still to be done
 version_added: 0.1.0
 description:
   - Runs on the controller. Writes C(study.json) into the study's folder, with every run and its
-    place. The order of the mechanisms is random and balanced over the blocks of each cell.
+    place. The order of the arms is random and balanced over the blocks of each cell.
   - A plan that is there is kept. Blocks and cells may be added to it; if anything else differs the
     module fails and says what.
 attributes:
@@ -66,17 +66,34 @@ options:
         type: bool
         default: false
   blocks:
-    description: How often every mechanism runs.
+    description: How often every arm runs.
     type: int
     required: true
-  mechanisms:
-    description: Mechanisms to compare.
+  arms:
+    description: What to compare, as M(hintfleet.bench.study_arms) returns them.
     type: list
-    elements: str
-    choices: [none, page_hinting, free_page_reporting]
+    elements: dict
     required: true
+    suboptions:
+      name:
+        description: Name of the arm, unique in the study.
+        type: str
+        required: true
+      mechanism:
+        description: How free memory gets back to the host.
+        type: str
+        choices: [none, page_hinting, free_page_reporting]
+        required: true
+      states:
+        description: What else is meant to differ, by piece.
+        type: dict
+        default: {}
+  baseline:
+    description: The arm that the others are compared with.
+    type: str
+    default: none
   workloads:
-    description: What is measured under each mechanism, in this order.
+    description: What is measured under each arm, in this order.
     type: list
     elements: str
     choices: [consolidation, memhog, page_fault]
@@ -112,7 +129,9 @@ EXAMPLES = r"""
     study: first
     cells: [{name: box-node0, host: box, node: 0, memory_mib: 960, swap_mib: 256}]
     blocks: 3
-    mechanisms: [none, free_page_reporting]
+    arms:
+      - {name: none, mechanism: none}
+      - {name: free_page_reporting, mechanism: free_page_reporting}
     workloads: [consolidation]
     parameters: {consolidation: {guest_memory_mib: 320, allocation_mib: 256}}
   run_once: true
@@ -136,6 +155,7 @@ runs:
       host: box
       block: 1
       order: 1
+      arm: none
       mechanism: none
       workload: consolidation
       status: pending
@@ -152,8 +172,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
-from ansible_collections.hintfleet.bench.plugins.module_utils.guest.mechanisms import MECHANISMS
-from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight import CELL
+from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight import ARM, CELL
 from ansible_collections.hintfleet.bench.plugins.module_utils.study.attempts import (
     chosen,
     note_kept,
@@ -168,19 +187,16 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.study.plan import 
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.registry import WORKLOADS
 
-NAMES = ("study", "cells", "blocks", "mechanisms", "workloads", "parameters", "seed", "artifacts")
+NAMES = ("study", "cells", "blocks", "arms", "baseline", "workloads", "parameters", "seed",
+         "artifacts")  # fmt: skip
 
 ARGUMENTS = {
     "results_dir": {"type": "path", "required": True},
     "study": {"type": "str", "required": True},
     "cells": {"type": "list", "elements": "dict", "required": True, "options": CELL},
     "blocks": {"type": "int", "required": True},
-    "mechanisms": {
-        "type": "list",
-        "elements": "str",
-        "choices": list(MECHANISMS),
-        "required": True,
-    },
+    "arms": {"type": "list", "elements": "dict", "required": True, "options": ARM},
+    "baseline": {"type": "str", "default": "none"},
     "workloads": {
         "type": "list",
         "elements": "str",

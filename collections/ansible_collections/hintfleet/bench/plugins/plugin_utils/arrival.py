@@ -44,8 +44,7 @@ MIB = 2**20
 PIECE_BYTES = 8 * MIB
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", re.ASCII)
 # What every attempt at a run must have in common with what is asked for.
-IDENTITY = {"study": str, "run_id": str, "block": int, "order": int, "mechanism": str,
-            "workload": str}  # fmt: skip
+IDENTITY = {"study": str, "run_id": str, "block": int, "order": int, "workload": str}  # fmt: skip
 CELL = {"name": str, "host": str, "node": int, "memory_mib": float, "swap_mib": float}
 # And the one that answers, besides.
 ARTIFACTS = ("guest_kernel", "guest_image")
@@ -70,6 +69,10 @@ def record_of(files: Files, asked: dict[str, Any]) -> dict[str, Any]:
     _check_form(record)
     for name, kind in IDENTITY.items():
         _check_same(name, record.get(name), kind(asked[name]))
+    arm, told = asked["arm"], record["arm"]
+    _check_same("mechanism", record.get("mechanism"), arm["mechanism"])
+    _check_same("arm.name", told.get("name"), arm["name"])
+    _check_same("arm.states", told.get("states"), arm.get("states") or {})
     for name, kind in CELL.items():
         _check_same(f"cell.{name}", record["cell"].get(name), kind(asked["cell"][name]))
     _check_files(files, record)
@@ -139,7 +142,7 @@ def _unpacked(name: str, content: object, limit: int) -> Iterator[bytes]:
 
 def _check_form(record: dict[str, Any]) -> None:
     """As far as the controller reads a record; a report checks all of it, by the schema."""
-    for name in ("cell", "outcome", "provenance", "files"):
+    for name in ("cell", "arm", "outcome", "provenance", "files"):
         if not isinstance(record.get(name), dict):
             raise BenchError(f"{RECORD} has no {name}")
     outcome = record["outcome"]

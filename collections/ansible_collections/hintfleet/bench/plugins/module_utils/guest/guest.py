@@ -182,8 +182,11 @@ class Guest:
         if self._ask("guest-sync", {"id": token}, left) != token:
             raise self._failure("never_up", "its agent answers questions nobody asked")
         self.boot_seconds = time.monotonic() - self._started
-        left = max(give_up - time.monotonic(), 1.0)
-        self.facts = parse_facts(self.run(["/bin/sh", "-c", FACTS_SCRIPT], seconds=left).output)
+        self.look(max(give_up - time.monotonic(), 1.0))
+
+    def look(self, seconds: float = ANSWER_SECONDS) -> None:
+        """Ask for the guest's facts; raises GuestError."""
+        self.facts = parse_facts(self.run(["/bin/sh", "-c", FACTS_SCRIPT], seconds=seconds).output)
 
     @property
     def crashed(self) -> bool:

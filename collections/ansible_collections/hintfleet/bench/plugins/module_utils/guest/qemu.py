@@ -45,7 +45,8 @@ ENTER_CELL = 'while [ "$1" != -- ]; do echo $$ >"$1" || exit; shift; done; shift
 
 @dataclass(frozen=True)
 class Machine:
-    """What a guest is. `bind_node` None: its memory is not bound to a node by QEMU.
+    """What a guest is. `bind_node` None: its memory is not bound to a node by QEMU. `options`: more
+    of QEMU's -M.
 
     `logs` is a folder of root's. `start` counts how often the guest has been started.
     """
@@ -61,6 +62,7 @@ class Machine:
     kernel_arguments: str = ""
     tb_size_mib: int = 12
     swap_mib: int = 0
+    options: str = ""
     bind_node: int | None = None
     binary: str = BINARY
     start: int = 1
@@ -107,6 +109,7 @@ def command_line(
     else:
         # A newer model has the guest use instructions that cost more to emulate than they save.
         processor = ["-accel", f"tcg,tb-size={machine.tb_size_mib}", "-cpu", "qemu64"]
+    options = f",{machine.options}" if machine.options else ""
     swap_disk = []
     if swap is not None:
         swap_disk += ["-add-fd", f"fd={swap},set=1"]
@@ -117,7 +120,7 @@ def command_line(
         "-name", machine.name,
         "-nodefaults", "-no-user-config", "-no-reboot",
         "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
-        "-M", "pc,usb=off,vmport=off,dump-guest-core=off,memory-backend=ram",
+        "-M", f"pc,usb=off,vmport=off,dump-guest-core=off,memory-backend=ram{options}",
         *processor,
         "-smp", str(machine.vcpus),
         "-m", f"{machine.memory_mib}M",
@@ -164,12 +167,12 @@ def find(places: tuple[str, ...] = (BINARY, *PLACES)) -> Installed | None:
 
     What it says of itself decides, not the package that it came with.
     """
-    answers = [found for place in places if (found := _ask(place))]
+    answers = [found for place in places if (found := ask(place))]
     usable = [found for found in answers if found.version >= OLDEST]
     return next(iter(usable), max(answers, key=lambda found: found.version, default=None))
 
 
-def _ask(place: str) -> Installed | None:
+def ask(place: str) -> Installed | None:
     path = shutil.which(place)
     if path is None:
         return None

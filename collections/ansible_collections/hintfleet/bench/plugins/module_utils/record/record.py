@@ -17,7 +17,7 @@ from typing import Any
 
 from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import checked_name
 
-SCHEMA = "hintfleet.run/1"
+SCHEMA = "hintfleet.run/2"
 RECORD = "record.json"
 MISSING = "missing"  # a study's folder of reasons why there is no record
 STATUSES = ("finished", "failed", "aborted")
@@ -88,7 +88,14 @@ def new_record(request: dict[str, Any]) -> dict[str, Any]:
         "cell": request["cell"],
         "block": request["block"],
         "order": request["order"],
-        "mechanism": request["mechanism"],
+        "arm": {
+            "name": request["arm"]["name"],
+            "states": request["arm"]["states"],
+            "differs": request["arm"]["differs"],
+            "shows": {},
+        },
+        "baseline": request["baseline"],
+        "mechanism": request["arm"]["mechanism"],
         "workload": request["workload"],
         "parameters": request["parameters"],
         "started": now,

@@ -52,13 +52,6 @@ def _make_runs(state_dir: Path, study: str) -> None:
         folder.chmod(0o700)
 
 
-def _make_runs(state_dir: Path, study: str) -> None:
-    """The folders above a run's: kernel messages and consoles in it are root's to read."""
-    for folder in (state_dir / "runs", state_dir / "runs" / study):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
-
-
 def lock_path(folder: Path) -> Path:
     """The lock of the runner at work in `folder`; its text is the runner's process id."""
     return folder.with_name(folder.name + ".runner")

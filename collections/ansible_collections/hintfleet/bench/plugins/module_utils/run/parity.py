@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What must agree between mechanisms, flat and comparable."""
+"""What must agree between arms that do not state it, flat and comparable."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import Arm
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.pieces import PIECES
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import Guest
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.mechanisms import MECHANISMS
 
@@ -23,6 +25,12 @@ HOST_FACTS = (
 )
 
 
+def _arguments(guest: Guest) -> str:
+    """QEMU's, with kernel and QEMU by what they are: those have entries of their own."""
+    words = ["<qemu>", *guest.qemu.command_line[1:]]
+    return " ".join("<kernel>" if word == str(guest.machine.kernel) else word for word in words)
+
+
 def without_mechanism(text: str, mechanism: str) -> str:
     """Replace what the mechanism itself sets."""
     chosen = MECHANISMS[mechanism]
@@ -31,14 +39,27 @@ def without_mechanism(text: str, mechanism: str) -> str:
     return text
 
 
-def parity(record: dict[str, Any], guest: Guest) -> dict[str, Any]:
-    """From a record whose provenance is complete, and a guest of the workload."""
+def parity(record: dict[str, Any], guest: Guest, arm: Arm) -> dict[str, Any]:
+    """From a record whose provenance is complete, and a guest of the workload.
+
+    What the arm says by words of its own is taken out of the texts that hold it; what it says by
+    another value stands there, and the arm's `differs` names it.
+    """
+    entries = _entries(record, guest)
+    for piece, value in arm.states.items():
+        for name, text in entries.items():
+            if isinstance(text, str):
+                entries[name] = PIECES[piece].held(value, name, text)
+    return entries
+
+
+def _entries(record: dict[str, Any], guest: Guest) -> dict[str, Any]:
     provenance, mechanism = record["provenance"], record["mechanism"]
     kernel = provenance["guest_kernel"]
     entries: dict[str, Any] = {
         "accelerator": provenance["qemu"]["accelerator"],
         "qemu_version": provenance["qemu"]["version"],
-        "qemu_arguments": without_mechanism(" ".join(guest.qemu.command_line), mechanism),
+        "qemu_arguments": without_mechanism(_arguments(guest), mechanism),
         "guest_kernel_key": kernel["key"],
         "guest_kernel_sha256": kernel["sha256"],
         "guest_kernel_config_sha256": kernel.get("config_sha256"),

@@ -10,8 +10,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import Arm, from_plan
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
-from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import usable_qemu
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.mechanisms import MECHANISMS
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import (
+    OLDEST,
+    Installed,
+    ask,
+    usable_qemu,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.facts import (
     node_cpus,
     node_ids,
@@ -41,6 +48,11 @@ CELL = {
     "cpus": {"type": "list", "elements": "int", "default": []},
     "side_by_side": {"type": "bool", "default": False},
 }
+ARM = {
+    "name": {"type": "str", "required": True},
+    "mechanism": {"type": "str", "choices": list(MECHANISMS), "required": True},
+    "states": {"type": "dict", "default": {}},
+}
 SLOWEST_HZ = 10
 DISK_MIB = 64  # what a run's samples and logs may take
 MIB = 2**20
@@ -62,7 +74,7 @@ def check_request(request: dict[str, Any]) -> None:
     """Raises BenchError with the first thing that stands in the way of a run on this host."""
     if os.geteuid() != 0:
         raise BenchError("A run makes cgroups and starts QEMU as another user; become root.")
-    usable_qemu()
+    qemu_of(from_plan(request["arm"]))
     check_user(request["user"])
     _check_cell(request["cell"])
     _check_sizes(request)
@@ -76,6 +88,21 @@ def check_request(request: dict[str, Any]) -> None:
         raise BenchError(
             f"{state_dir} has {free_mib:.0f} MiB free and a run may need {DISK_MIB} MiB; free some."
         )
+
+
+def qemu_of(arm: Arm) -> Installed:
+    """The QEMU that the arm states, else the host's; raises BenchError if it is of no use."""
+    stated = arm.states.get("qemu")
+    if stated is None:
+        return usable_qemu()
+    found = ask(stated)
+    if found is None or found.version < OLDEST:
+        said = "does not answer" if found is None else f"is {found.text}"
+        raise BenchError(
+            f"Arm {arm.name} states the QEMU {stated}, which {said} on this host; install one of "
+            f"{'.'.join(map(str, OLDEST))} or later there, with the libraries that it needs."
+        )
+    return found
 
 
 def check_user(user: str) -> None:

@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import from_plan
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.pieces import PIECES
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import (
     BenchError,
     StopRequest,
 )
-from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import (
-    Machine,
-    usable_qemu,
-)
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import Machine
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.cgroup import (
     CellCgroup,
     apart,
@@ -38,6 +37,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.run.parity import 
 from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight import (
     check_free_swap,
     check_settings,
+    qemu_of,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.bench import Bench
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.proof import prove
@@ -124,7 +124,8 @@ class _Run:
         self.cell = request["cell"]
         self.hierarchy = find_hierarchy()
         self.cgroup = CellCgroup(self.cell["name"], self.hierarchy)
-        self.qemu = usable_qemu()
+        self.arm = from_plan(request["arm"])
+        self.qemu = qemu_of(self.arm)
         self.started = time.monotonic()
 
     def carry_out(self) -> None:
@@ -185,13 +186,24 @@ class _Run:
 
     def _bench(self, sampler: Sampler) -> Bench:
         request, parameters = self.request, self.request["parameters"]
-        machine = Machine(
+        machine = self._machine()
+        for piece, value in self.arm.states.items():
+            machine = PIECES[piece].machine(value, machine)
+        release = request["guest_kernel"]["manifest"]["release"]
+        return Bench(
+            machine, self.cgroup, sampler, self.cell, parameters, request["user"], release, self.arm
+        )
+
+    def _machine(self) -> Machine:
+        """A guest as it is without what the arm states."""
+        request, parameters = self.request, self.request["parameters"]
+        return Machine(
             name="guest",
             logs=self.folder,
             memory_mib=parameters["guest_memory_mib"],
             vcpus=parameters["guest_vcpus"],
             accelerator=request["accelerator"],
-            mechanism=request["mechanism"],
+            mechanism=self.arm.mechanism,
             kernel=Path(request["guest_kernel"]["path"]),
             initramfs=Path(request["guest_image"]["path"]),
             kernel_arguments=parameters["kernel_arguments"],
@@ -200,16 +212,16 @@ class _Run:
             bind_node=self.cell["node"] if len(node_ids()) > 1 else None,
             binary=self.qemu.path,
         )
-        release = request["guest_kernel"]["manifest"]["release"]
-        return Bench(machine, self.cgroup, sampler, self.cell, parameters, request["user"], release)
 
     def _prove(self, bench: Bench) -> None:
         parameters = self.request["parameters"]
         self.record["proof"] = prove(
-            bench, self.request["mechanism"], parameters["proof_mib"], parameters["proof_seconds"]
+            bench, self.arm.mechanism, parameters["proof_mib"], parameters["proof_seconds"]
         )
 
     def _measure(self, bench: Bench) -> None:
         self.record["result"] = {}
         WORKLOADS[self.request["workload"]].run(bench, self.record["result"])
-        self.record["parity"] = parity(self.record, bench.guests[0])
+        bench.see_again()
+        self.record["arm"]["shows"] = bench.shows
+        self.record["parity"] = parity(self.record, bench.guests[0], self.arm)

@@ -7,6 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import (
+    USUAL_BASELINE,
+    Arm,
+    from_plan,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
 from ansible_collections.hintfleet.bench.plugins.module_utils.record.record import (
     is_finished,
@@ -14,12 +19,16 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.record.record impo
     write_json,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import checked_name
-from ansible_collections.hintfleet.bench.plugins.module_utils.study.order import order_of_block
+from ansible_collections.hintfleet.bench.plugins.module_utils.study.order import (
+    arms_of_block,
+    order_of_block,
+)
 
-SCHEMA = "hintfleet.study/1"
+SCHEMA = "hintfleet.study/2"
+FIRST_SCHEMA = "hintfleet.study/1"  # whose arms were mechanisms
 PLAN = "study.json"
 # What must not change once a study has begun: its runs would not be comparable.
-FIXED = ("seed", "mechanisms", "workloads", "parameters")
+FIXED = ("seed", "arms", "baseline", "workloads", "parameters")
 
 
 def planned_runs(plan: dict[str, Any]) -> list[dict[str, Any]]:
@@ -29,12 +38,19 @@ def planned_runs(plan: dict[str, Any]) -> list[dict[str, Any]]:
     plan has given already stays: no version of this code moves a study that has begun.
     """
     runs = []
-    given = {(r["cell"], r["block"], r["order"]): r["mechanism"] for r in plan.get("runs", ())}
+    given: dict[tuple[str, int], dict[int, str]] = {}
+    for run in plan.get("runs", ()):
+        given.setdefault((run["cell"], run["block"]), {})[run["order"]] = run["arm"]
+    arms = {arm["name"]: from_plan(arm) for arm in plan["arms"]}
     for block in range(1, plan["blocks"] + 1):
         for cells in _together(plan["cells"]):
-            for place in range(1, len(plan["mechanisms"]) + 1):
+            orders = {cell["name"]: _order(plan, cell["name"], block, given) for cell in cells}
+            for place in range(max(map(len, orders.values()))):
                 for workload in plan["workloads"]:
-                    runs += [_run(plan, cell, block, place, workload, given) for cell in cells]
+                    runs += [
+                        _run(cell, block, place + 1, arms[orders[cell["name"]][place]], workload)
+                        for cell in cells
+                    ]
     return runs
 
 
@@ -47,26 +63,30 @@ def _together(cells: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     return list(groups.values())
 
 
-def _run(
-    plan: dict[str, Any],
-    cell: dict[str, Any],
-    block: int,
-    place: int,
-    workload: str,
-    given: dict[tuple[str, int, int], str],
-) -> dict[str, Any]:
-    mechanism = given.get((cell["name"], block, place))
-    if mechanism is None:
-        # A seed that was asked for draws the same again; without one, each study draws its own.
-        draw = str(plan["seed"] or plan["study_id"])
-        mechanism = order_of_block(draw, cell["name"], block, plan["mechanisms"])[place - 1]
+def _order(
+    plan: dict[str, Any], cell: str, block: int, given: dict[tuple[str, int], dict[int, str]]
+) -> list[str]:
+    """The arms of a block by name, in the order in which they run."""
+    kept = given.get((cell, block))
+    if kept is not None:
+        return [kept[place] for place in sorted(kept)]
+    # A seed that was asked for draws the same again; without one, each study draws its own.
+    draw = str(plan["seed"] or plan["study_id"])
+    names = [arm["name"] for arm in plan["arms"]]
+    return order_of_block(
+        draw, cell, block, arms_of_block(draw, cell, block, names, plan["baseline"])
+    )
+
+
+def _run(cell: dict[str, Any], block: int, place: int, arm: Arm, workload: str) -> dict[str, Any]:
     return {
-        "run_id": f"{cell['name']}.b{block}.{mechanism}.{workload}",
+        "run_id": f"{cell['name']}.b{block}.{arm.file_name}.{workload}",
         "cell": cell["name"],
         "host": cell["host"],
         "block": block,
         "order": place,
-        "mechanism": mechanism,
+        "arm": arm.name,
+        "mechanism": arm.mechanism,
         "workload": workload,
     }
 
@@ -127,12 +147,23 @@ def read_plan(folder: Path) -> dict[str, Any] | None:
         schema = plan["schema"]
     except (ValueError, KeyError, TypeError):
         schema = "damaged"
+    if schema == FIRST_SCHEMA:
+        return _of_today(plan)
     if schema != SCHEMA:
         raise BenchError(
             f"{path} is no plan of this version of hintfleet ({schema}); give the study another "
             "study_name, or remove that folder."
         )
     return plan
+
+
+def _of_today(plan: dict[str, Any]) -> dict[str, Any]:
+    """A plan of the first version, in which an arm was a mechanism."""
+    names = plan.pop("mechanisms")
+    runs = [{**run, "arm": run["mechanism"]} for run in plan["runs"]]
+    arms = [Arm(name, name).as_dict() for name in names]
+    baseline = USUAL_BASELINE if USUAL_BASELINE in names else names[0]
+    return {**plan, "schema": SCHEMA, "arms": arms, "baseline": baseline, "runs": runs}
 
 
 def write_plan(folder: Path, plan: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import one_line
 
 LONGEST_LINE = 2000
-Kind = tuple[str, str]  # runs of the same workload and mechanism take about the same time
+Kind = tuple[str, str]  # runs of the same workload and arm take about the same time
 
 
 def duration(seconds: float) -> str:
@@ -24,7 +24,7 @@ def duration(seconds: float) -> str:
 
 def describe(run: dict[str, Any]) -> str:
     """A run in a few words."""
-    return f"{run['cell']} block {run['block']}  {run['mechanism']}  {run['workload']}"
+    return f"{run['cell']} block {run['block']}  {run['arm']}  {run['workload']}"
 
 
 class Progress:
@@ -161,7 +161,7 @@ def _line(text: str) -> str:
 
 
 def _kind(run: dict[str, Any]) -> Kind:
-    return run["workload"], run["mechanism"]
+    return run["workload"], run["arm"]
 
 
 def _time_of_day(timestamp: float) -> str:

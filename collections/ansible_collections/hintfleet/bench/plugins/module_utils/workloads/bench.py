@@ -7,6 +7,8 @@ import contextlib
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import Arm
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.pieces import PIECES
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import GuestError
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.balance import (
     take_balance,
@@ -39,6 +41,7 @@ class Bench:
         parameters: dict[str, Any],
         user: str,
         kernel_release: str,
+        arm: Arm | None = None,
     ) -> None:
         self.cgroup = cgroup
         self.sampler = sampler
@@ -50,6 +53,9 @@ class Bench:
         self._user = user
         self._kernel_release = kernel_release
         self._loop = new_loop()
+        self._arm = arm or Arm(machine.mechanism, machine.mechanism)
+        self.shows: dict[str, str] = {}
+        """What guests were seen to have of what the arm states, by piece."""
 
     def launch(self, name: str | None = None) -> Guest:
         """Boot the next guest and check that it is what was asked for; raises GuestError."""
@@ -94,6 +100,22 @@ class Bench:
         release = guest.facts.kernel_release if guest.facts else ""
         if release != self._kernel_release:
             raise GuestError("stopped", wrong_kernel(guest.name, release, self._kernel_release))
+        for piece, value in self._arm.states.items():
+            PIECES[piece].booted(value, guest)
+        self._see(guest)
+
+    def _see(self, guest: Guest) -> None:
+        """Read back what the arm states; raises GuestError."""
+        if self._arm.states:
+            guest.look()
+        for piece, value in self._arm.states.items():
+            self.shows[piece] = PIECES[piece].shown(value, guest)
+
+    def see_again(self) -> None:
+        """Read back at the end of the work that nobody took away what the arm states."""
+        for guest in self.guests:
+            if guest.qemu.is_alive():
+                self._see(guest)
 
     def take_balances(self) -> None:
         """Where the memory of each guest is that still runs and answers. Nothing is measured after.

@@ -155,6 +155,14 @@ LIES: dict[str, tuple[dict[str, Any], str]] = {
     "another block's": ({"files": files(record(block=2))}, "block is 2, and 1 was asked"),
     "a block that is true": ({"files": files(record(block=True))}, "block is True"),
     "another mechanism's": ({"files": files(record(mechanism="page_hinting"))}, "mechanism is"),
+    "another arm's": (
+        {"files": files(record(arm={"name": "other", "states": {}, "differs": {}, "shows": {}}))},
+        "arm.name is",
+    ),
+    "an arm that states something else": (
+        {"files": files(record(arm={"name": "none", "states": {"kernel_arguments": "a"}}))},
+        "arm.states is",
+    ),
     "another workload's": ({"files": files(record(workload="page_fault"))}, "workload is"),
     "another kernel's": ({"files": files(record(provenance={}))}, "provenance.guest_kernel is"),
     "no outcome": ({"files": files(record(outcome=None))}, "has no outcome"),

@@ -17,8 +17,8 @@ from ansible_collections.hintfleet.bench.plugins.callback.progress import (
 
 RUN_ID = "box-node0.b1.none.memhog"
 PLANNED = {
-    "run_id": RUN_ID, "host": "box", "cell": "box-node0", "block": 1, "mechanism": "none",
-    "workload": "memhog", "status": "pending",
+    "run_id": RUN_ID, "host": "box", "cell": "box-node0", "block": 1, "arm": "none",
+    "mechanism": "none", "workload": "memhog", "status": "pending",
 }  # fmt: skip
 
 

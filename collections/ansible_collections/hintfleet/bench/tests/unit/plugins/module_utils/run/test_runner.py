@@ -60,7 +60,8 @@ def request(tmp_path: Path) -> dict[str, Any]:
         },
         "block": 1,
         "order": 1,
-        "mechanism": "none",
+        "arm": {"name": "none", "mechanism": "none", "states": {}, "differs": {}},
+        "baseline": "none",
         "workload": "memhog",
         "parameters": {
             "sample_hz": 20.0, "guest_memory_mib": 320, "guest_vcpus": 1, "kernel_arguments": "",

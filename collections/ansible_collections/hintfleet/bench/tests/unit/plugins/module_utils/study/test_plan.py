@@ -22,6 +22,10 @@ def cell(name: str, memory_mib: int = 960) -> dict[str, Any]:
     return {"name": name, "host": f"host-{name}", "node": 0, "memory_mib": memory_mib}
 
 
+def arms(*names: str) -> list[dict[str, Any]]:
+    return [{"name": name, "mechanism": name, "states": {}} for name in names]
+
+
 def asked(**changes: Any) -> dict[str, Any]:
     plan = {
         "schema": _plan.SCHEMA,
@@ -29,7 +33,8 @@ def asked(**changes: Any) -> dict[str, Any]:
         "study_id": "1",
         "cells": [cell("a")],
         "blocks": 2,
-        "mechanisms": MECHANISMS,
+        "arms": arms(*MECHANISMS),
+        "baseline": "none",
         "workloads": ["consolidation", "memhog"],
         "parameters": {"consolidation": {"max_guests": 9}, "memhog": {"guests": 3}},
         "seed": 0,
@@ -102,7 +107,7 @@ def test_fewer_blocks_and_cells_leave_the_plan_as_it_is() -> None:
     ("changes", "sentence"),
     [
         ({"seed": 1}, "seed was 0 and is now 1"),
-        ({"mechanisms": ["none"]}, "mechanisms was"),
+        ({"arms": arms("none")}, "arms was"),
         (
             {"parameters": {"consolidation": {"max_guests": 9}, "memhog": {"guests": 4}}},
             r"parameters\.memhog\.guests was 3 and is now 4",

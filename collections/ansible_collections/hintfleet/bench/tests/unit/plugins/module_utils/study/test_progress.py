@@ -25,7 +25,7 @@ def planned(host: str, block: int, mechanism: str, status: str = "pending") -> d
     cell = f"{host}-node0"
     run_id = f"{cell}.b{block}.{mechanism}.memhog"
     names = {"run_id": run_id, "host": host, "cell": cell, "block": block, "status": status}
-    return {**names, "mechanism": mechanism, "workload": "memhog"}
+    return {**names, "arm": mechanism, "mechanism": mechanism, "workload": "memhog"}
 
 
 def result(run: dict[str, Any], status: str = "finished", seconds: float = 14.2) -> dict[str, Any]:

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What an arm may state beside its mechanism: each piece in one class, registered by its name.
+
+To add one: a class here with the methods of Piece that it needs, and its line in PIECES.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import GuestError
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import Guest
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import Machine
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import one_line
+
+ASK_SECONDS = 30.0
+THP = "/sys/kernel/mm/transparent_hugepage/enabled"
+MODULES = "/sys/module"
+# Read by the guest's own init: there is no module of that name.
+OF_THE_IMAGE = "hintfleet."
+YES, NO = {"y", "1", "on", "true"}, {"n", "0", "off", "false"}
+LONGEST_TEXT = 1024
+
+
+class Piece:
+    """One thing that arms may differ in. Methods get the value that `checked` returned."""
+
+    differs: tuple[str, ...] = ()
+    """Entries of a record's parity that may be others under an arm that states this."""
+
+    def checked(self, value: Any) -> Any:
+        """The value in the form that records keep; raises ValueError with what to give instead."""
+        return text_of(value)
+
+    def machine(self, value: Any, machine: Machine) -> Machine:
+        """The guest's machine with what is stated."""
+        return machine
+
+    def booted(self, value: Any, guest: Guest) -> None:
+        """Does what is to be done in a guest that has booted; raises GuestError."""
+
+    def shown(self, value: Any, guest: Guest) -> str:
+        """Reads back that the guest has what is stated, and says as what it was seen.
+
+        Raises GuestError if it is not so.
+        """
+        raise NotImplementedError
+
+    def held(self, value: Any, entry: str, text: str) -> str:
+        """What of a text of parity must be the same as in other arms."""
+        return text
+
+
+class KernelArguments(Piece):
+    """More words for the guest kernel's command line; parameters of modules are read back."""
+
+    def machine(self, value: str, machine: Machine) -> Machine:
+        words = f"{machine.kernel_arguments} {value}".strip()
+        return replace(machine, kernel_arguments=words)
+
+    def shown(self, value: str, guest: Guest) -> str:
+        line = guest.facts.kernel_command_line if guest.facts else ""
+        missing = [word for word in value.split() if word not in line.split()]
+        if missing:
+            raise _unlike(guest, f"kernel argument {missing[0]}", "its command line lacks it")
+        seen = [_parameter(guest, word) for word in value.split()]
+        return ", ".join(seen)
+
+    def held(self, value: str, entry: str, text: str) -> str:
+        if entry not in ("guest_kernel_command_line", "qemu_arguments"):
+            return text
+        return " ".join(text.replace(f" {value}", "", 1).split(" "))
+
+
+class GuestSettings(Piece):
+    """Files that are written in the guest after boot: by path what each is to hold."""
+
+    def checked(self, value: Any) -> dict[str, str]:
+        if not isinstance(value, dict) or not value:
+            raise ValueError("give a mapping of paths to values")
+        for path in value:
+            if not re.fullmatch(r"/(?:sys|proc/sys)(?:/[A-Za-z0-9._:-]+)+", str(path)):
+                raise ValueError(f"{path} is no file below /sys or /proc/sys of the guest")
+        return {str(path): text_of(value[path]) for path in sorted(value)}
+
+    def booted(self, value: dict[str, str], guest: Guest) -> None:
+        for path, text in value.items():
+            _write(guest, path, text)
+
+    def shown(self, value: dict[str, str], guest: Guest) -> str:
+        seen = []
+        for path, text in value.items():
+            found = _read(guest, path)
+            if not _says(found, text):
+                raise _unlike(guest, f"{path} as {text!r}", f"it reads {found!r}")
+            seen.append(f"{path} reads {found}")
+        return ", ".join(seen)
+
+
+class GuestThp(Piece):
+    """Transparent huge pages in the guest: always, madvise or never."""
+
+    differs = ("guest_thp_enabled",)
+
+    def checked(self, value: Any) -> str:
+        if value not in ("always", "madvise", "never"):
+            raise ValueError("choose from always, madvise, never")
+        return str(value)
+
+    def booted(self, value: str, guest: Guest) -> None:
+        _write(guest, THP, value)
+
+    def shown(self, value: str, guest: Guest) -> str:
+        found = _read(guest, THP)
+        if f"[{value}]" not in found:
+            raise _unlike(guest, f"transparent huge pages {value}", f"it reads {found!r}")
+        return f"{THP} reads {found}"
+
+
+class Kernel(Piece):
+    """Another kernel, by its name in guest_kernels. The play delivers it; guests have booted it."""
+
+    differs = (
+        "guest_kernel_key",
+        "guest_kernel_sha256",
+        "guest_kernel_config_sha256",
+        "guest_kernel_debug_options",
+    )
+
+    def shown(self, value: str, guest: Guest) -> str:
+        release = guest.facts.kernel_release if guest.facts else ""
+        return f"its guests run {release}"
+
+
+class OtherQemu(Piece):
+    """Another QEMU, by its path on the hosts."""
+
+    differs = ("qemu_version",)
+
+    def checked(self, value: Any) -> str:
+        if not isinstance(value, str) or not re.fullmatch(r"(?:/[A-Za-z0-9._+-]+)+", value):
+            raise ValueError("give the whole path of a QEMU on the hosts")
+        return value
+
+    def machine(self, value: str, machine: Machine) -> Machine:
+        return replace(machine, binary=value)
+
+    def shown(self, value: str, guest: Guest) -> str:
+        run = guest.qemu.command_line[0]
+        if run != value:
+            raise _unlike(guest, f"the QEMU {value}", f"it is {run}")
+        return f"its QEMU is {value}"
+
+
+class MachineOptions(Piece):
+    """More options of QEMU's -M, as QEMU writes them: hpet=off,mem-merge=off."""
+
+    def checked(self, value: Any) -> str:
+        text = text_of(value)
+        if not re.fullmatch(r"[a-z][a-z0-9-]*=[a-z0-9-]+(?:,[a-z][a-z0-9-]*=[a-z0-9-]+)*", text):
+            raise ValueError("give options with values and commas between, such as hpet=off")
+        return text
+
+    def machine(self, value: str, machine: Machine) -> Machine:
+        return replace(machine, options=value)
+
+    def shown(self, value: str, guest: Guest) -> str:
+        # QEMU refuses an option or a value that its machine does not have, and does not start.
+        line = Path(f"/proc/{guest.qemu.process_id}/cmdline").read_text().split("\0")
+        if not any(word.endswith(f",{value}") for word in line):
+            raise _unlike(guest, f"machine options {value}", "its QEMU was started without them")
+        return f"its QEMU was started with -M …,{value}"
+
+    def held(self, value: str, entry: str, text: str) -> str:
+        return text.replace(f",{value}", "", 1) if entry == "qemu_arguments" else text
+
+
+PIECES: dict[str, Piece] = {
+    "kernel": Kernel(),
+    "kernel_arguments": KernelArguments(),
+    "guest_settings": GuestSettings(),
+    "guest_thp": GuestThp(),
+    "qemu": OtherQemu(),
+    "machine": MachineOptions(),
+}
+
+
+def text_of(value: Any) -> str:
+    """One line of text that was given as text, number or true and false; raises ValueError."""
+    if isinstance(value, bool):
+        return "Y" if value else "N"
+    text = str(value) if isinstance(value, str | int | float) else ""
+    if not text or not text.isprintable() or text != text.strip() or len(text) > LONGEST_TEXT:
+        raise ValueError("give a line of text or a number")
+    return text
+
+
+def _says(found: str, wanted: str) -> bool:
+    """Whether a file that reads so holds what was written: as it is, chosen of several in
+    brackets, or as another word for yes or no."""
+    if found == wanted or f"[{wanted}]" in found.split():
+        return True
+    pair = {found.lower(), wanted.lower()}
+    return pair <= YES or pair <= NO
+
+
+def _parameter(guest: Guest, word: str) -> str:
+    """How a word of the command line was seen. What a module takes is read back: the kernel passes
+    over what it does not know."""
+    name, given, value = word.partition("=")
+    module, dot, parameter = name.partition(".")
+    if not given or not dot or word.startswith(OF_THE_IMAGE):
+        return f"{word} on the command line"
+    path = f"{MODULES}/{module.replace('-', '_')}/parameters/{parameter.replace('-', '_')}"
+    found = _read(guest, path)
+    if not _says(found, value):
+        raise _unlike(guest, f"kernel argument {word}", f"{path} reads {found!r}")
+    return f"{path} reads {found}"
+
+
+def _read(guest: Guest, path: str) -> str:
+    done = guest.run(["/bin/cat", path], ASK_SECONDS)
+    if done.failure:
+        raise _unlike(guest, path, f"it cannot be read ({done.failure})")
+    return one_line(done.output.strip())
+
+
+def _write(guest: Guest, path: str, text: str) -> None:
+    # Opened without being made: a file that is not there shall not be there afterwards either.
+    script = f"[ -e {shlex.quote(path)} ] || {{ echo there is no such file >&2; exit 1; }}\n"
+    script += f"printf %s {shlex.quote(text)} >{shlex.quote(path)}"
+    done = guest.run(["/bin/sh", "-c", script], ASK_SECONDS)
+    if done.failure:
+        raise _unlike(guest, f"{path} as {text!r}", f"it cannot be written ({done.failure})")
+
+
+def _unlike(guest: Guest, stated: str, cause: str) -> GuestError:
+    return GuestError(
+        "stopped",
+        f"The arm states {stated}, and guest {guest.name} does not have it: {cause}; state what "
+        "this guest's kernel and image have, or see who changed it in the guest.",
+        cause,
+    )
