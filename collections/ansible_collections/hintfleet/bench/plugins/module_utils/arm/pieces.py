@@ -83,7 +83,7 @@ class GuestSettings(Piece):
         if not isinstance(value, dict) or not value:
             raise ValueError("give a mapping of paths to values")
         for path in value:
-            if not re.fullmatch(r"/(?:sys|proc/sys)(?:/[A-Za-z0-9._:-]+)+", str(path)):
+            if not re.fullmatch(r"/(?:sys|proc/sys)(?:/[A-Za-z0-9_][A-Za-z0-9._:-]*)+", str(path)):
                 raise ValueError(f"{path} is no file below /sys or /proc/sys of the guest")
         return {str(path): text_of(value[path]) for path in sorted(value)}
 

@@ -32,6 +32,7 @@ def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "state_dir": str(tmp_path),
         "cell": {"name": "c", "node": 0, "memory_mib": 960.0, "swap_mib": 256.0, "cpus": [0, 1]},
         "workload": "consolidation",
+        "arm": {"name": "none", "mechanism": "none", "states": {}},
         "parameters": {
             "guest_memory_mib": 320, "proof_mib": 128, "sample_hz": 20.0,
             "allocation_mib": 256, "max_guests": 9,

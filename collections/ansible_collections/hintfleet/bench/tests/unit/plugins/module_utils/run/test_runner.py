@@ -87,7 +87,7 @@ def perform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: BaseExcepti
     monkeypatch.setattr(_runner, "CellCgroup", FakeCgroup)
     monkeypatch.setattr(_runner, "find_hierarchy", lambda: None)
     monkeypatch.setattr(_runner, "apart", lambda *_: contextlib.nullcontext())
-    monkeypatch.setattr(_runner, "usable_qemu", lambda: Installed("/usr/bin/qemu", (7, 2, 22)))
+    monkeypatch.setattr(_runner, "qemu_of", lambda _: Installed("/usr/bin/qemu", (7, 2, 22)))
     monkeypatch.setattr(_runner, "empty_own", lambda: None)
     monkeypatch.setattr(_runner, "check_free_swap", lambda _cell: None)
     monkeypatch.setattr(_runner, "prove", lambda *_: verdict("none", 128, 0.5, 6.0, {}))

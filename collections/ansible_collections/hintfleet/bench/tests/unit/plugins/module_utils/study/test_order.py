@@ -8,6 +8,8 @@ from itertools import pairwise
 
 import pytest
 from ansible_collections.hintfleet.bench.plugins.module_utils.study.order import (
+    MOST_IN_A_BLOCK,
+    arms_of_block,
     order_of_block,
     williams_squares,
 )
@@ -49,3 +51,19 @@ def test_every_order_is_as_likely_as_any_other_to_come_first() -> None:
     first = Counter("".join(blocks(3, 1, draw=str(number))[0]) for number in range(6000))
     assert len(first) == 6
     assert all(abs(count - 1000) < 150 for count in first.values())
+
+
+def test_of_many_arms_each_is_in_as_many_blocks_and_the_baseline_in_all() -> None:
+    arms = [f"arm{k}" for k in range(30)]
+    seen: Counter[str] = Counter()
+    for block in range(1, 21):
+        part = arms_of_block("draw", "cell", block, arms, "arm7")
+        assert part[0] == "arm7" and len(set(part)) == len(part) == MOST_IN_A_BLOCK
+        seen.update(part)
+        others = [seen[name] for name in arms if name != "arm7"]
+        assert max(others) - min(others) <= 1
+    assert seen["arm7"] == 20
+
+
+def test_few_arms_are_all_in_every_block() -> None:
+    assert arms_of_block("draw", "cell", 5, ["a", "none", "b"], "none") == ["a", "none", "b"]
