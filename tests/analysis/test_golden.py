@@ -12,6 +12,7 @@ import difflib
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,11 +42,38 @@ def trouble(builder: Builder) -> None:
     file.write_text(json.dumps(record))
 
 
+SWEPT = ((0, 7, 1.2, 0.0), (150, 6, 1.4, 0.0), (500, 4, 2.1, 90.0))
+"""Age, and what comes of it: guests, seconds of the third memhog, its swap."""
+
+
+def twelve(builder: Builder) -> None:
+    """Twelve arms: two mechanisms and a sweep, of which some fit fewer guests and some as many."""
+    builder.mechanisms = ("none", "free_page_reporting", "page_hinting")
+    builder.sweep = {
+        f"page_hinting/age_ms={age},batch={batch}": replace(
+            builder.truth["page_hinting"],
+            guests=guests,
+            third_memhog_seconds=seconds,
+            memhog_swap_mib=swap,
+        )
+        for (age, guests, seconds, swap) in (
+            (0, 7, 1.2, 0.0),
+            (150, 6, 1.4, 0.0),
+            (500, 4, 2.1, 90.0),
+        )
+        for batch in (8, 16, 32)
+    }
+    builder.blocks = 4
+    builder.write()
+
+
 CASES: dict[str, tuple[Callable[[Builder], object], list[str]]] = {
     "laptop-80.txt": (Builder.write, ["report", "{}", "--width", "80"]),
     "laptop-160-detail.txt": (Builder.write, ["report", "{}", "--width", "160", "--detail"]),
     "laptop-ascii.txt": (Builder.write, ["report", "{}", "--width", "80", "--ascii"]),
     "laptop.md": (Builder.write, ["report", "{}", "--format", "markdown"]),
+    "twelve-80.txt": (twelve, ["report", "{}", "--width", "80"]),
+    "twelve.md": (twelve, ["report", "{}", "--format", "markdown"]),
     "trouble-80.txt": (trouble, ["report", "{}", "--width", "80"]),
     "published-80.txt": (
         Builder.write,

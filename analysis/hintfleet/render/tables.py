@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hintfleet.figures.figure import Figure, Figures, Verdict
+from hintfleet.figures.gain import Standing
 from hintfleet.figures.recorded import MEASURES
 from hintfleet.render.names import label
 from hintfleet.render.runs import known, memhog_seconds, places, shown
@@ -55,8 +56,16 @@ class ReportTable:
     rows: tuple[Row, ...]
 
 
+MOST_COLUMNS = 4
+"""Arms beside each other on a screen; of more each has a row."""
+
+MOST_ROWS = 9
+
+
 def summary_table(report: Report) -> ReportTable:
     """Gain and cost of each arm, few enough rows for one screen."""
+    if len(arms(report)) > MOST_COLUMNS:
+        return _summary_of_many(report)
     last = guests_in_turn(report)
     density, memhog, memory, fault, recorded = _groups(report)
     rows = [
@@ -77,6 +86,75 @@ def summary_table(report: Report) -> ReportTable:
     if len(arms(report)) > 1:
         rows.append(Row("Unbeaten on all counts", tuple(_front(report))))
     return ReportTable("Gain and cost", tuple(arms(report)), _filled(rows))
+
+
+def _summary_of_many(report: Report) -> ReportTable:
+    """A row for each arm, best first, and of those that another soundly beats their number only."""
+    last = guests_in_turn(report)
+    density, memhog, memory, fault, recorded = _groups(report)
+    columns: list[tuple[str, Group, str, FIGURE]] = [
+        ("guests", density, "guests_without_swap", _bare_short),
+        ("memhog, s", memhog, f"guest{last}_seconds", _bare_short),
+        ("back, s", memory, "seconds_to_return_90", _bare_short),
+        ("faults", fault, "processes_vs_none", short),
+        ("CPU, s", density, "host_cpu_seconds_per_guest", _bare_short),
+        ("held", recorded, "recorded_footprint_gib_min", exact(1)),
+        ("time, s", recorded, "recorded_seconds", _bare_short),
+    ]
+    columns = [one for one in columns if any(g.get(one[2]) for g in one[1].values())]
+    ranked = ranked_arms(report)
+    beaten = [name for name in ranked if report.front.get(name) == Standing.BEATEN]
+    baseline = report.study.baseline
+    told = [name for name in ranked if name not in beaten or name == baseline]
+    if len(told) > MOST_ROWS:
+        told = [*told[: MOST_ROWS - 1], *([baseline] if baseline in told[MOST_ROWS - 1 :] else [])]
+    rows = [
+        Row(
+            f"{name} (baseline)" if name == baseline else name,
+            tuple(_cell(group.get(name, {}).get(key), text) for _, group, key, text in columns),
+        )
+        for name in told
+    ]
+    folded = [name for name in ranked if name not in told]
+    if folded:
+        soundly = sum(name in beaten for name in folded)
+        label = f"{len(folded)} more, {soundly} soundly beaten"
+        rows.append(Row(label, tuple(Cell("") for _ in columns)))
+    return ReportTable("Gain and cost", tuple(name for name, *_ in columns), tuple(rows))
+
+
+def ranked_arms(report: Report) -> list[str]:
+    """Arms with most guests first, of equal ones those that hold least memory over time."""
+
+    def key(name: str) -> tuple[float, float, str]:
+        density, memory = report.density.get(name), report.memory.get(name)
+        guests = density.figures.get("guests_without_swap") if density else None
+        held = memory.figures.get("memhog_footprint_gib_min") if memory else None
+        return (
+            -(guests.estimate or 0.0) if guests else 0.0,
+            (held.estimate or 0.0) if held else 0.0,
+            name,
+        )
+
+    return sorted(arms(report), key=key)
+
+
+def in_columns_that_fit(data: ReportTable, first: Sequence[str]) -> list[ReportTable]:
+    """The table as several, each with the first column and at most so many others that a screen
+    holds them; as it is where its columns are no arms or few."""
+    if len(data.columns) <= MOST_COLUMNS or not set(data.columns) <= set(first):
+        return [data]
+    size = MOST_COLUMNS - 1
+    rest = range(1, len(data.columns))
+    parts = [rest[start : start + size] for start in range(0, len(rest), size)]
+    return [
+        ReportTable(
+            f"{data.heading} ({number} of {len(parts)})",
+            tuple(data.columns[k] for k in (0, *part)),
+            tuple(Row(row.label, tuple(row.cells[k] for k in (0, *part))) for row in data.rows),
+        )
+        for number, part in enumerate(parts, 1)
+    ]
 
 
 def _guests_rows(report: Report, density: Group) -> list[Row]:
@@ -208,6 +286,13 @@ def recorded_table(report: Report) -> ReportTable:
 def against_table(report: Report) -> ReportTable:
     """Arms against each other: columns are pairs."""
     names = dict.fromkeys(name for figures in report.against.values() for name in figures)
+    if len(report.against) > MOST_COLUMNS:
+        pairs = tuple(
+            Row(pair, tuple(_cell(group.get(name), short) for name in names))
+            for pair, group in report.against.items()
+        )
+        headings = tuple(label("against", name) for name in names)
+        return ReportTable("Arms against each other", headings, pairs)
     rows = []
     for name in names:
         figures = [group.get(name) for group in report.against.values()]

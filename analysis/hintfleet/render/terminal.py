@@ -15,7 +15,7 @@ from hintfleet.render import terminal_detail
 from hintfleet.render.charts import columns, stretch
 from hintfleet.render.console import VERDICT_STYLE, chart_line, heading_line, panel, table
 from hintfleet.render.doubts import Doubt, doubts, missing_words, verdict_words
-from hintfleet.render.tables import summary_table, tables
+from hintfleet.render.tables import in_columns_that_fit, summary_table, tables
 from hintfleet.render.words import LEGEND, arms, title
 from hintfleet.report.build import Report
 from hintfleet.statistics.units import number, quantity
@@ -31,7 +31,8 @@ def render(
     if not detail:
         return summary(report, ascii_only)
     parts: list[RenderableType] = [summary(report, ascii_only)]
-    for data in tables(report):
+    shown = [part for data in tables(report) for part in in_columns_that_fit(data, arms(report))]
+    for data in shown:
         parts += [heading_line(data.heading), table(data, ascii_only)]
     parts.append(Text(f"\n{LEGEND}   [extremes over the blocks]", style="report.dim"))
     if report.timelines:

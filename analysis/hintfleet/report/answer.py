@@ -27,6 +27,9 @@ COSTS = {
 }
 """Figures of against.py that decide between equals, and whether less of it is better."""
 
+ALL_TOLD, BEST_TOLD = 4, 2
+"""Arms beside the baseline that are all told each by itself; of more only the best so many."""
+
 WHOLE = 1e-9
 """A count this close to a whole one is one."""
 
@@ -112,6 +115,7 @@ def answer(
 
     figures: by topic, arm and name; against: as against.py names them.
     """
+    others: list[Arm] = []
     counts = {
         name: found.estimate
         for name, group in figures.get("density", {}).items()
@@ -133,9 +137,40 @@ def answer(
     elif baseline not in counts:
         said = [_without_baseline(counts, baseline)]
     else:
-        arms = [arm for arm in arms if arm.name in counts]
+        arms, others = _best([arm for arm in arms if arm.name in counts], limits)
         said = _decisions(arms, counts, against, limits, baseline)
-    return " ".join([*said, *_told(arms, baseline)])
+        said += [_others(others)] if others else []
+    return " ".join([*said, *_told(arms, baseline, brief=bool(others))])
+
+
+def _best(arms: Sequence[Arm], limits: Thresholds) -> tuple[list[Arm], list[Arm]]:
+    """All arms; of more than ALL_TOLD the best ones, and the others."""
+    if len(arms) <= ALL_TOLD:
+        return list(arms), []
+    ranked = sorted(arms, key=lambda a: (not a.gains, -a.gain, len(a.prices(limits)), a.name))
+    chosen = {arm.name for arm in ranked[:BEST_TOLD]}
+    return (
+        [arm for arm in arms if arm.name in chosen],
+        [arm for arm in arms if arm.name not in chosen],
+    )
+
+
+def _others(arms: Sequence[Arm]) -> str:
+    """How many arms there are beside the best ones, and what came of them."""
+    gains = [arm.gain for arm in arms if arm.gains]
+    trusted = [arm for arm in arms if arm.verdict != Verdict.NOT_TO_BE_TRUSTED]
+    still_open = [arm for arm in trusted if arm.verdict == Verdict.UNSETTLED]
+    rest = len(trusted) - len(gains) - len(still_open)
+    by = f" by {spread(min(gains), max(gains))} guests" if gains else ""
+    said = [
+        f"{len(gains)} gain{'' if len(gains) != 1 else 's'}, too,{by}" if gains else "",
+        f"{len(still_open)} {'is' if len(still_open) == 1 else 'are'} not settled"
+        if still_open
+        else "",
+        f"{rest} gain{'' if rest != 1 else 's'} nothing" if rest else "",
+        f"{len(arms) - len(trusted)} not to be trusted" if len(trusted) < len(arms) else "",
+    ]
+    return f"Of {plural(len(arms), 'other arm')} {', '.join(filter(None, said))}."
 
 
 def _unknown_gain(counts: Mapping[str, float], arm_measured: bool, baseline: str) -> str:
@@ -377,12 +412,13 @@ def _and(words: Sequence[str]) -> str:
     return " and ".join(dict.fromkeys(words))
 
 
-def _told(arms: Sequence[Arm], baseline: str) -> list[str]:
-    """What else changes with each arm, what of it is open, and what was not measured."""
+def _told(arms: Sequence[Arm], baseline: str, brief: bool) -> list[str]:
+    """What else changes with each arm, what of it is open, and what was not measured. In brief
+    without what changes: of many arms the table says it."""
     told = []
     for arm in arms:
         sure = [c.unended or c.clause for c in arm.costs if not c.is_open]
-        if sure:
+        if sure and not brief:
             told.append(f"With {arm.name}: {'; '.join(sure)}.")
     believed = [arm for arm in arms if arm.verdict != Verdict.NOT_TO_BE_TRUSTED]
     still_open: dict[tuple[str, ...], list[str]] = {}

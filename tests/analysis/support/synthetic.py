@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hintfleet.records.text import file_name
 
 BOUNDS_NS = [float(2 ** (6 + step / 4)) for step in range(57)]
 MECHANISMS = ("none", "free_page_reporting", "page_hinting")
@@ -53,6 +54,8 @@ class Builder:
     workloads: tuple[str, ...] = WORKLOADS
     noise: float = 0.01
     seed: int = 1
+    sweep: dict[str, Truth] = field(default_factory=dict)
+    """More arms, by name: what each does of the mechanism before the name's "/"."""
     truth: dict[str, Truth] = field(default_factory=lambda: dict(LAPTOP))
 
     @property
@@ -65,7 +68,7 @@ class Builder:
         planned = []
         for cell in self.cells:
             for block in range(1, self.blocks + 1):
-                order = list(random.permutation(list(self.mechanisms)))
+                order = list(random.permutation([*self.mechanisms, *self.sweep]))
                 for position, mechanism in enumerate(map(str, order), 1):
                     for workload in self.workloads:
                         record = self.record(cell, block, position, mechanism, workload, random)
@@ -88,12 +91,14 @@ class Builder:
         cell: str,
         block: int,
         order: int,
-        mechanism: str,
+        arm: str,
         workload: str,
         random: np.random.Generator,
     ) -> dict[str, Any]:
         """One valid run record."""
-        truth = self.truth[mechanism]
+        mechanism, swept, _ = arm.partition("/")
+        states = {"kernel_arguments": arm} if swept else {}
+        truth = self.sweep.get(arm) or self.truth[mechanism]
 
         def noisy(value: float) -> float:
             return float(value * np.exp(random.normal(0.0, self.noise))) if self.noise else value
@@ -107,7 +112,7 @@ class Builder:
         returned = mechanism != "none"
         return {
             "schema": "hintfleet.run/2",
-            "run_id": f"{cell}.b{block}.{mechanism}.{workload}",
+            "run_id": f"{cell}.b{block}.{file_name(arm)}.{workload}",
             "study": self.study,
             "cell": {
                 "name": cell,
@@ -121,13 +126,13 @@ class Builder:
             },
             "block": block,
             "order": order,
-            "arm": {"name": mechanism, "states": {}, "differs": {}, "shows": {}},
+            "arm": {"name": arm, "states": states, "differs": {}, "shows": states},
             "baseline": "none",
             "mechanism": mechanism,
             "workload": workload,
             "parameters": {"guest_memory_mib": 320},
-            "started": f"2026-11-{block % 28 + 1:02d}T10:0{order}:00Z",
-            "finished": f"2026-11-{block % 28 + 1:02d}T10:0{order}:40Z",
+            "started": f"2026-11-{block % 28 + 1:02d}T10:{order:02d}:00Z",
+            "finished": f"2026-11-{block % 28 + 1:02d}T10:{order:02d}:40Z",
             "duration_seconds": 40.0,
             "outcome": {"status": "finished", "reason": None},
             "proof": {
