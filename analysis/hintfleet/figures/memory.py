@@ -85,11 +85,13 @@ def memories(
 def seconds_to(observations: Observations, share: int) -> Floats:
     """By run: seconds until this share (percent, one of SHARES) of the freed memory was back.
 
-    Infinite if the share was not seen to come back; without a mechanism nothing has to.
+    Infinite if the share was not seen to come back; without a mechanism nothing has to. A proof
+    that several runs share counts once.
     """
     seconds = observations.numbers[f"seconds_to_{share}"]
     watched = ~np.isnan(observations.numbers["as_expected"])
     watched &= ~observations.texts["mechanism"].equal(NO_MECHANISM)
+    watched &= observations.texts["proof_of"].equal(None)
     known: Floats = np.where(np.isnan(seconds), np.inf, seconds)
     return np.where(watched, known, np.nan)
 

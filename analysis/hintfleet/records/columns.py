@@ -164,6 +164,9 @@ def parity_digest(record: Record) -> str:
     return hashlib.blake2b(parity_text(record).encode(), digest_size=8).hexdigest()
 
 
+SPENT = ("boot", "proof", "settling", "measuring", "teardown")
+"""What the time of a run goes into."""
+
 RECORD_COLUMNS: tuple[Column, ...] = (
     Column("run_id", "text", "run_id"),
     Column("study", "text", "study"),
@@ -208,6 +211,8 @@ RECORD_COLUMNS: tuple[Column, ...] = (
     Column("facts", "text", lambda record: json.dumps(facts_of(record))),
     Column("cpu_user_seconds", "number", "host_cpu_seconds.user"),
     Column("cpu_system_seconds", "number", "host_cpu_seconds.system"),
+    *(Column(f"spent_{name}", "number", f"spent.{name}") for name in SPENT),
+    Column("proof_of", "text", "proof.of_run"),
     Column("freed_mib", "number", "proof.freed_mib"),
     Column("dropped_mib", "number", "proof.dropped_mib"),
     Column("acted", "flag", "proof.acted"),

@@ -28,6 +28,7 @@ class Outcome(TypedDict):
 
 
 class Proof(TypedDict):
+    of_run: NotRequired[str]
     freed_mib: float
     dropped_mib: float
     watched_seconds: float
@@ -211,6 +212,7 @@ class RunRecord(TypedDict):
     guests: list[Guest]
     provenance: Provenance
     parity: dict[str, ParityValue]
+    spent: NotRequired[dict[str, float]]
     host_cpu_seconds: HostCpuSeconds
     files: Files
 

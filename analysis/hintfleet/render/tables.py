@@ -181,6 +181,7 @@ def tables(report: Report) -> list[ReportTable]:
         recorded_table(report),
         against_table(report),
         places_table(report),
+        spent_table(report),
     ]
     return [table for table in found if table.rows]
 
@@ -315,6 +316,16 @@ def places_table(report: Report) -> ReportTable:
         for place, counts in sorted(found.items())
     )
     return ReportTable("Guests without swap by place: mean [extremes]", columns, rows)
+
+
+def spent_table(report: Report) -> ReportTable:
+    """Where the time of a run goes, by workload: what of it is measurement."""
+    names = list(dict.fromkeys(name for parts in report.spent.values() for name in parts))
+    rows = [
+        Row(name, tuple(Cell(number(parts[name])) for parts in report.spent.values()))
+        for name in names
+    ]
+    return ReportTable("Seconds of a run, by what they go into", tuple(report.spent), tuple(rows))
 
 
 def _mean_and_extremes(values: Sequence[float]) -> str:

@@ -34,6 +34,7 @@ from hintfleet.figures.latency import (
 from hintfleet.figures.memory import Memory, memories
 from hintfleet.figures.order import order_remarks
 from hintfleet.figures.recorded import RecordedResult, recorded_results
+from hintfleet.records.columns import SPENT
 from hintfleet.records.curves import Timeline
 from hintfleet.records.damage import Damage
 from hintfleet.records.observations import Workloads, baseline_first, baseline_of
@@ -119,6 +120,8 @@ class Report:
     kinds: dict[str, dict[str, Figures]]
     """Density by kind of node and arm, if there are several: then counts over all nodes are
     in no figure."""
+    spent: dict[str, dict[str, float]]
+    """By workload: mean seconds of a run by what they went into, and `whole`."""
 
 
 @dataclass(frozen=True)
@@ -226,7 +229,25 @@ def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
             name: {m: result.figures for m, result in found.density.items()}
             for name, found in of_kinds.items()
         },
+        spent_of(observed),
     )
+
+
+def spent_of(observed: Observed) -> dict[str, dict[str, float]]:
+    """By workload: mean seconds of a finished run, by what they went into; of those that tell."""
+    found: dict[str, dict[str, float]] = {}
+    for workload, runs in observed.workloads.items():
+        finished = runs.finished
+        told = ~np.isnan(finished.numbers["spent_measuring"])
+        if told.any():
+            whole = float(finished.numbers["duration_seconds"][told].mean())
+            parts = {
+                name: float(np.nan_to_num(finished.numbers[f"spent_{name}"][told]).mean())
+                for name in SPENT
+            }
+            rest = max(whole - sum(parts.values()), 0.0)
+            found[workload] = {**parts, "preparation": rest, "whole": whole}
+    return found
 
 
 def all_figures(report: Report) -> list[NamedFigure]:

@@ -119,6 +119,11 @@ options:
     description: The arm of the study that the others are compared with.
     type: str
     default: none
+  proof_of:
+    description: A run that shares the arm in this block; if its proof is there and has shown what
+      is expected, it is this run's, too.
+    type: str
+    default: ''
   workload:
     description: What is measured.
     type: str
@@ -375,6 +380,7 @@ ARGUMENTS = {
     "order": {"type": "int", "required": True},
     "arm": {"type": "dict", "required": True, "options": ARM},
     "baseline": {"type": "str", "default": "none"},
+    "proof_of": {"type": "str", "default": ""},
     "workload": {"type": "str", "choices": list(WORKLOADS), "required": True},
     "parameters": {"type": "dict", "required": True, "options": PARAMETERS},
     "accelerator": {"type": "str", "choices": ["kvm", "tcg"], "required": True},

@@ -189,6 +189,11 @@ class Guest:
         self.facts = parse_facts(self.run(["/bin/sh", "-c", FACTS_SCRIPT], seconds=seconds).output)
 
     @property
+    def well(self) -> bool:
+        """Whether it is alive and has answered all that it was asked."""
+        return self._end == "stopped" and self.qemu.is_alive()
+
+    @property
     def crashed(self) -> bool:
         """Whether its QEMU met a fault of its own before the guest was up."""
         return self.boot_seconds is None and -(self.qemu.exit_status or 0) in CRASHES

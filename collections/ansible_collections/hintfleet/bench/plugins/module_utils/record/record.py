@@ -21,6 +21,7 @@ SCHEMA = "hintfleet.run/2"
 RECORD = "record.json"
 MISSING = "missing"  # a study's folder of reasons why there is no record
 STATUSES = ("finished", "failed", "aborted")
+SPENT = ("boot", "proof", "settling", "measuring", "teardown")  # where the time of a run goes
 LOG = "runner.log"  # what the runner said itself; empty if all went as it should
 
 
@@ -113,6 +114,7 @@ def new_record(request: dict[str, Any]) -> dict[str, Any]:
             "hintfleet": request["versions"],
         },
         "parity": {},
+        "spent": dict.fromkeys(SPENT, 0.0),
         "host_cpu_seconds": {"user": 0.0, "system": 0.0},
         "files": {"samples": None, "consoles": [], "host_log": None},
     }

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import time
 import traceback
@@ -31,8 +32,13 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.host.facts import 
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.settings import read_all
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.swap import empty_own
-from ansible_collections.hintfleet.bench.plugins.module_utils.record.record import new_record, utc
-from ansible_collections.hintfleet.bench.plugins.module_utils.run.detached import turn
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.record import (
+    new_record,
+    read_record,
+    utc,
+)
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import checked_name
+from ansible_collections.hintfleet.bench.plugins.module_utils.run.detached import REQUEST, turn
 from ansible_collections.hintfleet.bench.plugins.module_utils.run.parity import parity
 from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight import (
     check_free_swap,
@@ -45,7 +51,24 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.registry
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.sampler import Sampler
 
 SAMPLES, PROOF_SAMPLES, HOST_LOG = "samples.csv", "proof.csv", "host.log"
+SAME_FOR_A_PROOF = ("study", "study_id", "cell", "block", "arm", "accelerator", "tb_size_mib",
+                    "guest_kernel", "guest_image", "versions")  # fmt: skip
 HOST_LOG_BYTES = 2**22  # more than the kernel keeps; but it may go on while it is read
+
+
+def proof_of_another(request: dict[str, Any], folder: Path) -> dict[str, Any] | None:
+    """The proof of the run that `proof_of` names, if it is one of this arm as well: the same study,
+    cell, block, kernel, image and QEMU, and it has shown what is expected. Else None."""
+    if not request.get("proof_of"):
+        return None
+    other = folder.with_name(checked_name(request["proof_of"], "A run"))
+    made, asked = read_record(other), other / REQUEST
+    if made is None or not asked.exists() or not (made["proof"] or {}).get("as_expected"):
+        return None
+    asked_there = json.loads(asked.read_text())
+    if any(asked_there.get(name) != request.get(name) for name in SAME_FOR_A_PROOF):
+        return None
+    return {**made["proof"], "of_run": request["proof_of"]}
 
 
 @contextlib.contextmanager
@@ -154,7 +177,9 @@ class _Run:
             record["provenance"]["host"], settings = host_facts(), read_all()
             record["provenance"]["qemu"]["version"] = self.qemu.text
             record["provenance"]["hintfleet"] = {**self.request["versions"], **own_versions()}
-            self._phase(PROOF_SAMPLES, "proof_samples", self._prove)
+            record["proof"] = proof_of_another(self.request, self.folder)
+            if record["proof"] is None:
+                self._phase(PROOF_SAMPLES, "proof_samples", self._prove)
             self._phase(SAMPLES, "samples", self._measure)
             check_settings(settings, read_all())
         finally:
@@ -168,7 +193,7 @@ class _Run:
         sampler = Sampler(self.cgroup, self.folder / samples, self.started, hertz)
         bench = self._bench(sampler)
         record["files"][entry] = samples
-        kindly = True
+        kindly, began = True, time.monotonic()
         try:
             with sampler:
                 work(bench)
@@ -182,7 +207,16 @@ class _Run:
                 record["guests"] += [guest.record() for guest in bench.started]
                 record["files"]["consoles"] += bench.logs()
                 record["host_cpu_seconds"] = bench.cpu_seconds()
+                self._note_spent(entry, time.monotonic() - began, bench.spent)
         self.cgroup.remove()
+
+    def _note_spent(self, entry: str, seconds: float, beside: dict[str, float]) -> None:
+        """Where the time of a phase went: what it did beside its work, and its work."""
+        spent = self.record["spent"]
+        for name, value in beside.items():
+            spent[name] = round(spent[name] + value, 3)
+        work = "measuring" if entry == "samples" else "proof"
+        spent[work] = round(seconds - sum(beside.values()), 3)
 
     def _bench(self, sampler: Sampler) -> Bench:
         request, parameters = self.request, self.request["parameters"]

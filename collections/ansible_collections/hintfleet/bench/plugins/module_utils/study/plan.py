@@ -47,10 +47,10 @@ def planned_runs(plan: dict[str, Any]) -> list[dict[str, Any]]:
             orders = {cell["name"]: _order(plan, cell["name"], block, given) for cell in cells}
             for place in range(max(map(len, orders.values()))):
                 for workload in plan["workloads"]:
-                    runs += [
-                        _run(cell, block, place + 1, arms[orders[cell["name"]][place]], workload)
-                        for cell in cells
-                    ]
+                    for cell in cells:
+                        arm = arms[orders[cell["name"]][place]]
+                        first = plan["workloads"][0]
+                        runs.append(_run(cell, block, place + 1, arm, workload, first))
     return runs
 
 
@@ -78,9 +78,12 @@ def _order(
     )
 
 
-def _run(cell: dict[str, Any], block: int, place: int, arm: Arm, workload: str) -> dict[str, Any]:
+def _run(
+    cell: dict[str, Any], block: int, place: int, arm: Arm, workload: str, first: str
+) -> dict[str, Any]:
+    named = f"{cell['name']}.b{block}.{arm.file_name}"
     return {
-        "run_id": f"{cell['name']}.b{block}.{arm.file_name}.{workload}",
+        "run_id": f"{named}.{workload}",
         "cell": cell["name"],
         "host": cell["host"],
         "block": block,
@@ -88,6 +91,8 @@ def _run(cell: dict[str, Any], block: int, place: int, arm: Arm, workload: str) 
         "arm": arm.name,
         "mechanism": arm.mechanism,
         "workload": workload,
+        # Runs that share an arm share a proof, that of the first of them.
+        "proof_of": "" if workload == first else f"{named}.{first}",
     }
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +28,10 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.host.cgroup import
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.sampler import Sampler
 
 BALANCE_SECONDS = 30.0  # for a GiB of a guest; it takes a tenth of a second
+
+
+SPENT = ("boot", "settling", "teardown")
+"""What a phase does beside its work: guests come up, come to rest, and end."""
 
 
 class Bench:
@@ -53,23 +58,36 @@ class Bench:
         self._user = user
         self._kernel_release = kernel_release
         self._loop = new_loop()
+        self.spent = dict.fromkeys(SPENT, 0.0)
+        """Seconds of the phase that went into something else than its work, by what it was."""
         self._arm = arm or Arm(machine.mechanism, machine.mechanism)
         self.shows: dict[str, str] = {}
         """What guests were seen to have of what the arm states, by piece."""
+
+    @contextlib.contextmanager
+    def spending(self, what: str) -> Iterator[None]:
+        """Count the time of the block as spent on one of SPENT."""
+        began = self.sampler.seconds()
+        try:
+            yield
+        finally:
+            self.spent[what] += self.sampler.seconds() - began
 
     def launch(self, name: str | None = None) -> Guest:
         """Boot the next guest and check that it is what was asked for; raises GuestError."""
         number = len(self.guests) + 1
         machine = replace(self._machine, name=name or f"guest{number}")
-        self.guests.append(self._start(number, machine))
-        return self._boot(number)
+        with self.spending("boot"):
+            self.guests.append(self._start(number, machine))
+            return self._boot(number)
 
     def launch_together(self, count: int) -> list[Guest]:
         """Boot guests side by side; raises GuestError."""
         numbers = range(len(self.guests) + 1, len(self.guests) + 1 + count)
         machines = {number: replace(self._machine, name=f"guest{number}") for number in numbers}
-        self.guests += [self._start(number, machine) for number, machine in machines.items()]
-        return [self._boot(number) for number in numbers]
+        with self.spending("boot"):
+            self.guests += [self._start(number, machine) for number, machine in machines.items()]
+            return [self._boot(number) for number in numbers]
 
     def _start(self, number: int, machine: Machine) -> Guest:
         guest = Guest(machine, self._user, self.cgroup.procs_files, self.cell["node"], self._loop)
@@ -114,7 +132,7 @@ class Bench:
     def see_again(self) -> None:
         """Read back at the end of the work that nobody took away what the arm states."""
         for guest in self.guests:
-            if guest.qemu.is_alive():
+            if guest.well:
                 self._see(guest)
 
     def take_balances(self) -> None:
@@ -135,7 +153,8 @@ class Bench:
     def end_guests(self, *, kindly: bool = True) -> None:
         """End all guests, whatever state they are in."""
         try:
-            quit_all(self.started, Guest.quit if kindly else Guest.kill)
+            with self.spending("teardown"):
+                quit_all(self.started, Guest.quit if kindly else Guest.kill)
         finally:
             end_loop(self._loop)
 

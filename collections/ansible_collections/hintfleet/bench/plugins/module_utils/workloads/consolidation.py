@@ -65,7 +65,8 @@ def run(bench: Bench, result: dict[str, Any]) -> None:
             break
         result["guests_without_swap"] = number
     result["swap_end_mib"] = round(bench.cgroup.swap_mib(), 3)
-    active, idle = statistics.median(actives), _idle_footprint_mib(bench, steps)
+    with bench.spending("settling"):
+        active, idle = statistics.median(actives), _idle_footprint_mib(bench, steps)
     bench.take_balances()
     result.update(
         stopped_by=stopped_by,

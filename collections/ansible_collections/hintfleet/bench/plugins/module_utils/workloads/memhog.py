@@ -37,7 +37,8 @@ def run(bench: Bench, result: dict[str, Any]) -> None:
     begun = bench.sampler.seconds()
     for number, guest in enumerate(guests, start=1):
         if number > 1:
-            time.sleep(bench.parameters["pause_seconds"])
+            with bench.spending("settling"):
+                time.sleep(bench.parameters["pause_seconds"])
         seconds, censored = _memhog(bench, guest)
         rows.append(
             {

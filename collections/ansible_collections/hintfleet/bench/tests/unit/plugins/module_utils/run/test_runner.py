@@ -132,3 +132,51 @@ def test_what_was_measured_before_a_failure_is_kept(
     assert record["partial"] == {"guests": [{"guest": 1, "seconds": 1.5}]}
     assert record["proof"]["as_expected"]
     assert record["provenance"]["qemu"]["version"] == "7.2.22"
+
+
+def test_what_a_run_spends_its_time_on_adds_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = perform(tmp_path, monkeypatch, BenchError("It broke."))
+    assert set(record["spent"]) == {"boot", "proof", "settling", "measuring", "teardown"}
+    assert 0.0 <= sum(record["spent"].values()) <= record["duration_seconds"] + 0.01
+
+
+def proven(tmp_path: Path, **changes: Any) -> dict[str, Any] | None:
+    """The proof that a run takes over from one of its arm that lies beside it."""
+    asked = request(tmp_path)
+    other = tmp_path / "c.b1.none.consolidation"
+    other.mkdir(exist_ok=True)
+    proof = verdict("none", 128, changes.pop("dropped_mib", 0.5), 6.0, {})
+    made = {"outcome": {"status": "failed"}, "proof": proof}
+    (other / "record.json").write_text(json.dumps(made))
+    there = {**asked, "workload": "consolidation", "proof_of": "", **changes}
+    (other / "request.json").write_text(json.dumps(there))
+    here = {**asked, "proof_of": other.name}
+    return _runner.proof_of_another(here, tmp_path / "c.b1.none.memhog")
+
+
+def test_runs_that_share_an_arm_share_its_proof(tmp_path: Path) -> None:
+    found = proven(tmp_path)
+    assert found is not None
+    assert found["of_run"] == "c.b1.none.consolidation" and found["as_expected"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dropped_mib": 100.0},
+        {"block": 2},
+        {"arm": {"name": "none", "mechanism": "none", "states": {"guest_thp": "never"}}},
+        {"guest_kernel": {"path": "/k", "manifest": {}}},
+        {"study_id": "another"},
+    ],
+)
+def test_a_proof_of_something_else_is_not_shared(tmp_path: Path, changes: dict[str, Any]) -> None:
+    assert proven(tmp_path, **changes) is None
+
+
+def test_the_first_run_of_an_arm_makes_the_proof(tmp_path: Path) -> None:
+    assert _runner.proof_of_another(request(tmp_path), tmp_path / "x") is None
+    asked = {**request(tmp_path), "proof_of": "not.there"}
+    assert _runner.proof_of_another(asked, tmp_path / "x") is None

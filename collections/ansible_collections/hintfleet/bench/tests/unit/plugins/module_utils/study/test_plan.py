@@ -71,6 +71,12 @@ def test_cells_side_by_side_start_their_runs_together() -> None:
     assert [run["cell"] for run in runs if run["block"] == 1][-6:] == ["c"] * 6
 
 
+def test_the_first_workload_of_an_arm_proves_for_the_others() -> None:
+    for run in _plan.merge(None, asked())["runs"]:
+        first = run["run_id"].replace(".memhog", ".consolidation")
+        assert run["proof_of"] == ("" if run["workload"] == "consolidation" else first)
+
+
 def orders(plan: dict[str, Any]) -> list[tuple[str, int, int, str]]:
     return [(r["cell"], r["block"], r["order"], r["mechanism"]) for r in plan["runs"]]
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.workloads import (
     page_fault as _workload_page_fault,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads import proof as _proof
+from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.bench import SPENT
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.registry import WORKLOADS
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.sampler import Sample
 
@@ -98,6 +100,10 @@ class FakeBench:
 
     def launch_together(self, count: int) -> list[FakeGuest]:
         return [self.launch() for _ in range(count)]
+
+    def spending(self, what: str) -> contextlib.AbstractContextManager[None]:
+        assert what in SPENT
+        return contextlib.nullcontext()
 
     def take_balances(self) -> None:
         self.balances += 1
