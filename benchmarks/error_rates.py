@@ -21,7 +21,7 @@ import numpy as np
 from ansible_collections.hintfleet.bench.plugins.module_utils.study.order import order_of_block
 from hintfleet.figures.estimate import difference, ratio
 from hintfleet.figures.family import corrected
-from hintfleet.figures.figure import Figure, Verdict
+from hintfleet.figures.figure import DEFAULTS, Figure, Thresholds, Verdict
 from hintfleet.records.observations import Values
 from hintfleet.statistics.intervals import share_interval
 from numpy.typing import NDArray
@@ -215,7 +215,7 @@ def rates(model: Model, layout: Layout, studies: int, seed: int) -> Rates:
     return Rates(studies, covered, intervals, false)
 
 
-def figure_of(sides: Sides, layout: Layout) -> Figure:
+def figure_of(sides: Sides, layout: Layout, limits: Thresholds = DEFAULTS) -> Figure:
     """What a report says of these two."""
     host, node, block = (axis.ravel() for axis in np.indices(layout.shape))
     cell = host * layout.nodes + node
@@ -224,8 +224,8 @@ def figure_of(sides: Sides, layout: Layout) -> Figure:
         for side in (sides.first, sides.second)
     )
     if sides.unit == "guests":
-        return difference(left, right, "guests", resolution=1.0)
-    return ratio(left, right, "ratio")
+        return difference(left, right, "guests", limits=limits, resolution=1.0)
+    return ratio(left, right, "ratio", limits=limits)
 
 
 def table(studies: int, only: str = "", layouts: tuple[Layout, ...] = LAYOUTS) -> Iterator[str]:

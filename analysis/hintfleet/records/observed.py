@@ -74,6 +74,8 @@ class Observed:
     damages: tuple[Damage, ...] = ()
     earlier_attempts: int = 0
     lacking: tuple[str, ...] = ()
+    looks: int = 0
+    """How often it was looked whether a study is settled; the most of several studies."""
     """What its source cannot tell of any doubt, in words."""
 
     @property
@@ -133,6 +135,7 @@ def observe(study: Study) -> Observed:
         tuple(missing_of(study)),
         (*study.damages, *damages),
         len(study.earlier_attempts),
+        looks=study.looks,
     )
 
 

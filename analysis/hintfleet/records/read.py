@@ -121,6 +121,8 @@ class Study:
     planned: tuple[PlannedRun, ...] | None = None
     earlier_attempts: tuple[Run, ...] = ()
     """Runs that were tried again; each is kept in <run_id>.1, .2 and so on."""
+    looks: int = 0
+    """How often it was looked whether the study is settled."""
 
     def finished(self, workload: str | None = None) -> list[Run]:
         """Runs that came to their end, in the order of cells, blocks and run order."""
@@ -137,6 +139,7 @@ class StudyFolder:
     runs: tuple[str, ...]
     """Names of the folders that may hold a record, in order."""
     damages: tuple[Damage, ...]
+    looks: int = 0
 
 
 def open_study(folder: Path) -> StudyFolder:
@@ -151,7 +154,7 @@ def open_study(folder: Path) -> StudyFolder:
     plan = _load_plan(folder, damages)
     found = StudyFolder(folder, "", tuple(plan["runs"]) if plan else None, runs, tuple(damages))
     if plan:
-        return replace(found, name=plan["study"])
+        return replace(found, name=plan["study"], looks=len(plan.get("looks", ())))
     first = next(read_runs(found, runs, [], []), None)
     return replace(found, name=first.record["study"] if first else folder.name)
 
@@ -209,7 +212,15 @@ def load_study(folder: Path) -> Study:
     if not runs and not damages and found.planned is None:
         raise nothing_in(folder)
     ordered = sorted(runs.values(), key=place_of)
-    return Study(found.name, folder, tuple(ordered), tuple(damages), found.planned, tuple(earlier))
+    return Study(
+        found.name,
+        folder,
+        tuple(ordered),
+        tuple(damages),
+        found.planned,
+        tuple(earlier),
+        found.looks,
+    )
 
 
 def place_of(run: Run) -> tuple[str, int, int, str]:

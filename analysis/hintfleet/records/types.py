@@ -232,4 +232,5 @@ class StudyPlan(TypedDict):
     schema: str
     study: str
     parameters: NotRequired[dict[str, Any]]
+    looks: NotRequired[list[int]]
     runs: list[PlannedRun]

@@ -103,6 +103,8 @@ def document(report: Report) -> Json:
             kind: {name: {"figures": _figures(figures)} for name, figures in group.items()}
             for kind, group in report.kinds.items()
         },
+        "looks": report.looks,
+        "still_open": list(report.still_open),
         "seconds_spent": report.spent,
         "unbeaten": {name: str(standing) for name, standing in report.front.items()},
         "timelines": [asdict(timeline) for timeline in report.timelines],

@@ -42,6 +42,7 @@ from hintfleet.records.observed import Missing, Observed
 from hintfleet.records.text import clean
 from hintfleet.report.headline import headline
 from hintfleet.report.kinds import kinds_of
+from hintfleet.statistics.looks import confidence_of_look
 from hintfleet.statistics.series import Histogram
 from hintfleet.statistics.units import plural
 from hintfleet.trust.objections import SetAside, objections_to_the_whole, weigh
@@ -122,6 +123,10 @@ class Report:
     in no figure."""
     spent: dict[str, dict[str, float]]
     """By workload: mean seconds of a run by what they went into, and `whole`."""
+    looks: int
+    """How often it was looked whether the study is settled; figures are judged for that."""
+    still_open: tuple[str, ...]
+    """Figures that decide and are not settled."""
 
 
 @dataclass(frozen=True)
@@ -173,6 +178,9 @@ def _curves(results: Results) -> list[dict[int, Figure]]:
 
 def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
     """The report of what was observed, however incomplete it is."""
+    if observed.looks:
+        sure = confidence_of_look(observed.looks, limits.confidence)
+        limits = replace(limits, confidence=sure)
     weighed = weigh(observed, limits)
     workloads, objections = weighed.kept, weighed.objections
     histograms = observed.histograms(workloads["page_fault"])
@@ -230,6 +238,12 @@ def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
             for name, found in of_kinds.items()
         },
         spent_of(observed),
+        observed.looks,
+        tuple(
+            f"{name} ({arm})"
+            for _, arm, name, figure in deciding
+            if name in DECIDING and figure.verdict == Verdict.UNSETTLED
+        ),
     )
 
 
@@ -403,6 +417,11 @@ def _notes(
         notes.append(
             "Guests were emulated (TCG), not on KVM: counts and swap carry over to other hosts, "
             "seconds and rates only as ratios, and roughly."
+        )
+    if observed.looks:
+        notes.append(
+            f"It was looked {plural(observed.looks, 'time')} whether the study is settled; every "
+            "interval and verdict is one that holds at all looks together."
         )
     if not observed.asked.planned and overview.finished:
         notes.append("There is no usable study.json: runs that are missing cannot be named.")

@@ -64,7 +64,9 @@ def export(study: Study, root: Path, keep_samples: bool) -> Exported:
         _add(writer, new, keep_samples, done)
     ids = known | set(done.ids)
     earlier = len(study.earlier_attempts)
-    write_study(root, study.name, study.folder, study.planned, ids, earlier, done.damages)
+    write_study(
+        root, study.name, study.folder, study.planned, ids, earlier, done.damages, study.looks
+    )
     return done
 
 
@@ -87,7 +89,9 @@ def export_folder(study: StudyFolder, root: Path, keep_samples: bool) -> Exporte
     if not known and not done.damages and study.planned is None:
         raise nothing_in(study.folder)
     earlier = done.earlier_attempts
-    write_study(root, study.name, study.folder, study.planned, known, earlier, done.damages)
+    write_study(
+        root, study.name, study.folder, study.planned, known, earlier, done.damages, study.looks
+    )
     return done
 
 

@@ -7,6 +7,7 @@ Text and numbers are other people's here too: they are cleaned where they enter.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -39,7 +40,7 @@ from hintfleet.records.text import clean, without_secrets
 from hintfleet.statistics.intervals import Floats
 from hintfleet.statistics.series import Histogram, merged_bins
 from hintfleet.store import parquet as store
-from hintfleet.store.studies import DAMAGED, EARLIER, MISSING, PLANNED, damages_of
+from hintfleet.store.studies import DAMAGED, EARLIER, LOOKED, MISSING, PLANNED, damages_of
 
 DOUBTED = {
     "remote_share": "whether guests' memory lay on another node",
@@ -122,6 +123,7 @@ class _Reader:
             tuple(self.damages),
             told[EARLIER].num_rows,
             tuple(lacking),
+            max(Counter(told[LOOKED].column("study").to_pylist()).values(), default=0),
         )
 
     def table(self, columns: Sequence[str], chosen: Any = None) -> Any:
@@ -219,7 +221,7 @@ class _Reader:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        kinds = (PLANNED, MISSING, EARLIER, DAMAGED)
+        kinds = (PLANNED, MISSING, EARLIER, DAMAGED, LOOKED)
         if self.beside is None:
             schema = pa.schema([*store.studies_schema(), ("study", pa.string())])
             return dict.fromkeys(kinds, schema.empty_table())

@@ -21,6 +21,7 @@ from hintfleet.records.types import PlannedRun
 from hintfleet.store.parquet import studies_schema, write_part
 
 PLANNED, MISSING, EARLIER, DAMAGED = "planned", "missing", "earlier attempt", "damaged"
+LOOKED = "looked"
 """Kinds of rows."""
 
 ROWS_AT_ONCE = 10_000
@@ -34,6 +35,7 @@ def write_study(
     known: Set[str],
     earlier_attempts: int,
     damages: Sequence[Damage],
+    looks: int = 0,
 ) -> None:
     """Replaces what the store knows of a study; known: runs that have a record."""
     import pyarrow as pa
@@ -45,6 +47,7 @@ def write_study(
             for one in not_run(folder, plan or (), known, damages)
         ),
         ({"kind": EARLIER} for _ in range(earlier_attempts)),
+        ({"kind": LOOKED} for _ in range(looks)),
         (
             {
                 "kind": DAMAGED,
