@@ -141,6 +141,7 @@ class Guest(TypedDict):
     placement_mib: dict[str, float]
     remote_share: float | None
     end: str
+    balance: NotRequired[dict[str, Any] | None]
     warnings: list[str]
 
 
