@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hintfleet.cli import main
+from hintfleet.records.columns import HELD
 from hintfleet.records.damage import Damage
 from hintfleet.records.document import checked
 from hintfleet.records.observed import observe
@@ -96,6 +97,14 @@ SPOILS: dict[str, Callable[[Record], Any]] = {
     "warnings": lambda r: r["guests"][0].update(warnings=["WARNING: CPU: 0"]),
     "another kernel": lambda r: r["guests"][0].update(kernel_release="6.1.0-other"),
     "a guest died": lambda r: r["guests"][0].update(end="died"),
+    "a balance": lambda r: r["guests"][-1].update(
+        balance={
+            "footprint_mib": 99.0,
+            "held_mib": dict.fromkeys(HELD, 9.0),
+            "free_mib": 7.0,
+            "reportable_mib": 5.0,
+        }
+    ),
     "load": lambda r: r["provenance"]["host"].update(load_1min_before=9.0),
     "no load": lambda r: r["provenance"]["host"].update(load_1min_before=None),
     "debug options": lambda r: r["provenance"]["guest_kernel"].update(debug_options=["KASAN"]),

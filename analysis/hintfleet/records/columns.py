@@ -120,6 +120,32 @@ def _guests(flag: Callable[[Mapping[str, Any]], bool]) -> Callable[[Record], int
     return lambda record: sum(flag(guest) for guest in record["guests"])
 
 
+HELD = (
+    "programs",
+    "page_cache_clean",
+    "page_cache_dirty",
+    "kernel",
+    "free_small",
+    "free_listed",
+    "free_reportable",
+    "balloon",
+    "qemu_translation",
+    "qemu_other",
+    "unnamed",
+)
+"""Parts of a guest's balance, in the order in which they are told."""
+
+
+def _balanced(path: str) -> Callable[[Record], float | None]:
+    """Mean of a value over the guests that have a balance: means of parts add up as parts do."""
+
+    def read(record: Record) -> float | None:
+        values = [float(at(g, f"balance.{path}")) for g in record["guests"] if "balance" in g]
+        return statistics.fmean(values) if values else None
+
+    return read
+
+
 def _remote_share(record: Record) -> float:
     return max((guest["remote_share"] or 0.0 for guest in record["guests"]), default=0.0)
 
@@ -238,6 +264,10 @@ RECORD_COLUMNS: tuple[Column, ...] = (
     Column("fault_p95_ns", "number", _workload("page_fault", "latency.p95_ns")),
     Column("fault_p99_ns", "number", _workload("page_fault", "latency.p99_ns")),
     Column("fault_p999_ns", "number", _workload("page_fault", "latency.p999_ns")),
+    *(Column(f"held_{part}_mib", "number", _balanced(f"held_mib.{part}")) for part in HELD),
+    Column("balance_footprint_mib", "number", _balanced("footprint_mib")),
+    Column("guest_free_mib", "number", _balanced("free_mib")),
+    Column("guest_reportable_mib", "number", _balanced("reportable_mib")),
     Column("imported", "flag", lambda record: "imported" in record),
     Column("work_seconds", "number", _workload("recorded", "seconds")),
     Column("work_rate", "number", _workload("recorded", "rate")),

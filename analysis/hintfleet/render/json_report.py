@@ -96,6 +96,9 @@ def document(report: Report) -> Json:
         "memory": {
             name: {"figures": _figures(result.figures)} for name, result in report.memory.items()
         },
+        "where_memory_stays": {
+            name: {"figures": _figures(found.figures)} for name, found in report.balance.items()
+        },
         "against_each_other": {
             pair: {"figures": _figures(figures)} for pair, figures in report.against.items()
         },

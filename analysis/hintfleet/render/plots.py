@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from hintfleet.records.columns import HELD
 from hintfleet.records.observations import Observations
+from hintfleet.render.names import label
 from hintfleet.render.runs import known, memhog_seconds, places, shown
 from hintfleet.render.tables import Cell, ReportTable, Row, guests_in_turn
 from hintfleet.render.words import arms
@@ -47,6 +49,7 @@ def plots(report: Report) -> list[Plot]:
     curves = [partial(_curve, mode=mode) for mode in ("processes", "threads")]
     makers: list[Callable[[Report], Plot | None]] = [
         _density,
+        _balance,
         _timeline,
         _memhog,
         *curves,
@@ -99,6 +102,44 @@ def _counts(report: Report, name: str) -> list[float]:
     observations = shown(report.density[name].observations)
     counts: list[float] = observations.numbers["guests_without_swap"].tolist()
     return counts
+
+
+def _balance(report: Report) -> Plot | None:
+    """A bar for each arm, stacked by what the guest uses the memory for."""
+    if not report.balance:
+        return None
+    found = report.balance
+    held = [part for part in HELD if any(part in one.parts_mib for one in found.values())]
+
+    def draw(axes: Any) -> None:
+        for index, one in enumerate(found.values()):
+            left = 0.0
+            for part in held:
+                size = max(one.parts_mib.get(part, 0.0), 0.0)
+                place = HELD.index(part)
+                axes.barh(
+                    index, size, left=left, height=0.6, linewidth=0.6, edgecolor=INK,
+                    color=SERIES[place % len(SERIES)], alpha=1.0 if place < len(SERIES) else 0.45,
+                    label=None if index else label("balance", f"held_{part}_mib"),
+                )  # fmt: skip
+                left += size
+        axes.set_yticks(range(len(found)), list(found))
+        axes.set_axisbelow(True)
+        axes.invert_yaxis()
+        axes.set_xlabel("MiB the host holds for a guest at rest")
+        axes.figure.legend(
+            loc="outside lower center", ncols=3, frameon=False, fontsize="small", labelcolor=INK
+        )
+
+    rows = tuple(
+        Row(
+            label("balance", f"held_{part}_mib"),
+            tuple(Cell(number(one.figures[f"held_{part}_mib"].estimate)) for one in found.values()),
+        )
+        for part in held
+    )
+    caption = "Means over the guests of a run, once they had come to rest; parts add up."
+    return Plot("Where memory stays", caption, _svg(draw), ReportTable("", tuple(found), rows))
 
 
 def _with_places(observations: Observations) -> Iterable[tuple[Any, ...]]:

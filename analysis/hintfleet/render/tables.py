@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hintfleet.figures.figure import Figure, Figures, Verdict
 from hintfleet.figures.gain import Standing
 from hintfleet.figures.recorded import MEASURES
+from hintfleet.records.columns import HELD
 from hintfleet.render.names import label
 from hintfleet.render.runs import known, memhog_seconds, places, shown
 from hintfleet.render.words import (
@@ -178,6 +179,7 @@ def tables(report: Report) -> list[ReportTable]:
         memhog_table(report),
         page_fault_table(report),
         memory_table(report),
+        balance_table(report),
         recorded_table(report),
         against_table(report),
         places_table(report),
@@ -262,6 +264,23 @@ def memory_table(report: Report) -> ReportTable:
         _row(report, "MiB back a CPU second", memory, "returned_mib_per_cpu_second", _bare),
     ]
     heading = "Memory: how much is held, how soon it is back"
+    return ReportTable(heading, tuple(arms(report)), _filled(rows))
+
+
+def balance_table(report: Report) -> ReportTable:
+    """What the host holds for a guest at rest, by what the guest uses it for: the parts add up."""
+    stays = {name: found.figures for name, found in report.balance.items()}
+    held = [part for part in HELD if any(part in b.parts_mib for b in report.balance.values())]
+    rows = [
+        *(
+            _row(report, label("balance", f"held_{part}_mib"), stays, f"held_{part}_mib", _bare)
+            for part in held
+        ),
+        _row(report, "all of it", stays, "balance_footprint_mib", _bare),
+        _row(report, "free in the guest", stays, "guest_free_mib", _bare),
+        _row(report, "  can be reported", stays, "reportable_share", short),
+    ]
+    heading = "Where memory stays: MiB held for a guest at rest"
     return ReportTable(heading, tuple(arms(report)), _filled(rows))
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from hintfleet.figures.against import against_each_other
+from hintfleet.figures.balance import RECLAIMED_BY, Balance, balances
 from hintfleet.figures.density import Density, densities
 from hintfleet.figures.estimate import ADDED_UP
 from hintfleet.figures.family import judge_as_one_family, judge_side_figures
@@ -44,7 +45,7 @@ from hintfleet.report.headline import headline
 from hintfleet.report.kinds import kinds_of
 from hintfleet.statistics.looks import confidence_of_look
 from hintfleet.statistics.series import Histogram
-from hintfleet.statistics.units import plural
+from hintfleet.statistics.units import number, plural
 from hintfleet.trust.objections import SetAside, objections_to_the_whole, weigh
 from hintfleet.trust.parity import Disparity
 
@@ -104,6 +105,7 @@ class Report:
     page_fault: dict[str, PageFaultResult]
     recorded: dict[str, RecordedResult]
     memory: dict[str, Memory]
+    balance: dict[str, Balance]
     against: dict[str, Figures]
     """By "<arm> against <arm>": the first relative to the second (against.py)."""
     timelines: tuple[Timeline, ...]
@@ -187,6 +189,7 @@ def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
     results = _measured(workloads, histograms, objections, limits)
     memory = memories(workloads, objections, limits)
     against = against_each_other(workloads, objections, limits)
+    balance = balances(workloads["consolidation"], objections, limits)
     kinds = kinds_of(workloads)
     of_kinds = {
         kind.name: _measured(kind.workloads, {}, objections, limits)
@@ -196,16 +199,22 @@ def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
         results = replace(results, density=_without_counts(results.density))
     groups = [group for found in (results, *of_kinds.values()) for group in _groups(found)]
     judge_as_one_family(groups, FAMILY, limits)
-    beside = [*(found.figures for found in memory.values()), *against.values()]
+    beside = [
+        *(found.figures for found in memory.values()),
+        *(found.figures for found in balance.values()),
+        *against.values(),
+    ]
     judge_side_figures([*groups, *beside, *_curves(results)], FAMILY, limits)
     overview = _overview(observed)
     doubts = [*objections_to_the_whole(observed, limits), *objections]
     topics = _topics(results, memory)
     deciding = [*_flat(topics), *(f for one in of_kinds.values() for f in _flat(_topics(one, {})))]
-    shown = [*deciding, *_flat({"against": against})]
+    stays = {name: found.figures for name, found in balance.items()}
+    shown = [*deciding, *_flat({"balance": stays, "against": against})]
     notes = [
         *_blocks_that_stand_out(shown, workloads),
         *order_remarks(workloads, limits),
+        *_where_memory_stays(balance),
         *_notes(observed, overview, results.density, weighed.set_aside, limits),
     ]
     return Report(
@@ -222,6 +231,7 @@ def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
         results.page_fault,
         results.recorded,
         memory,
+        balance,
         against,
         observed.timelines,
         weighed.disparities,
@@ -267,7 +277,9 @@ def spent_of(observed: Observed) -> dict[str, dict[str, float]]:
 def all_figures(report: Report) -> list[NamedFigure]:
     """Every figure of a report."""
     results = Results(report.density, report.memhog, report.page_fault, report.recorded)
-    return _flat({**_topics(results, report.memory), "against": report.against})
+    balance = {name: found.figures for name, found in report.balance.items()}
+    topics = _topics(results, report.memory)
+    return _flat({**topics, "balance": balance, "against": report.against})
 
 
 def _flat(topics: dict[str, dict[str, Figures]]) -> list[NamedFigure]:
@@ -302,6 +314,20 @@ def _verdict(figures: Sequence[NamedFigure], objections: Sequence[Objection]) ->
         if name in DECIDING or figure.verdict == Verdict.NOT_TO_BE_TRUSTED
     ]
     return worst([*deciding, *(objection.verdict for objection in objections)])
+
+
+def _where_memory_stays(balance: Mapping[str, Balance]) -> list[str]:
+    """For each arm what would bring most if it were taken back, arms that agree together."""
+    agreed: dict[str, list[str]] = {}
+    for name, found in balance.items():
+        if (part := found.most_to_gain) is not None:
+            held = f"{number(found.parts_mib[part])} MiB"
+            agreed.setdefault(part, []).append(f"{name} ({held})")
+    return [
+        f"Of what the host holds for a guest at rest, {RECLAIMED_BY[part]} would bring most under "
+        f"{', '.join(names)}."
+        for part, names in agreed.items()
+    ]
 
 
 def _without_counts(density: Mapping[str, Density]) -> dict[str, Density]:
