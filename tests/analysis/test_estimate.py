@@ -116,6 +116,14 @@ def test_one_damaged_block_is_named_and_decides_nothing(blocks: int) -> None:
     assert figure.evidence.left_out == (blocks < 30)
 
 
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_of_two_blocks_that_are_as_far_off_none_is_the_broken_one(order: slice) -> None:
+    steps = np.array([1.0, 1.01, 0.99, 1.02, 0.98, 1.0, 8.0, -6.0])[order]
+    figure = difference(values(np.full(8, 2.0)), values(2.0 + steps), "guests")
+    assert figure.n == 8
+    assert figure.evidence is not None and figure.evidence.stands_out is None
+
+
 def test_what_did_not_end_takes_part_as_longer_than_any_that_did() -> None:
     ended = [1.2, math.inf, 1.2, math.inf, math.inf, 1.2]
     figure = ratio(values(np.full(6, 2.5)), values(np.array(ended)), "ratio")

@@ -283,7 +283,10 @@ def _of_ratios(limits: Thresholds) -> _Weighing:
 
 
 def _broken(steps: Floats, cell: NDArray[np.int64], least: float) -> int | None:
-    """Index of the block that lies furthest from the median of its cell, if it is broken."""
+    """Index of the block that lies furthest from the median of its cell, if it is broken.
+
+    Of two that lie as far nobody can say which, whatever order they are in.
+    """
     if steps.size < FEWEST_TO_BREAK:
         return None
     _, group, counts = np.unique(cell, return_inverse=True, return_counts=True)
@@ -294,6 +297,8 @@ def _broken(steps: Floats, cell: NDArray[np.int64], least: float) -> int | None:
     middle = np.where(counts[group] > 2, middles[group], np.median(steps))
     distance = np.abs(steps - middle)
     furthest = int(distance.argmax())
+    if np.count_nonzero(distance >= distance[furthest] * (1.0 - 1e-9)) > 1:
+        return None
     typical = 1.4826 * float(np.median(np.delete(distance, furthest)))
     return furthest if distance[furthest] > max(BROKEN * typical, least) else None
 

@@ -129,6 +129,13 @@ class Imported(TypedDict):
     file: str
 
 
+class Balance(TypedDict):
+    footprint_mib: float
+    held_mib: dict[str, float]
+    free_mib: float
+    reportable_mib: float
+
+
 class Guest(TypedDict):
     name: str
     memory_mib: int
@@ -141,7 +148,7 @@ class Guest(TypedDict):
     placement_mib: dict[str, float]
     remote_share: float | None
     end: str
-    balance: NotRequired[dict[str, Any] | None]
+    balance: NotRequired[Balance]
     warnings: list[str]
 
 

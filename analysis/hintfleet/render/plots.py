@@ -56,10 +56,10 @@ def plots(report: Report) -> list[Plot]:
         _latency,
     ]
     drawn = []
-    for index, make in enumerate(makers):
+    for make in makers:
         plot = make(report)
         if plot is not None:
-            svg = re.sub(r'\b(id="|url\(#|href="#)', rf"\1plot{index}-", plot.svg)
+            svg = re.sub(r'\b(id="|url\(#|href="#)', rf"\1plot{len(drawn)}-", plot.svg)
             drawn.append(Plot(plot.heading, plot.caption, svg, plot.data))
     return drawn
 
