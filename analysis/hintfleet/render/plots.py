@@ -55,7 +55,7 @@ def plots(report: Report) -> list[Plot]:
         *curves,
         _latency,
     ]
-    drawn = []
+    drawn: list[Plot] = []
     for make in makers:
         plot = make(report)
         if plot is not None:
