@@ -11,6 +11,7 @@ import os
 import re
 import resource
 import signal
+import statistics
 import subprocess
 import time
 from collections.abc import Iterator
@@ -298,17 +299,23 @@ def pages(programs: Path) -> dict[str, int]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="what pages are used for is root's to know")
 def test_memory_that_a_program_holds_is_told_as_a_programs(programs: Path) -> None:
-    before = pages(programs)
-    holder = subprocess.Popen(
-        [programs / "hf-allocate", "256", "--hold"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    with holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
-        during = pages(programs)
-        holder.communicate(b"\n")
-    assert during["a"] - before["a"] == pytest.approx(256 * 256, abs=128 * 256)
-    assert sum(during.values()) == sum(before.values())
+    """By the median: other programs of this machine take and give back memory meanwhile."""
+    more = []
+    for _ in range(5):
+        before = pages(programs)
+        holder = subprocess.Popen(
+            [programs / "hf-allocate", "256", "--hold"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        with holder:
+            assert holder.stdout is not None
+            holder.stdout.readline()
+            during = pages(programs)
+            holder.communicate(b"\n")
+        more.append(during["a"] - before["a"])
+        assert sum(during.values()) == sum(before.values())
+    assert statistics.median(more) == pytest.approx(256 * 256, abs=128 * 256), more
 
 
 def test_hf_pages_refuses_what_is_no_page(programs: Path) -> None:
