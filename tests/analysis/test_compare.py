@@ -91,3 +91,34 @@ def test_damaged_records_are_named_in_a_comparison(
         assert damaged.parent.name in "".join(capsys.readouterr().out.split())
     found = document(capsys, str(builder.folder), "--published", "v10-cover")
     assert [one["file"] for one in found["unusable"]] == [str(damaged)]
+
+
+def test_arms_of_other_names_are_compared_by_a_map(
+    builder: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    builder.write()
+    after = Builder(tmp_path, study="after", mechanisms=("none", "page_hinting"))
+    after.sweep = {"page_hinting/age_ms=0": after.truth["page_hinting"]}
+    after.write()
+    sides = [str(builder.folder), str(after.folder)]
+    found = document(capsys, *sides, "--map", "free_page_reporting=page_hinting")
+    assert found["arms"]["free_page_reporting"]["second_name"] == "page_hinting"
+    assert found["arms"]["page_hinting"]["second_name"] == "page_hinting"
+    found = document(capsys, *sides[::-1], "--map", "page_hinting/age_ms=0=page_hinting")
+    assert found["arms"]["page_hinting/age_ms=0"]["second_name"] == "page_hinting"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("page_hinting", "write them as a=b"),
+        ("nothing=none", "nothing=none names no arm"),
+        ("=", "="),
+    ],
+)
+def test_a_map_of_what_is_not_there_is_refused(
+    builder: Builder, capsys: pytest.CaptureFixture[str], given: str, words: str
+) -> None:
+    builder.write()
+    assert main(["compare", str(builder.folder), str(builder.folder), "--map", given]) == 1
+    assert words in capsys.readouterr().err

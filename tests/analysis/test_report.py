@@ -614,3 +614,18 @@ def test_every_format_of_one_reading_is_that_of_its_own(
         assert (tmp_path / f"report.{name}").read_text() == (tmp_path / "one").read_text()
     assert "7 guests fit a node" in " ".join(screen.replace("│", " ").split())
     assert main(["report", str(laptop), "--save", str(tmp_path / "absent")]) == 1
+
+
+def test_another_baseline_is_what_figures_are_against(
+    builder: Builder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = builder.write()
+    for file in folder.glob("runs/*/record.json"):
+        record = json.loads(file.read_text())
+        file.write_text(json.dumps({**record, "baseline": "free_page_reporting"}))
+    report = build_report(observe(load_study(folder)))
+    assert report.study.baseline == report.study.arms[0] == "free_page_reporting"
+    gain = report.density["none"].figures["more_guests_than_none"]
+    assert gain.estimate == -5.0 and "Leave none off" in report.answer
+    main(["report", str(folder), "--width", "80"])
+    assert "Page faults vs free_page" in capsys.readouterr().out

@@ -37,12 +37,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--published", metavar="SOURCE", help=f"instead of B: one of {', '.join(sources())}"
     )
+    parser.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="ARM=ARM",
+        help="an arm of A that has another name in B; arms of the same name are compared anyway",
+    )
     add_output_options(parser)
 
 
 def main(options: argparse.Namespace) -> int:
     """Writes the comparison and returns the exit code of its verdict."""
-    found = compare(*_sides(options))
+    found = compare(*_sides(options), pairs=options.map)
     if options.format == "terminal":
         write_terminal(lambda width: terminal.render(found, options.ascii), options, options.output)
     else:

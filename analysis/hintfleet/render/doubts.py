@@ -52,7 +52,8 @@ def doubts(report: Report) -> list[Doubt]:
         if judgement.reason not in given:
             groups.setdefault((judgement.verdict, judgement.reason), []).append(entry)
     for (verdict, reason), members in groups.items():
-        places = (f"{label(topic, name)} ({arm})" for topic, arm, name, _ in members)
+        baseline = report.study.baseline
+        places = (f"{label(topic, name, baseline)} ({arm})" for topic, arm, name, _ in members)
         found.append(Doubt(verdict, reason, tuple(places), _next_step(members)))
     return sorted(found, key=lambda doubt: doubt.verdict != Verdict.NOT_TO_BE_TRUSTED)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import re
 
+from hintfleet.records.observations import BASELINE
+
 NAMES = {
     "guests_without_swap": "guests without swap",
     "guests_at_first_swap": "guests when swap began",
@@ -75,8 +77,17 @@ PATTERNS = (
 )
 
 
-def label(topic: str, name: str) -> str:
+def versus(text: str, baseline: str) -> str:
+    """Words about a difference to `none`, about one to the arm that a study compares with."""
+    return text if baseline == BASELINE else re.sub(r"\bnone\b", lambda _: baseline, text)
+
+
+def label(topic: str, name: str, baseline: str = BASELINE) -> str:
     """A figure's name for readers who see no heading above it."""
+    return versus(_label(topic, name), baseline)
+
+
+def _label(topic: str, name: str) -> str:
     if name == "swap_end_mib":
         return f"swap at the end of {'consolidation' if topic == 'density' else topic}"
     if name in NAMES:

@@ -270,8 +270,8 @@ def _curve(report: Report, mode: str) -> Plot | None:
         if t in curve
     )
     caption = (
-        "Rate of first touches relative to none, with 95 % intervals; the grey band is what boots "
-        "of one kernel were published to differ by (6 %)."
+        f"Rate of first touches relative to {report.study.baseline}, with 95 % intervals; the grey "
+        "band is what boots of one kernel were published to differ by (6 %)."
     )
     data = ReportTable("", ("change", "95 % interval", "verdict"), rows)
     return Plot(f"page_fault, {mode}", caption, _svg(draw), data)

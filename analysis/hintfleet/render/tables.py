@@ -13,7 +13,7 @@ from hintfleet.figures.figure import Figure, Figures, Verdict
 from hintfleet.figures.gain import Standing
 from hintfleet.figures.recorded import MEASURES
 from hintfleet.records.columns import HELD
-from hintfleet.render.names import label
+from hintfleet.render.names import label, versus
 from hintfleet.render.runs import known, memhog_seconds, places, shown
 from hintfleet.render.words import (
     arms,
@@ -245,7 +245,7 @@ def page_fault_table(report: Report) -> ReportTable:
     for key, name in (("p50", "p50"), ("p95", "p95"), ("p99", "p99"), ("p999", "p99.9")):
         rows.append(_row(report, f"single fault, {name}", fault, f"fault_{key}_ns", short))
         rows.append(_row(report, "  vs none", fault, f"fault_{key}_ns_vs_none", short))
-    heading = "page_fault: rate and latency, relative to none"
+    heading = f"page_fault: rate and latency, relative to {report.study.baseline}"
     return ReportTable(heading, tuple(arms(report)), _filled(rows))
 
 
@@ -406,7 +406,7 @@ def figures_table(report: Report, reasons: bool = True) -> ReportTable:
     """Every figure with its verdict, as programs get it; the reasons need a wide page."""
     rows = tuple(
         Row(
-            f"{label(topic, name)}, {arm}",
+            f"{label(topic, name, report.study.baseline)}, {arm}",
             (
                 Cell(str(figure.n)),
                 Cell(with_spread(figure), figure.verdict),
@@ -441,7 +441,8 @@ def _groups(report: Report) -> tuple[Group, Group, Group, Group, Group]:
 
 def _row(report: Report, label: str, group: Group, key: str, text: FIGURE) -> Row:
     figures = [group.get(name, {}).get(key) for name in arms(report)]
-    return Row(label, tuple(_cell(figure, text) for figure in figures))
+    words = versus(label, report.study.baseline)
+    return Row(words, tuple(_cell(figure, text) for figure in figures))
 
 
 def _counts(report: Report, counts: Mapping[str, int]) -> Row:

@@ -26,7 +26,7 @@ def sections(report: Report, width: int, ascii_only: bool) -> Iterator[tuple[str
     for mode in ("processes", "threads"):
         if any(result.curves.get(mode) for result in report.page_fault.values()):
             yield (
-                f"page_fault, {mode}: rate relative to none by tasks",
+                f"page_fault, {mode}: rate relative to {report.study.baseline} by tasks",
                 curves(report, mode, width, ascii_only),
             )
     data = figures_table(report, reasons=width >= WIDE)

@@ -69,7 +69,10 @@ def comparison_tables(comparison: Comparison) -> list[ReportTable]:
             )
             for entry in entries
         )
-        heading = name if name == other else f"{name}, published as {other}"
+        heading = name
+        if name != other:
+            said = "there" if comparison.second.measured else "published as"
+            heading = f"{name}, {said} {other}"
         found.append(ReportTable(heading, columns, rows))
     if comparison.conditions:
         found.append(

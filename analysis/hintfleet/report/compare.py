@@ -8,7 +8,7 @@ both are shown.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hintfleet.figures.estimate import absolute, independent_difference, independent_ratio
@@ -16,7 +16,7 @@ from hintfleet.figures.family import corrected
 from hintfleet.figures.figure import DEFAULTS, Figure, Objection, Thresholds, Verdict, worst
 from hintfleet.figures.latency import MODES
 from hintfleet.figures.recorded import MEASURES, recorded_numbers
-from hintfleet.records.damage import Damage
+from hintfleet.records.damage import Damage, UnusableError
 from hintfleet.records.observations import Workloads, baseline_first, baseline_of, values_of
 from hintfleet.records.observed import Observed
 from hintfleet.report.build import Results, provenance_of, results_of
@@ -95,10 +95,22 @@ def side_of_published(published: Published, limits: Thresholds = DEFAULTS) -> Si
     )
 
 
-def compare(first: Side, second: Side, limits: Thresholds = DEFAULTS) -> Comparison:
-    """Every figure both sides have, the changes judged as one family."""
+def compare(
+    first: Side,
+    second: Side,
+    limits: Thresholds = DEFAULTS,
+    pairs: Sequence[str] = (),
+) -> Comparison:
+    """Every figure both sides have, the changes judged as one family.
+
+    pairs: "a=b" for an arm that is called otherwise on the second side; UnusableError if there are
+    no such arms.
+    """
+    named = dict(_pair(text, first, second) for text in pairs)
     shared = {
-        name: other for name in _arms(first) if (other := _counterpart(name, second)) is not None
+        name: other
+        for name in _arms(first)
+        if (other := named.get(name) or _counterpart(name, second)) is not None
     }
     entries = {name: _entries(first, second, name, other, limits) for name, other in shared.items()}
     family = [e.change for group in entries.values() for e in group if e.change is not None]
@@ -121,6 +133,21 @@ def compare(first: Side, second: Side, limits: Thresholds = DEFAULTS) -> Compari
         tuple(_conditions(first, second)),
         objections,
         verdict if entries else Verdict.NOT_TO_BE_TRUSTED,
+    )
+
+
+def _pair(text: str, first: Side, second: Side) -> tuple[str, str]:
+    """The two arms of "a=b". A name may hold a "=" itself, so that of the ways to part the text
+    the one counts whose parts are arms."""
+    places = [place for place, character in enumerate(text) if character == "="]
+    found = [(text[:place], text[place + 1 :]) for place in places]
+    here, there = _arms(first), _arms(second)
+    fitting = [(one, other) for one, other in found if one in here and other in there]
+    if len(fitting) == 1:
+        return fitting[0]
+    raise UnusableError(
+        f"{text} names no arm of {first.label} (it has {', '.join(here) or 'none'}) with one of "
+        f"{second.label} ({', '.join(there) or 'none'}): write them as a=b"
     )
 
 
