@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 from pathlib import Path
@@ -50,6 +51,10 @@ FLAG = {"type": "bool"}
         ({"type": "dict"}, '{"a": 1}', {"a": 1}),
         ({"type": "dict"}, "a=1", {"a": "1"}),
         ({"type": "dict"}, "", {}),
+        ({}, "6.10", "6.10"),
+        ({}, 7, "7"),
+        ({}, "two words", "two words"),
+        (WORDS, "a\r", ["a"]),
     ],
 )
 def test_what_can_be_meant_is_taken(option: dict[str, Any], value: Any, meant: Any) -> None:
@@ -77,6 +82,15 @@ def test_what_can_be_meant_is_taken(option: dict[str, Any], value: Any, meant: A
         (FLAG, None, "neither true nor false"),
         ({"type": "path"}, None, "name is null, which is no path"),
         ({"type": "path"}, "", 'name is "", which is no path'),
+        ({}, 6.1, 'name is 6.1, which is no text: write .*, name: "words" in YAML'),
+        ({}, datetime.date(2026, 11, 28), 'name is "2026-11-28", which is no text'),
+        ({}, True, "name is true, which is no text"),
+        ({}, ["a"], r'name is \["a"\], which is no text: write -e name=words'),
+        ({}, {"a": 1}, "which is no text"),
+        ({"type": "path"}, ["/srv"], "which is no path: write -e name=/one/path"),
+        ({}, "a\r", r'name is "a\\r", which has a line\'s end .*: take it out; files of Windows'),
+        ({"type": "path"}, "/srv/a\n", "which has a line's end"),
+        (WORDS, ["a\r"], "which has a line's end"),
     ],
 )
 def test_what_cannot_is_a_sentence(option: dict[str, Any], value: Any, words: str) -> None:
@@ -126,10 +140,16 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "two-wrong": ({"study_blocks": "x", "study_seed": "y"}, "study_blocks is .* study_seed is"),
     "nothing": ({"numa_host_nodes": None}, "numa_host_nodes is null, which is no list of whole"),
-    "no-blocks": ({"study_blocks": 0}, "study_blocks is 0: give at least 1"),
+    "no-blocks": ({"study_blocks": 0}, "study_blocks is 0: give 1 to 10000"),
     "few-samples": ({"study_sample_hz": "5"}, "study_sample_hz is 5: give 10 to 1000"),
     "no-swappiness": ({"study_swappiness": 300}, "study_swappiness is 300: give 0 to 200"),
-    "no-time": ({"study_deadline_seconds": -5}, "study_deadline_seconds is -5: give at least 1"),
+    "endless-blocks": ({"study_blocks": "9" * 30}, "study_blocks is 9+: give 1 to 10000"),
+    "endless-run": ({"study_deadline_seconds": 10**9}, "give 1 to 604800"),
+    "two-arguments": (
+        {"study_guest_kernel_arguments": ["quiet", "hintfleet.thp=always"]},
+        "study_guest_kernel_arguments is .*, which is no text",
+    ),
+    "no-time": ({"study_deadline_seconds": -5}, "study_deadline_seconds is -5: give 1 to 604800"),
     "yes-is-no-number": ({"study_node_mib": True}, "study_node_mib is true, which is no whole"),
     "no-swap": ({"numa_host_swap_mib": 0}, "numa_host_swap_mib is 0: give at least 1"),
     "no-flag": ({"numa_host_side_by_side": "maybe"}, "neither true nor false"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -18,9 +19,12 @@ WRITTEN = {
     "bool": ("-e {name}=true", "{name}: true"),
     "int": ("-e {name}=3", "{name}: 3"),
     "float": ("-e {name}=1.5", "{name}: 1.5"),
+    "str": ("-e {name}=words", '{name}: "words"'),
+    "path": ("-e {name}=/one/path", '{name}: "/one/path"'),
 }
 NAMES = {"list of int": "list of whole numbers", "int": "whole number", "float": "number",
-         "bool": "true or false", "dict": "mapping"}  # fmt: skip
+         "bool": "true or false", "dict": "mapping", "str": "text"}  # fmt: skip
+UNSEEN = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def as_list(value: Any) -> list[Any]:
@@ -64,6 +68,11 @@ def settled(
     if result.errors.errors:
         raise ValueError(_sentence(name, option, value))
     found = result.validated_parameters[name]
+    if any(UNSEEN.search(word) for word in _texts(option, found)):
+        raise ValueError(
+            f"{name} is {json.dumps(found)}, which has a line's end or another character that "
+            "cannot be seen: take it out; files of Windows have one at the end of each line."
+        )
     if bounds and not _is_within(found, bounds):
         least, most = (*bounds, None)[:2]
         what = f"at least {least}" if most is None else f"{least} to {most}"
@@ -72,13 +81,26 @@ def settled(
 
 
 def _refuse_what_only_converts(option: dict[str, Any], value: Any, whole: Any) -> None:
-    """Nothing is not a value, nor an empty word a path; `yes` in YAML is no number."""
+    """Nothing is not a value, nor an empty word a path; `yes` in YAML is no number.
+
+    Nor is what YAML makes of some texts without quotes: 6.10 is the number 6.1, 2026-11-28 a date.
+    """
     kind = option.get("type", "str")
     number = option.get("elements", kind) in ("int", "float")
     if value is None or (kind == "path" and value == "" and option.get("default") != ""):
         raise TypeError("no value")
     if number and any(isinstance(one, bool) for one in (whole if kind == "list" else [whole])):
         raise TypeError("no number")
+    plain = isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))
+    if kind in ("str", "path") and not plain:
+        raise TypeError("no text")
+
+
+def _texts(option: dict[str, Any], found: Any) -> list[str]:
+    """The words of a value that are taken as they stand."""
+    if option.get("type", "str") in ("str", "path"):
+        return [found]
+    return [word for word in found if isinstance(word, str)] if isinstance(found, list) else []
 
 
 def _is_within(found: float, bounds: tuple[float | None, ...]) -> bool:
@@ -97,8 +119,6 @@ def _sentence(name: str, option: dict[str, Any], value: Any) -> str:
         return f"{said}: choose from {', '.join(map(str, option['choices']))}."
     if kind == "list" and option.get("elements") == "int":
         kind = "list of int"
-    if kind not in WRITTEN:
-        return f"{said}, which is no {kind}: give one word or text."
     command, yaml = (text.format(name=name) for text in WRITTEN[kind])
     word = NAMES.get(kind, kind)
     what = f"neither {word.replace(' or ', ' nor ')}" if kind == "bool" else f"no {word}"
