@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "collections"))
 
 from ansible_collections.hintfleet.bench.plugins.module_utils.build import kernel  # noqa: E402
+from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact import give  # noqa: E402
 
 WORLD = Path(__file__).with_name("hot_path_world.c")
 FIRST_PAGE, BLOCKS, PAGES_IN_BLOCK = 8 * 512, 16, 512
@@ -99,6 +100,8 @@ def compile_all(version: str, wanted: Mapping[str, Any], folder: Path) -> Images
     build = kernel.Build(
         cache / "build/hot_path" / version, cache / "ccache", jobs=os.cpu_count() or 1
     )
+    # what a run that was stopped has left
+    shutil.rmtree(build.folder, ignore_errors=True)
     build.unpack(Path(wanted["source"]))
     shutil.copy(WORLD, build.source / "mm")
     images = {}
@@ -108,6 +111,7 @@ def compile_all(version: str, wanted: Mapping[str, Any], folder: Path) -> Images
         for name, fragments in (("base", {}), ("full", wanted["fragments"])):
             build.output = build.folder / f"{source}-{name}"
             build.output.mkdir()
+            give(build.output)
             build.configure(kernel.merge_configs(wanted["base_config"], fragments))
             build.make("mm/page_alloc.o", f"mm/{WORLD.stem}.o")
             counted, world = (build.output / f"mm/{one}.o" for one in ("page_alloc", WORLD.stem))

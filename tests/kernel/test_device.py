@@ -8,7 +8,14 @@ from collections.abc import Callable
 
 import pytest
 from kernel_audit import Ledger, assert_nothing_is_left_behind
-from kernel_device import ENGINE, surprise_removal, with_report_under_way
+from kernel_device import (
+    BALLOON,
+    COMMAND,
+    ENGINE,
+    WITH_BUS_MASTER,
+    surprise_removal,
+    with_report_under_way,
+)
 from kernel_guest import EAGER, SETTINGS, Guest, Kernel, assert_reports, eventually, quiet_seconds
 
 DRIVER = "/sys/bus/virtio/drivers/virtio_balloon"
@@ -83,7 +90,53 @@ def test_switching_off_while_the_device_vanishes(boot: Boot, engine: str) -> Non
     time.sleep(1)
     surprise_removal(guest)
     guest.tell("finish", seconds=15)
-    assert guest.tell(f"get {ENGINE}") == ["off"]
+    assert guest.figures("integrity 5 300")["errors"] == 0
+
+
+def away_blocks(guest: Guest) -> int:
+    """Blocks that are off the free lists for a report."""
+    lines = guest.tell("get /sys/kernel/debug/page_hinting/pending")
+    return next(int(line.split()[1]) for line in lines if line.startswith("away "))
+
+
+def test_pages_stay_away_while_the_device_may_discard_them(boot: Boot) -> None:
+    """A queue that is broken says nothing of the device: only a reset ends what that is at."""
+    guest = with_report_under_way(boot, "bitmap")
+    away = away_blocks(guest)
+    assert away
+    guest.tell("set /sys/module/virtio_balloon/parameters/break_queues 1")
+    time.sleep(3)
+    assert away_blocks(guest) == away, "pages came back that the device may still discard"
+    # now it does, and then it is reset
+    before = time.time()
+    guest.tell(f"poke {BALLOON} {COMMAND} {WITH_BUS_MASTER}")
+    guest.tell(f"set {DRIVER}/unbind virtio0", seconds=20)
+    assert away_blocks(guest) == 0
+    guest.tell(f"set {DRIVER}/bind virtio0")
+    assert guest.figures("integrity 5 300")["errors"] == 0
+    assert_nothing_is_left_behind(guest, "bitmap")
+    assert guest.discards(since=before)
+
+
+def test_a_driver_goes_while_its_device_does_not_answer(boot: Boot) -> None:
+    guest = with_report_under_way(boot, "bitmap")
+    guest.tell(f"start set {ENGINE} off")
+    time.sleep(1)
+    guest.tell(f"set {DRIVER}/unbind virtio0", seconds=20)
+    guest.tell("finish", seconds=15)
+    assert guest.figures("integrity 5 300")["errors"] == 0
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_reports_that_fail_are_made_again(boot: Boot, settings: str) -> None:
+    """Each third never reaches the device; no block may be lost with it."""
+    guest = boot(command_line=f"{SETTINGS[settings]} virtio_balloon.report_fails_every=3")
+    guest.settle(quiet_seconds("bitmap"))
+    ledger = Ledger(guest)
+    assert guest.figures("integrity 15 400")["errors"] == 0
+    assert guest.counters()["page_hinting_errors"] > 0
+    assert_nothing_is_left_behind(guest, "bitmap")
+    ledger.assert_balanced()
 
 
 @pytest.mark.kernels("full", "stock")
@@ -93,6 +146,29 @@ def test_reboot_while_the_device_does_not_answer(boot: Boot, kernel: Kernel) -> 
     guest = with_report_under_way(boot, engine)
     guest.tell("reboot")
     assert guest.gone(seconds=20)
+
+
+def test_all_is_told_again_after_a_hibernation(boot: Boot) -> None:
+    """The host backs what loading the image touched; pm_test stops short of writing one."""
+    guest = boot(command_line="suspend.pm_test_delay=1")
+    free = assert_nothing_is_left_behind(guest, "bitmap")
+    guest.tell("set /sys/power/pm_test devices")
+    before = time.time()
+    guest.tell("set /sys/power/state disk", seconds=60)
+    guest.settle(quiet_seconds("bitmap"))
+    again = sum(one.length for one in guest.discards(since=before)) // (2 << 20)
+    print(f"{again} of {free} free blocks were told again")
+    assert again >= free * 9 // 10
+
+
+def test_writing_the_engine_again_tells_all_again(boot: Boot) -> None:
+    guest = boot()
+    free = assert_nothing_is_left_behind(guest, "bitmap")
+    before = time.time()
+    guest.tell(f"set {ENGINE} bitmap")
+    guest.settle(quiet_seconds("bitmap"))
+    again = sum(one.length for one in guest.discards(since=before)) // (2 << 20)
+    assert again >= free * 9 // 10
 
 
 @both_engines

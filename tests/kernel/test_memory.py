@@ -144,6 +144,11 @@ def test_a_page_that_breaks_while_it_is_reported_is_left_out(boot: Boot) -> None
     assert not flags(guest, good) & KPF_HWPOISON
     assert guest.figures("integrity 5 400")["errors"] == 0
     assert flags(guest, bad) & (KPF_HWPOISON | KPF_BUDDY) == KPF_HWPOISON
+    # and it can be had back, as any page that memory failure took out
+    guest.tell(f"set /sys/kernel/debug/hwpoison/unpoison-pfn {bad}")
+    assert not flags(guest, bad) & KPF_HWPOISON
+    ledger_free = flags(guest, bad) & KPF_BUDDY
+    assert ledger_free or not flags(guest, good) & KPF_BUDDY
 
 
 def flags(guest: Guest, pfn: int) -> int:
@@ -168,6 +173,36 @@ def test_memory_that_is_away_for_a_report_kills_nobody(
     except GuestError:
         assert killed, "there was not enough memory"
     assert (guest.counters()["oom_kill"] > 0) == killed
+
+
+def test_memory_that_is_away_is_waited_for(boot: Boot) -> None:
+    """All but 12 MiB is wanted while 32 MiB are away that come back 0.8 s later."""
+    guest = boot(engine="off", cpus=1)
+    wanted_mib = int(guest.figures("get /proc/meminfo")["MemAvailable:"] / 1024) - 12
+    guest.hold("a", wanted_mib)
+    guest = boot(cpus=1, command_line="virtio_balloon.report_delay_ms=800")
+    guest.hold("a", wanted_mib)
+    assert guest.counters()["oom_kill"] == 0
+
+
+def test_a_zone_that_stays_short_lets_the_guest_sleep(boot: Boot) -> None:
+    """Blocks that cannot be had are looked at ever more seldom, not twice a second for ever."""
+    guest = boot()
+    guest.tell("set /proc/sys/vm/percpu_pagelist_high_fraction 1000")
+    # watermarks at 30 and 60 percent of memory; what is free stays between them, so nobody reclaims
+    guest.tell("set /proc/sys/vm/watermark_boost_factor 0")
+    guest.tell("set /proc/sys/vm/watermark_scale_factor 3000")
+    guest.hold("more", 64)
+    guest.hold("big", 340)
+    time.sleep(3)
+    before = guest.counters()["page_hinting_deferred"]
+    guest.drop("more")
+    time.sleep(20)
+    looks = guest.counters()["page_hinting_deferred"] - before
+    print(f"{looks} looks in 20 s")
+    assert 0 < looks < 20
+    guest.drop("big")
+    assert_nothing_is_left_behind(guest, "bitmap")
 
 
 def zone_pages(guest: Guest, zone: str) -> dict[str, int]:

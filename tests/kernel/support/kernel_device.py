@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 from kernel_guest import EAGER, Guest, eventually, quiet_seconds
 
-ENGINE = "/sys/module/virtio_balloon/parameters/free_page_engine"
+ENGINE = "/sys/bus/virtio/devices/virtio0/free_page_engine"
 EVENTS = "/sys/kernel/tracing/events/page_reporting"
 BRIDGE = "0000:00:06.0"
 BALLOON = "0000:01:01.0"  # behind the bridge
 BEHIND_BRIDGE = ["-device", "pci-bridge,id=bridge,chassis_nr=1,bus=pci.0,addr=6"]
 COMMAND, SECONDARY_BUS = 0x04, 0x19  # in the configuration space
-MEMORY_WITHOUT_BUS_MASTER = 0x03
+MEMORY_WITHOUT_BUS_MASTER, WITH_BUS_MASTER = 0x03, 0x07
 
 
 def with_report_under_way(boot: Callable[..., Guest], engine: str, trace: bool = False) -> Guest:
