@@ -185,6 +185,27 @@ def test_memory_that_is_away_is_waited_for(boot: Boot) -> None:
     assert guest.counters()["oom_kill"] == 0
 
 
+def test_a_zone_that_stays_short_lets_the_guest_sleep(boot: Boot) -> None:
+    """Blocks that cannot be had are looked at ever more seldom, not twice a second for ever."""
+    guest = boot()
+    guest.tell("set /proc/sys/vm/percpu_pagelist_high_fraction 1000")
+    # watermarks at 30 and 60 percent of memory; what is free stays between them, so nobody reclaims
+    guest.tell("set /proc/sys/vm/watermark_boost_factor 0")
+    guest.tell("set /proc/sys/vm/watermark_scale_factor 3000")
+    guest.hold("more", 64)
+    guest.hold("big", 340)
+    time.sleep(3)
+    guest.drop("more")
+    time.sleep(10)
+    before = guest.counters()["page_hinting_deferred"]
+    time.sleep(20)
+    looks = guest.counters()["page_hinting_deferred"] - before
+    print(f"{looks} looks in 20 s")
+    assert 0 < looks < 20
+    guest.drop("big")
+    assert_nothing_is_left_behind(guest, "bitmap")
+
+
 def zone_pages(guest: Guest, zone: str) -> dict[str, int]:
     """What /proc/zoneinfo says of a zone of node 0, in pages: high, nr_free_pages and so on."""
     lines = guest.tell("get /proc/zoneinfo")
