@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ YES, NO = {"y", "1", "on", "true"}, {"n", "0", "off", "false"}
 LONGEST_TEXT = 1024
 
 
-class Piece:
+class Piece(ABC):
     """One thing that arms may differ in. Methods get the value that `checked` returned."""
 
     differs: tuple[str, ...] = ()
@@ -43,12 +44,12 @@ class Piece:
     def booted(self, value: Any, guest: Guest) -> None:
         """Does what is to be done in a guest that has booted; raises GuestError."""
 
+    @abstractmethod
     def shown(self, value: Any, guest: Guest) -> str:
         """Reads back that the guest has what is stated, and says as what it was seen.
 
         Raises GuestError if it is not so.
         """
-        raise NotImplementedError
 
     def held(self, value: Any, entry: str, text: str) -> str:
         """What of a text of parity must be the same as in other arms."""
