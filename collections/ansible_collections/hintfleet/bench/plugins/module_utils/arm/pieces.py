@@ -41,7 +41,7 @@ class Piece(ABC):
         """The guest's machine with what is stated."""
         return machine
 
-    def booted(self, value: Any, guest: Guest) -> None:
+    def booted(self, value: Any, guest: Guest) -> None:  # noqa: B027 - most do nothing then
         """Does what is to be done in a guest that has booted; raises GuestError."""
 
     @abstractmethod
