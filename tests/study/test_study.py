@@ -152,7 +152,7 @@ def test_nothing_is_left_running_after_a_study(study: Study) -> None:
         ({"study_node_mib": 9_000_000}, ["9000000", "MiB"]),
         ({"study_swap_mib": MORE_SWAP_THAN_DISK_MIB}, ["MiB of disk are free"]),
         ({"study_memhog_mib": 256}, ["less than 64 MiB to live"]),
-        ({"study_blocks": 0}, ["study_blocks is 0: give at least 1"]),
+        ({"study_blocks": 0}, ["study_blocks is 0: give 1 to 10000"]),
         ({"study_name": "../x"}, ["study_name", "folder"]),
         ({"study_blocks": "many"}, ["study_blocks", "int"]),
     ],
