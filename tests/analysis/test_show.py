@@ -123,7 +123,7 @@ EVIL_COMMANDS: dict[str, list[str]] = {
     "a word for the shell": ["qemu-system-x86_64\ntouch PWNED"],
     "a hook of the network": ["qemu-system-x86_64", "-netdev", "tap,id=n,script=./PWNED"],
     "a command to migrate from": ["qemu-system-x86_64", "-incoming", "exec:touch PWNED"],
-    "a file to write": ["qemu-system-x86_64", "-serial", "file:/root/.profile"],
+    "a file to write": ["qemu-system-x86_64", "-serial", "file:/etc/profile"],
     "a file that a socket replaces": [
         "qemu-system-x86_64",
         "-chardev",
