@@ -236,5 +236,6 @@ examples: $(TOOLS)
 	python docs/examples/render.py $(ARGS)
 
 bench-orchestration: $(TOOLS)
-	@[ -x /usr/sbin/sshd ] || $(call apt_install,openssh-server)
+	@{ [ -x /usr/sbin/sshd ] && command -v qemu-system-x86_64; } >/dev/null || \
+	  $(call apt_install,openssh-server qemu-system-x86)
 	python benchmarks/orchestration.py $(ARGS)
