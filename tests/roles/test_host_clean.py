@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A host that was prepared and then cleaned is as it was found, wherever the preparing stopped.
 
-Works below names of its own, so that it leaves what hintfleet has on this host alone.
+Works below names of its own, so that it leaves what hintfleet has on this host alone; runs that
+are under way are ended all the same, for there is one cgroup of cells.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.hierarchy import PARENT
 from host_snapshot import differences, snapshot
 
 pytestmark = pytest.mark.guest
@@ -41,7 +43,6 @@ def variables(**more: Any) -> str:
     return json.dumps(
         {
             "numa_host_state_dir": str(STATE),
-            "numa_host_cgroup": NAME,
             "numa_host_user": NAME,
             "numa_host_swap_mib": 48,
             "numa_host_swap_priority": 1,
@@ -105,7 +106,7 @@ def prepare(tmp_path: Path) -> Iterator[Path]:
 
 def leave_a_run_behind() -> subprocess.Popen[bytes]:
     """What a study killed at a bad moment leaves: a guest in its cell, and what its user left."""
-    cells = [path / NAME / "cell" for path in map(Path, ("/sys/fs/cgroup", *cgroup_v1()))]
+    cells = [path / PARENT / "cell" for path in map(Path, ("/sys/fs/cgroup", *cgroup_v1()))]
     cells = [cell for cell in cells if cell.parent.is_dir()]
     assert cells, "the role made no cgroup"
     for cell in cells:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-names = ("user", "cgroup", "packages", "swap_path")
+names = ("user", "packages", "swap_path")
 module = AnsibleModule(
     argument_spec={"state_dir": {"type": "path"}, **{name: {"type": "raw"} for name in names}},
     supports_check_mode=True,

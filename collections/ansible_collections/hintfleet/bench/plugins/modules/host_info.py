@@ -22,10 +22,6 @@ options:
     description: User to look for.
     type: str
     default: hintfleet
-  cgroup:
-    description: cgroup that holds the cells.
-    type: str
-    default: hintfleet
   packages:
     description: Debian packages to look for.
     type: list
@@ -176,7 +172,6 @@ def main() -> None:
             "state_dir": {"type": "path", "default": "/var/lib/hintfleet"},
             "swap_path": {"type": "path", "default": "/var/lib/hintfleet/swap"},
             "user": {"type": "str", "default": "hintfleet"},
-            "cgroup": {"type": "str", "default": "hintfleet"},
             "packages": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
@@ -213,7 +208,7 @@ def main() -> None:
         packages_offered=_nodes.offered(missing),
         apt=_nodes.has_apt(),
         programs_missing=programs_missing(),
-        held_mib=hierarchy.held_mib(module.params["cgroup"]),
+        held_mib=hierarchy.held_mib(),
         closed_folder=str(closed) if closed else None,
         exchangeable_folder=str(exchangeable) if exchangeable else None,
         foreign_entry=_folder.foreign_entry(state_dir, "found.json"),

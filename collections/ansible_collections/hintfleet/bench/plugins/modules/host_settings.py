@@ -23,10 +23,6 @@ options:
       - A setting this kernel does not have is listed in RV(absent) and is no error.
     type: dict
     default: {}
-  cgroup:
-    description: Name of the cgroup that holds the cells; relative to the root of each hierarchy.
-    type: str
-    default: hintfleet
   notes:
     description: Further facts about the host as found, kept in the record when it is first written.
     type: dict
@@ -94,7 +90,7 @@ def present(module: AnsibleModule) -> dict[str, Any]:
     hierarchy = _hierarchy.find()
     before = _settings.read_all()
     writes = _settings.changes(before, wanted)
-    steps = _hierarchy.plan(hierarchy, module.params["cgroup"])
+    steps = _hierarchy.plan(hierarchy)
 
     record = _settings.load(path)
     changed = record is None or bool(writes) or bool(steps)
@@ -147,7 +143,6 @@ def main() -> None:
         argument_spec={
             "found": {"type": "path", "default": "/var/lib/hintfleet/found.json"},
             "settings": {"type": "dict", "default": {}},
-            "cgroup": {"type": "str", "default": "hintfleet"},
             "notes": {"type": "dict", "default": {}},
             "state": {"type": "str", "choices": ["present", "restored"], "default": "present"},
         },

@@ -17,10 +17,6 @@ options:
     description: Folder of kernels, images and runs.
     type: path
     default: /var/lib/hintfleet
-  cgroup:
-    description: Name of the cgroup that holds the cells.
-    type: str
-    default: hintfleet
   user:
     description:
       - Unprivileged user that guests run as, or the beginning of their names where cells have one
@@ -95,7 +91,7 @@ def sweep(module: AnsibleModule) -> dict[str, Any]:
     """Find, end, remove."""
     state_dir = Path(module.params["state_dir"])
     users = _users.made(module.params["user"])
-    folders = _hierarchy.find().folders(module.params["cgroup"])
+    folders = _hierarchy.find().folders()
     processes = _sweep.find(folders, runner_process_ids(state_dir), users.values())
     if not module.check_mode:
         _sweep.end(processes, module.params["grace_seconds"])
@@ -119,7 +115,6 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state_dir": {"type": "path", "default": "/var/lib/hintfleet"},
-            "cgroup": {"type": "str", "default": "hintfleet"},
             "user": {"type": "str", "default": "hintfleet"},
             "grace_seconds": {"type": "float", "default": 20},
         },

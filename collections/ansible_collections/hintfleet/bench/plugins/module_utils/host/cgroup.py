@@ -19,11 +19,11 @@ from pathlib import Path
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import hierarchy as _hierarchy
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.hierarchy import (
+    PARENT,
     Hierarchy,
     HierarchyError,
 )
 
-PARENT = "hintfleet"
 RUNNER = "@runner"  # no cell's name has such a sign
 RUNNER_MIB = 512  # some 30 MiB of Python, and the samples of an hour and of dozens of guests
 MIB = 2**20
@@ -92,7 +92,7 @@ class CellCgroup:
     def create(self, memory_mib: float, swap_mib: float, cpus: list[int], node: int) -> None:
         """Make the cgroup with its limits; raises BenchError if the host cannot limit swap."""
         try:
-            _hierarchy.apply(_hierarchy.plan(self.hierarchy, PARENT))
+            _hierarchy.apply(_hierarchy.plan(self.hierarchy))
         except HierarchyError as error:
             raise BenchError(str(error)) from error
         for folder in self.folders:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The cgroup that holds all cells, on v1 and v2: made ready for them, and undone again.
 
+It has one name on every host: what is in it is ended when the host is cleaned.
+
 A step is (path, text): write the text to the file, or make the folder where the text is empty.
 """
 
@@ -12,6 +14,7 @@ from pathlib import Path
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.nodes import parse_list
 
+PARENT = "hintfleet"
 CONTROLLERS = ("cpuset", "memory")
 SUBTREE = "cgroup.subtree_control"
 
@@ -46,15 +49,15 @@ class Hierarchy:
         memory = self.roots.get("memory")
         return memory is not None and (memory / "memory.memsw.usage_in_bytes").exists()
 
-    def held_mib(self, name: str) -> int:
-        """Memory that is charged to the cgroup `name` and all below it just now."""
+    def held_mib(self) -> int:
+        """Memory that is charged to all cells together just now."""
         memory = self.roots.get("memory")
         key = "memory.current" if self.version == 2 else "memory.usage_in_bytes"
-        return int(_text(memory / name / key) or 0) // 2**20 if memory else 0
+        return int(_text(memory / PARENT / key) or 0) // 2**20 if memory else 0
 
-    def folders(self, name: str) -> list[Path]:
-        """Each place where the cgroup `name` lies or would lie."""
-        return [root / name for root in sorted(set(self.roots.values()))]
+    def folders(self) -> list[Path]:
+        """Each place where the cgroup of all cells lies or would lie."""
+        return [root / PARENT for root in sorted(set(self.roots.values()))]
 
 
 def parse_mounts(mountinfo: str) -> tuple[dict[str, Path], Path | None]:
@@ -88,13 +91,13 @@ def find(mountinfo: str | None = None) -> Hierarchy:
     return Hierarchy(roots, unified)
 
 
-def plan(hierarchy: Hierarchy, name: str) -> list[tuple[Path, str]]:
-    """What is missing until cgroups below `name` can limit memory and bind to a node."""
-    steps = [(folder, "") for folder in hierarchy.folders(name) if not folder.is_dir()]
+def plan(hierarchy: Hierarchy) -> list[tuple[Path, str]]:
+    """What is missing until cells can limit memory and bind to a node."""
+    steps = [(folder, "") for folder in hierarchy.folders() if not folder.is_dir()]
     unified = hierarchy.unified
     if unified:
         # From the root down: a level cannot pass on a controller it has not been given.
-        for level in (unified, unified / name):
+        for level in (unified, unified / PARENT):
             missing = [item for item in _offered_by_v2(hierarchy) if item not in _enabled(level)]
             if missing:
                 steps.append((level / SUBTREE, " ".join(f"+{item}" for item in missing)))
@@ -103,8 +106,8 @@ def plan(hierarchy: Hierarchy, name: str) -> list[tuple[Path, str]]:
         # A v1 cpuset starts empty, and no task can enter an empty one. A CPU that goes offline
         # leaves it, and does not come back by itself as it does in the root.
         for key in ("cpuset.cpus", "cpuset.mems"):
-            if parse_list(_text(cpuset / name / key)) != parse_list(_text(cpuset / key)):
-                steps.append((cpuset / name / key, _text(cpuset / key)))
+            if parse_list(_text(cpuset / PARENT / key)) != parse_list(_text(cpuset / key)):
+                steps.append((cpuset / PARENT / key, _text(cpuset / key)))
     return steps
 
 

@@ -46,7 +46,7 @@ def test_v2_controllers_are_found_where_they_are_offered(tmp_path: Path) -> None
     (tmp_path / "cgroup.controllers").write_text("cpuset cpu io memory hugetlb pids\n")
     found = _hierarchy.find(f"30 23 0:26 / {tmp_path} rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n")
     assert found.version == 2
-    assert found.folders("hintfleet") == [tmp_path / "hintfleet"]
+    assert found.folders() == [tmp_path / "hintfleet"]
 
 
 def test_v1_wins_where_v2_is_mounted_without_controllers(tmp_path: Path) -> None:
@@ -54,26 +54,26 @@ def test_v1_wins_where_v2_is_mounted_without_controllers(tmp_path: Path) -> None
     mounts = LEGACY.replace("/sys/fs/cgroup/unified", str(tmp_path))
     found = _hierarchy.find(mounts)
     assert found.version == 1
-    assert len(found.folders("hintfleet")) == 2
+    assert len(found.folders()) == 2
 
 
 def test_a_host_without_the_memory_controller(tmp_path: Path) -> None:
     (tmp_path / "cgroup.controllers").write_text("cpu pids\n")
     found = _hierarchy.find(f"30 23 0:26 / {tmp_path} rw - cgroup2 cgroup2 rw\n")
     assert found.roots == {}
-    assert _hierarchy.plan(found, "hintfleet") == []
+    assert _hierarchy.plan(found) == []
 
 
 def test_v1_child_takes_over_cpus_and_nodes(tmp_path: Path) -> None:
     hierarchy = v1(tmp_path)
-    _hierarchy.apply(_hierarchy.plan(hierarchy, "hintfleet"))
+    _hierarchy.apply(_hierarchy.plan(hierarchy))
     assert (tmp_path / "cpuset/hintfleet/cpuset.mems").read_text() == "0-1"
     assert (tmp_path / "memory/hintfleet").is_dir()
-    assert _hierarchy.plan(hierarchy, "hintfleet") == []
+    assert _hierarchy.plan(hierarchy) == []
 
 
 def test_v2_passes_on_only_what_is_missing_root_first(tmp_path: Path) -> None:
-    steps = _hierarchy.plan(v2(tmp_path, "cpu memory pids"), "hintfleet")
+    steps = _hierarchy.plan(v2(tmp_path, "cpu memory pids"))
     assert steps == [
         (tmp_path / "hintfleet", ""),
         (tmp_path / "cgroup.subtree_control", "+cpuset"),
@@ -100,12 +100,12 @@ def test_a_refused_step_is_a_sentence(tmp_path: Path) -> None:
 
 def test_a_cpu_that_was_off_comes_back_to_the_v1_cgroup(tmp_path: Path) -> None:
     hierarchy = v1(tmp_path)
-    _hierarchy.apply(_hierarchy.plan(hierarchy, "hintfleet"))
+    _hierarchy.apply(_hierarchy.plan(hierarchy))
     file = tmp_path / "cpuset/hintfleet/cpuset.cpus"
     file.write_text("0,2-3\n")  # what is left after CPU 1 went off and on again
-    assert _hierarchy.plan(hierarchy, "hintfleet") == [(file, "0-3")]
+    assert _hierarchy.plan(hierarchy) == [(file, "0-3")]
     file.write_text("0,1,2,3\n")
-    assert _hierarchy.plan(hierarchy, "hintfleet") == []
+    assert _hierarchy.plan(hierarchy) == []
 
 
 def test_files_say_whether_v2_counts_swap_not_words(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_files_say_whether_v2_counts_swap_not_words(tmp_path: Path) -> None:
 
 def test_memory_that_cells_hold(tmp_path: Path) -> None:
     hierarchy = v2(tmp_path, "cpuset memory")
-    assert hierarchy.held_mib("hintfleet") == 0
+    assert hierarchy.held_mib() == 0
     (tmp_path / "hintfleet").mkdir()
     (tmp_path / "hintfleet" / "memory.current").write_text(f"{300 * 2**20}\n")
-    assert hierarchy.held_mib("hintfleet") == 300
+    assert hierarchy.held_mib() == 300
