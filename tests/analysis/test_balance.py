@@ -11,7 +11,10 @@ import pytest
 from hintfleet.records.columns import HELD
 from hintfleet.records.observed import observe
 from hintfleet.records.read import load_study
+from hintfleet.render.balance_bars import LETTERS, bars, shares
+from hintfleet.render.console import as_text
 from hintfleet.render.tables import balance_table
+from hintfleet.render.terminal import render
 from hintfleet.report.build import Report, build_report
 from synthetic import Builder
 
@@ -112,3 +115,36 @@ def test_a_balance_that_is_none_costs_its_record(tmp_path: Path, wrong: Any) -> 
     (damage,) = report.damages
     assert "balance" in damage.field
     assert report.balance["none"].figures["balance_footprint_mib"].n == 2
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_bars_are_on_one_scale_and_as_long_as_what_is_held(tmp_path: Path, width: int) -> None:
+    report = planted(tmp_path)
+    lines = as_text(bars(report.balance, width), width).split("\n")
+    assert max(map(len, lines)) <= width
+    drawn = {lines[i]: lines[i + 1].split(" ", 1) for i in (0, 2, 4)}
+    assert list(drawn) == list(report.balance)
+    longest = len(drawn["none"][0])
+    for name, (bar, said) in drawn.items():
+        whole = sum(HELD_BY_ARM[name].values())
+        assert len(bar) == pytest.approx(longest * whole / 272.9, abs=1)
+        assert float(said.removesuffix(" MiB")) == pytest.approx(whole, abs=0.5)
+        for part, size in HELD_BY_ARM[name].items():
+            assert bar.count(LETTERS[part]) == pytest.approx(longest * size / 272.9, abs=1)
+
+
+def test_every_part_has_a_letter_of_its_own() -> None:
+    assert set(LETTERS) == set(HELD)
+    assert len(set(LETTERS.values())) == len(HELD)
+
+
+def test_parts_too_small_to_draw_lengthen_no_bar() -> None:
+    assert sum(shares(dict.fromkeys("abcdefghij", 0.4), 10, 40.0).values()) == 1
+
+
+def test_the_detail_in_a_terminal_has_the_bars(tmp_path: Path) -> None:
+    report = planted(tmp_path)
+    for ascii_only in (False, True):
+        text = as_text(render(report, 80, ascii_only, detail=True), 80, ascii_only)
+        assert "Where memory stays: held for a guest at rest" in text
+        assert "f free, could be reported" in text

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from hintfleet.figures.figure import Verdict
 from hintfleet.render import terminal_detail
+from hintfleet.render.balance_bars import bars
 from hintfleet.render.charts import columns, stretch
 from hintfleet.render.console import VERDICT_STYLE, chart_line, heading_line, panel, table
 from hintfleet.render.doubts import Doubt, doubts, missing_words, verdict_words
@@ -35,6 +36,9 @@ def render(
     for data in shown:
         parts += [heading_line(data.heading), table(data, ascii_only)]
     parts.append(Text(f"\n{LEGEND}   [extremes over the blocks]", style="report.dim"))
+    if report.balance:
+        parts.append(heading_line("Where memory stays: held for a guest at rest"))
+        parts.append(bars(report.balance, width))
     if report.timelines:
         parts.append(heading_line("Memory and swap of the cell over time"))
         parts.append(timelines(report, width, ascii_only))
