@@ -211,6 +211,49 @@ def test_one_name_on_the_command_line_is_a_list_of_one(tmp_path: Path) -> None:
     assert asked["memhog"]["kernel_arguments"] == "hintfleet.thp=always"
 
 
+DROP = {"name": "drop", "mechanism": "free_page_reporting", "reclaim": "drop_caches"}
+AGED = {"name": "aged", "mechanism": "free_page_reporting", "reclaim": "damon"}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"study_arms": [DROP]}, "Arm drop states a reclaim policy and guests have no files"),
+        (
+            {"study_arms": [AGED], "study_guest_files_mib": 8},
+            "states reclaim damon, and its guest kernel is built without CONFIG_DAMON_RECLAIM: set "
+            r"guest_kernel_fragments: \[handback\]",
+        ),
+        (
+            {
+                "study_arms": [{**AGED, "kernel": "other"}],
+                "study_guest_files_mib": 8,
+                "guest_kernels": {"other": {"version": "6.12"}},
+                "guest_kernel_fragments": ["handback"],
+            },
+            r"set fragments: \[handback\] in guest_kernels for other",
+        ),
+    ],
+)
+def test_a_policy_that_cannot_act_is_refused(
+    tmp_path: Path, given: dict[str, Any], words: str
+) -> None:
+    _, said = play_with(tmp_path, json.dumps(given))
+    assert re.search(words, said), said
+
+
+def test_policies_are_taken_with_the_kernel_that_is_built_for_them(tmp_path: Path) -> None:
+    given = {
+        "study_arms": ["none", "balloon", DROP, AGED],
+        "study_guest_files_mib": 8,
+        "guest_kernel_fragments": ["handback"],
+    }
+    _, said = play_with(tmp_path, json.dumps(given))
+    asked = json.loads(said)
+    assert asked["arms"] == ["none", "balloon", "drop", "aged"]
+    assert asked["memhog"]["guest_files_mib"] == 8
+
+
 def test_more_cpus_than_the_guest_kernel_takes_are_refused(tmp_path: Path) -> None:
     _, said = play_with(
         tmp_path,

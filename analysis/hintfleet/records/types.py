@@ -27,6 +27,17 @@ class Outcome(TypedDict):
     reason: str | None
 
 
+class CacheProof(TypedDict):
+    read_mib: float
+    cached_mib: float
+    freed_mib: float
+    dropped_mib: float
+    watched_seconds: float
+    acted: bool
+    cold_seconds: float
+    again_seconds: float
+
+
 class Proof(TypedDict):
     of_run: NotRequired[str]
     freed_mib: float
@@ -37,6 +48,10 @@ class Proof(TypedDict):
     seconds_to_50: float | None
     seconds_to_90: float | None
     seconds_to_99: float | None
+    asked_mib: NotRequired[float]
+    first_seconds: NotRequired[float]
+    again_seconds: NotRequired[float]
+    cache: NotRequired[CacheProof]
 
 
 class Arm(TypedDict):
@@ -52,6 +67,8 @@ class Step(TypedDict):
     boot_seconds: float
     program_seconds: float
     touched_mib: float
+    files_mib: NotRequired[float]
+    read_seconds: NotRequired[float]
     cell_memory_mib: float
     cell_swap_mib: float
     guest_resident_mib: list[float]
@@ -136,6 +153,15 @@ class Balance(TypedDict):
     reportable_mib: float
 
 
+class Handed(TypedDict):
+    step: str
+    by: str
+    asked_mib: float
+    done_mib: float
+    seconds: float
+    missed: bool
+
+
 class Guest(TypedDict):
     name: str
     memory_mib: int
@@ -149,6 +175,7 @@ class Guest(TypedDict):
     remote_share: float | None
     end: str
     balance: NotRequired[Balance]
+    handed: NotRequired[list[Handed]]
     warnings: list[str]
 
 

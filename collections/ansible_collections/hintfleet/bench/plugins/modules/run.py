@@ -109,7 +109,7 @@ options:
       mechanism:
         description: How free memory gets back to the host.
         type: str
-        choices: [none, page_hinting, free_page_reporting]
+        choices: [none, page_hinting, free_page_reporting, balloon]
         required: true
       states:
         description: What else is meant to differ, by piece.
@@ -144,6 +144,10 @@ options:
         required: true
       guest_swap_mib:
         description: Size of a swap disk that each guest gets; none if zero.
+        type: int
+        default: 0
+      guest_files_mib:
+        description: Size of a read-only disk of files that each guest gets and reads; none if zero.
         type: int
         default: 0
       kernel_arguments:
@@ -346,6 +350,7 @@ PARAMETERS = {
     "guest_memory_mib": {"type": "int", "required": True},
     "guest_vcpus": {"type": "int", "required": True},
     "guest_swap_mib": {"type": "int", "default": 0},
+    "guest_files_mib": {"type": "int", "default": 0},
     "kernel_arguments": {"type": "str", "default": ""},
     "proof_mib": {"type": "int", "default": 128},
     "proof_seconds": {"type": "float", "default": 6},

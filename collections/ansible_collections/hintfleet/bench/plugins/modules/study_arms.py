@@ -43,6 +43,13 @@ options:
     type: list
     elements: str
     default: []
+  kernel_configs:
+    description:
+      - By name of a kernel that arms may state, what is asked of its configuration, as lines
+        C(CONFIG_NAME=y); under an empty name that of the kernel of all other arms. An arm whose
+        kernel is not here is not checked.
+    type: dict
+    default: {}
 author:
   - hintfleet contributors (@hintfleet)
 """
@@ -71,10 +78,16 @@ baseline:
   sample: none
 """
 
+import re
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import arms_of, baseline_of
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import (
+    Arm,
+    arms_of,
+    baseline_of,
+)
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.pieces import PIECES
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.sweep import with_sweeps
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
 
@@ -84,7 +97,9 @@ ARGUMENTS = {
     "sweeps": {"type": "list", "elements": "dict", "default": []},
     "many": {"type": "bool", "default": False},
     "kernels": {"type": "list", "elements": "str", "default": []},
+    "kernel_configs": {"type": "dict", "default": {}},
 }
+FRAGMENT = "handback"  # of roles/guest_kernel/files/config/fragments: all that pieces here need
 
 
 def worked_out(params: dict[str, Any]) -> dict[str, Any]:
@@ -98,8 +113,29 @@ def worked_out(params: dict[str, Any]) -> dict[str, Any]:
                 f"Arm {arm.name} states the kernel {kernel}, which guest_kernels does not name (it "
                 f"names {known}): add it there, such as {kernel}: {{version: '6.12'}}."
             )
+        config = params["kernel_configs"].get(kernel or "")
+        if config is not None:
+            _check_kernel(arm, config)
     baseline = baseline_of(params["baseline"], arms)
     return {"changed": False, "arms": [arm.as_dict() for arm in arms], "baseline": baseline}
+
+
+def _check_kernel(arm: Arm, config: str) -> None:
+    """Raises BenchError if the arm states what its guest kernel is not built for."""
+    built = set(re.findall(r"^CONFIG_(\w+)=[ym]$", config, re.MULTILINE))
+    for piece, value in arm.states.items():
+        missing = [option for option in PIECES[piece].needs(value) if option not in built]
+        if missing:
+            policy = value.get("policy", "") if isinstance(value, dict) else value
+            where = (
+                f"fragments: [{FRAGMENT}] in guest_kernels for {arm.states['kernel']}"
+                if "kernel" in arm.states
+                else f"guest_kernel_fragments: [{FRAGMENT}]"
+            )
+            raise BenchError(
+                f"Arm {arm.name} states {piece} {policy}, and its guest kernel is built without "
+                f"CONFIG_{missing[0]}: set {where}, or leave it out."
+            )
 
 
 def main() -> None:

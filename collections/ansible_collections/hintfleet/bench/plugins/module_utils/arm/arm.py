@@ -87,6 +87,8 @@ def arm_of(given: Any) -> Arm:
             states[key] = PIECES[key].checked(value)
         except ValueError as error:
             raise BenchError(f"Arm {name} states {key} {_shown(value)}: {error}.") from None
+        if why := PIECES[key].misplaced(states[key], mechanism):
+            raise BenchError(f"Arm {name} states {key}: {why}; leave one of them out.")
     return Arm(name, mechanism, states)
 
 

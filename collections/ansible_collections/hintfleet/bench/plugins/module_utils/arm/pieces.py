@@ -1,59 +1,34 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What an arm may state beside its mechanism: each piece in one class, registered by its name.
 
-To add one: a class here with the methods of Piece that it needs, and its line in PIECES.
+To add one: a class here, or in a file beside it, with the methods of Piece that it needs, and its
+line in PIECES.
 """
 
 from __future__ import annotations
 
 import re
-import shlex
-from abc import ABC, abstractmethod
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.hintfleet.bench.plugins.module_utils.errors import GuestError
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.driven import BalloonPolicy
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.piece import (
+    Piece,
+    read_in,
+    text_of,
+    unlike,
+    write_in,
+)
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.reclaim import Reclaim
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import Guest
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import Machine
-from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import one_line
 
-ASK_SECONDS = 30.0
 THP = "/sys/kernel/mm/transparent_hugepage/enabled"
 MODULES = "/sys/module"
 # Read by the guest's own init: there is no module of that name.
 OF_THE_IMAGE = "hintfleet."
 YES, NO = {"y", "1", "on", "true"}, {"n", "0", "off", "false"}
-LONGEST_TEXT = 1024
-
-
-class Piece(ABC):
-    """One thing that arms may differ in. Methods get the value that `checked` returned."""
-
-    differs: tuple[str, ...] = ()
-    """Entries of a record's parity that may be others under an arm that states this."""
-
-    def checked(self, value: Any) -> Any:
-        """The value in the form that records keep; raises ValueError with what to give instead."""
-        return text_of(value)
-
-    def machine(self, value: Any, machine: Machine) -> Machine:
-        """The guest's machine with what is stated."""
-        return machine
-
-    def booted(self, value: Any, guest: Guest) -> None:  # noqa: B027 - most do nothing then
-        """Does what is to be done in a guest that has booted; raises GuestError."""
-
-    @abstractmethod
-    def shown(self, value: Any, guest: Guest) -> str:
-        """Reads back that the guest has what is stated, and says as what it was seen.
-
-        Raises GuestError if it is not so.
-        """
-
-    def held(self, value: Any, entry: str, text: str) -> str:
-        """What of a text of parity must be the same as in other arms."""
-        return text
 
 
 class KernelArguments(Piece):
@@ -67,7 +42,7 @@ class KernelArguments(Piece):
         line = guest.facts.kernel_command_line if guest.facts else ""
         missing = [word for word in value.split() if word not in line.split()]
         if missing:
-            raise _unlike(guest, f"kernel argument {missing[0]}", "its command line lacks it")
+            raise unlike(guest, f"kernel argument {missing[0]}", "its command line lacks it")
         seen = [_parameter(guest, word) for word in value.split()]
         return ", ".join(seen)
 
@@ -90,14 +65,14 @@ class GuestSettings(Piece):
 
     def booted(self, value: dict[str, str], guest: Guest) -> None:
         for path, text in value.items():
-            _write(guest, path, text)
+            write_in(guest, path, text)
 
     def shown(self, value: dict[str, str], guest: Guest) -> str:
         seen = []
         for path, text in value.items():
-            found = _read(guest, path)
+            found = read_in(guest, path)
             if not _says(found, text):
-                raise _unlike(guest, f"{path} as {text!r}", f"it reads {found!r}")
+                raise unlike(guest, f"{path} as {text!r}", f"it reads {found!r}")
             seen.append(f"{path} reads {found}")
         return ", ".join(seen)
 
@@ -113,12 +88,12 @@ class GuestThp(Piece):
         return str(value)
 
     def booted(self, value: str, guest: Guest) -> None:
-        _write(guest, THP, value)
+        write_in(guest, THP, value)
 
     def shown(self, value: str, guest: Guest) -> str:
-        found = _read(guest, THP)
+        found = read_in(guest, THP)
         if f"[{value}]" not in found:
-            raise _unlike(guest, f"transparent huge pages {value}", f"it reads {found!r}")
+            raise unlike(guest, f"transparent huge pages {value}", f"it reads {found!r}")
         return f"{THP} reads {found}"
 
 
@@ -153,7 +128,7 @@ class OtherQemu(Piece):
     def shown(self, value: str, guest: Guest) -> str:
         run = guest.qemu.command_line[0]
         if run != value:
-            raise _unlike(guest, f"the QEMU {value}", f"it is {run}")
+            raise unlike(guest, f"the QEMU {value}", f"it is {run}")
         return f"its QEMU is {value}"
 
 
@@ -173,7 +148,7 @@ class MachineOptions(Piece):
         # QEMU refuses an option or a value that its machine does not have, and does not start.
         line = Path(f"/proc/{guest.qemu.process_id}/cmdline").read_text().split("\0")
         if not any(word.endswith(f",{value}") for word in line):
-            raise _unlike(guest, f"machine options {value}", "its QEMU was started without them")
+            raise unlike(guest, f"machine options {value}", "its QEMU was started without them")
         return f"its QEMU was started with -M …,{value}"
 
     def held(self, value: str, entry: str, text: str) -> str:
@@ -187,17 +162,9 @@ PIECES: dict[str, Piece] = {
     "guest_thp": GuestThp(),
     "qemu": OtherQemu(),
     "machine": MachineOptions(),
+    "reclaim": Reclaim(),
+    "balloon": BalloonPolicy(),
 }
-
-
-def text_of(value: Any) -> str:
-    """One line of text that was given as text, number or true and false; raises ValueError."""
-    if isinstance(value, bool):
-        return "Y" if value else "N"
-    text = str(value) if isinstance(value, str | int | float) else ""
-    if not text or not text.isprintable() or text != text.strip() or len(text) > LONGEST_TEXT:
-        raise ValueError("give a line of text or a number")
-    return text
 
 
 def _says(found: str, wanted: str) -> bool:
@@ -217,32 +184,7 @@ def _parameter(guest: Guest, word: str) -> str:
     if not given or not dot or word.startswith(OF_THE_IMAGE):
         return f"{word} on the command line"
     path = f"{MODULES}/{module.replace('-', '_')}/parameters/{parameter.replace('-', '_')}"
-    found = _read(guest, path)
+    found = read_in(guest, path)
     if not _says(found, value):
-        raise _unlike(guest, f"kernel argument {word}", f"{path} reads {found!r}")
+        raise unlike(guest, f"kernel argument {word}", f"{path} reads {found!r}")
     return f"{path} reads {found}"
-
-
-def _read(guest: Guest, path: str) -> str:
-    done = guest.run(["/bin/cat", path], ASK_SECONDS)
-    if done.failure:
-        raise _unlike(guest, path, f"it cannot be read ({done.failure})")
-    return one_line(done.output.strip())
-
-
-def _write(guest: Guest, path: str, text: str) -> None:
-    # Opened without being made: a file that is not there shall not be there afterwards either.
-    script = f"[ -e {shlex.quote(path)} ] || {{ echo there is no such file >&2; exit 1; }}\n"
-    script += f"printf %s {shlex.quote(text)} >{shlex.quote(path)}"
-    done = guest.run(["/bin/sh", "-c", script], ASK_SECONDS)
-    if done.failure:
-        raise _unlike(guest, f"{path} as {text!r}", f"it cannot be written ({done.failure})")
-
-
-def _unlike(guest: Guest, stated: str, cause: str) -> GuestError:
-    return GuestError(
-        "stopped",
-        f"The arm states {stated}, and guest {guest.name} does not have it: {cause}; state what "
-        "this guest's kernel and image have, or see who changed it in the guest.",
-        cause,
-    )

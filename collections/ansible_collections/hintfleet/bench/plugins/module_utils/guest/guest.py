@@ -21,6 +21,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.guest.channel impo
     ChannelError,
     SilenceError,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.handed import Handed
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import Machine, Qemu
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.memory import (
     ProcessMemory,
@@ -162,6 +163,7 @@ class Guest:
         self.facts: GuestFacts | None = None
         self.boot_seconds: float | None = None
         self.balance: dict[str, Any] | None = None
+        self.handed: list[Handed] = []
         self._node = node
         self._loop = loop
         self._end = "stopped"
@@ -311,13 +313,19 @@ class Guest:
 
     def ask_monitor(self, command: str) -> str:
         """What QEMU answers to `command` of its human monitor; raises GuestError."""
+        said = self.ask_qemu("human-monitor-command", {"command-line": command})
+        return said if isinstance(said, str) else ""
+
+    def ask_qemu(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
+        """What QEMU answers to a command of its own (QMP); raises GuestError."""
         try:
-            said = self._open_monitor().call(
-                "human-monitor-command", {"command-line": command}, seconds=MONITOR_SECONDS
-            )
+            return self._open_monitor().call(command, arguments, seconds=MONITOR_SECONDS)
         except ChannelError as error:
             raise self._failure("died", f"its QEMU does not answer {command} ({error})") from error
-        return said if isinstance(said, str) else ""
+
+    def balks(self, cause: str) -> GuestError:
+        """The error of a guest that runs and does not do what the host drives it to."""
+        return self._failure("stopped", f"it {cause}")
 
     def _open_monitor(self) -> Channel:
         """QEMU greets once, so the channel stays open; raises ChannelError."""
@@ -359,6 +367,7 @@ class Guest:
             "remote_share": _rounded(remote_share(self._placement, self._node), 6),
             "end": self._end,
             **({"balance": self.balance} if self.balance else {}),
+            **({"handed": [one.record() for one in self.handed]} if self.handed else {}),
             "warnings": [*self._left_out(), *console_warnings(self.qemu.console.text())],
         }
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How free memory gets back to the host: a device property and a guest kernel parameter."""
+"""How memory gets back to the host: a device property and a guest kernel parameter.
+
+What the host drives beside that is in drivers.py, by the same name.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Mechanism:
-    """`engine` is the value of virtio_balloon.free_page_engine in the guest."""
+    """`engine` is the value of virtio_balloon.free_page_engine in the guest. `deflate_on_oom`: the
+    balloon gives memory back to a guest that has none left."""
 
     free_page_reporting: bool
     engine: str
+    deflate_on_oom: bool = False
 
     @property
     def balloon_properties(self) -> str:
-        return "free-page-reporting=" + ("on" if self.free_page_reporting else "off")
+        reporting = "free-page-reporting=" + ("on" if self.free_page_reporting else "off")
+        return reporting + (",deflate-on-oom=on" if self.deflate_on_oom else "")
 
     @property
     def kernel_argument(self) -> str:
@@ -26,4 +32,8 @@ MECHANISMS = {
     "none": Mechanism(free_page_reporting=False, engine="off"),
     "page_hinting": Mechanism(free_page_reporting=True, engine="bitmap"),
     "free_page_reporting": Mechanism(free_page_reporting=True, engine="list"),
+    "balloon": Mechanism(free_page_reporting=False, engine="off", deflate_on_oom=True),
 }
+
+FEATURES_CHOSEN = ("free_page_reporting", "deflate_on_oom")
+"""Features of the balloon that a mechanism chooses."""

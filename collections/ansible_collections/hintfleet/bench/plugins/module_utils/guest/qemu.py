@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.files import Files
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.mechanisms import MECHANISMS
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.output import Output
 
@@ -36,7 +37,8 @@ STOP_SECONDS = 5.0
 EXIT_SECONDS_PER_GIB = 0.5
 # QEMU's descriptors. They are far from the numbers in use, and what the runner keeps for each guest
 # lies beyond them, so that the same command line comes out each time.
-SWAP_DESCRIPTOR, QMP_DESCRIPTOR, AGENT_DESCRIPTOR, KEPT_DESCRIPTORS = 100, 101, 102, 128
+SWAP_DESCRIPTOR, QMP_DESCRIPTOR, AGENT_DESCRIPTOR, FILES_DESCRIPTOR = 100, 101, 102, 103
+KEPT_DESCRIPTORS = 128
 
 # Puts itself into the cgroups named before `--`, so that not one page is charged elsewhere, then
 # becomes the command after it.
@@ -66,6 +68,8 @@ class Machine:
     bind_node: int | None = None
     binary: str = BINARY
     start: int = 1
+    files_mib: int = 0
+    files: Files | None = None
 
     @property
     def console(self) -> Path:
@@ -78,6 +82,11 @@ class Machine:
     @property
     def _log(self) -> str:
         return self.name if self.start == 1 else f"{self.name}-{self.start}"
+
+    @property
+    def files_device(self) -> str:
+        """The disk of files in the guest: disks are named in the order of the command line."""
+        return "/dev/vdb" if self.swap_mib else "/dev/vda"
 
     @property
     def kernel_command_line(self) -> str:
@@ -96,10 +105,12 @@ def command_line(
     swap: int | None = None,
     qmp: int = QMP_DESCRIPTOR,
     agent: int = AGENT_DESCRIPTOR,
+    files: int = FILES_DESCRIPTOR,
 ) -> list[str]:
     """No default devices and a small translation buffer: an idle guest's own footprint is small.
 
-    Descriptors: `swap` of the guest's swap disk, if it has one; `qmp` and `agent` of sockets.
+    Descriptors: `swap` of the guest's swap disk, if it has one; `qmp` and `agent` of sockets;
+    `files` of its disk of files, if it has one.
     """
     memory = f"memory-backend-ram,id=ram,size={machine.memory_mib}M"
     if machine.bind_node is not None:
@@ -110,11 +121,19 @@ def command_line(
         # A newer model has the guest use instructions that cost more to emulate than they save.
         processor = ["-accel", f"tcg,tb-size={machine.tb_size_mib}", "-cpu", "qemu64"]
     options = f",{machine.options}" if machine.options else ""
+    balloon = MECHANISMS[machine.mechanism].balloon_properties
     swap_disk = []
     if swap is not None:
         swap_disk += ["-add-fd", f"fd={swap},set=1"]
         swap_disk += ["-blockdev", "file,node-name=swap,filename=/dev/fdset/1"]
         swap_disk += ["-device", "virtio-blk-pci,drive=swap"]
+    files_disk = []
+    if machine.files is not None:
+        direct = "on" if machine.files.direct else "off"
+        files_disk += ["-add-fd", f"fd={files},set=2"]
+        files_disk += ["-blockdev", "file,node-name=files,filename=/dev/fdset/2,read-only=on,"
+                       f"cache.direct={direct}"]  # fmt: skip
+        files_disk += ["-device", "virtio-blk-pci,drive=files"]
     return [
         machine.binary,
         "-name", machine.name,
@@ -137,8 +156,9 @@ def command_line(
         "-chardev", f"socket,id=agent,fd={agent}",
         "-device", "virtio-serial-pci",
         "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0",
-        "-device", "virtio-balloon-pci," + MECHANISMS[machine.mechanism].balloon_properties,
+        "-device", f"virtio-balloon-pci,id=balloon,{balloon}",
         *swap_disk,
+        *files_disk,
     ]  # fmt: skip
 
 
@@ -252,15 +272,20 @@ class Qemu:
         self.qmp, qmp = connection(QMP_DESCRIPTOR)
         self.agent, agent = connection(AGENT_DESCRIPTOR)
         theirs = [qmp, agent, self.console.writing, self.errors.writing]
+        files = FILES_DESCRIPTOR
+        if machine.files is not None:
+            kept = machine.files.descriptor
+            theirs.append(files := fcntl.fcntl(kept, fcntl.F_DUPFD_CLOEXEC, FILES_DESCRIPTOR))
+        given = [qmp, agent] if machine.files is None else [qmp, agent, files]
         try:
             with swap_disk(machine.logs, machine.swap_mib) as swap:
-                self.command_line = command_line(machine, swap, qmp, agent)
+                self.command_line = command_line(machine, swap, qmp, agent, files)
                 self._process = subprocess.Popen(
                     [*enter, *limit, "--", *drop, *self.command_line],
                     stdin=subprocess.DEVNULL,
                     stdout=self.console.writing,
                     stderr=self.errors.writing,
-                    pass_fds=[qmp, agent] if swap is None else [qmp, agent, swap],
+                    pass_fds=given if swap is None else [*given, swap],
                     # Root's environment may hold what a guest must not know.
                     env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
                 )

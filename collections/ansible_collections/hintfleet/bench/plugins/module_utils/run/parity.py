@@ -8,7 +8,10 @@ from typing import Any
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import Arm
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.pieces import PIECES
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import Guest
-from ansible_collections.hintfleet.bench.plugins.module_utils.guest.mechanisms import MECHANISMS
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.mechanisms import (
+    FEATURES_CHOSEN,
+    MECHANISMS,
+)
 
 MECHANISM = "<mechanism>"
 HOST_FACTS = (
@@ -82,6 +85,5 @@ def _entries(record: dict[str, Any], guest: Guest) -> dict[str, Any]:
         )
         entries["guest_thp_enabled"] = facts.thp_enabled
         for name, negotiated in facts.features.items():
-            chosen_by_mechanism = name == "free_page_reporting"
-            entries[f"feature_{name}"] = MECHANISM if chosen_by_mechanism else negotiated
+            entries[f"feature_{name}"] = MECHANISM if name in FEATURES_CHOSEN else negotiated
     return entries

@@ -84,9 +84,10 @@ def check_request(request: dict[str, Any]) -> None:
     if not state_dir.is_dir():
         raise BenchError(f"Host has no {state_dir}; prepare it first (role numa_host).")
     free_mib = shutil.disk_usage(state_dir).free / MIB
-    if free_mib < DISK_MIB:
+    need_mib = DISK_MIB + request["parameters"].get("guest_files_mib", 0)
+    if free_mib < need_mib:
         raise BenchError(
-            f"{state_dir} has {free_mib:.0f} MiB free and a run may need {DISK_MIB} MiB; free some."
+            f"{state_dir} has {free_mib:.0f} MiB free and a run may need {need_mib} MiB; free some."
         )
 
 
@@ -181,6 +182,11 @@ def _check_sizes(request: dict[str, Any]) -> None:
             f"proof_mib is {parameters['proof_mib']}, with {BALLAST_MIB} MiB of ballast and "
             f"{SPARE_MIB} MiB to live, and guest_memory_mib only "
             f"{parameters['guest_memory_mib']}; lower proof_mib."
+        )
+    if "reclaim" in request["arm"]["states"] and not parameters.get("guest_files_mib"):
+        raise BenchError(
+            f"Arm {request['arm']['name']} states a reclaim policy and guests have no files, so no "
+            "page cache that it could act on; give them some (guest_files_mib)."
         )
     if parameters["sample_hz"] < SLOWEST_HZ:
         raise BenchError(

@@ -9,6 +9,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.errors import (
     BenchError,
     StopRequest,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.files import files_disk
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import Machine
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.cgroup import (
     CellCgroup,
@@ -191,11 +193,12 @@ class _Run:
         self.cgroup.create(cell["memory_mib"], cell["swap_mib"], cell["cpus"], cell["node"])
         hertz = self.request["parameters"]["sample_hz"]
         sampler = Sampler(self.cgroup, self.folder / samples, self.started, hertz)
-        bench = self._bench(sampler)
         record["files"][entry] = samples
         kindly, began = True, time.monotonic()
+        files = contextlib.ExitStack()
+        bench = self._bench(sampler, files)
         try:
-            with sampler:
+            with files, sampler:
                 work(bench)
         except StopRequest:
             kindly = False
@@ -218,9 +221,11 @@ class _Run:
         work = "measuring" if entry == "samples" else "proof"
         spent[work] = round(seconds - sum(beside.values()), 3)
 
-    def _bench(self, sampler: Sampler) -> Bench:
+    def _bench(self, sampler: Sampler, ends: contextlib.ExitStack) -> Bench:
         request, parameters = self.request, self.request["parameters"]
-        machine = self._machine()
+        files_mib = parameters.get("guest_files_mib", 0)
+        files = ends.enter_context(files_disk(self.folder, files_mib))
+        machine = replace(self._machine(), files_mib=files_mib, files=files)
         for piece, value in self.arm.states.items():
             machine = PIECES[piece].machine(value, machine)
         release = request["guest_kernel"]["manifest"]["release"]
@@ -250,7 +255,7 @@ class _Run:
     def _prove(self, bench: Bench) -> None:
         parameters = self.request["parameters"]
         self.record["proof"] = prove(
-            bench, self.arm.mechanism, parameters["proof_mib"], parameters["proof_seconds"]
+            bench, self.arm, parameters["proof_mib"], parameters["proof_seconds"]
         )
 
     def _measure(self, bench: Bench) -> None:

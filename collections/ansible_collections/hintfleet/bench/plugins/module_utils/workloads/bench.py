@@ -18,11 +18,13 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.guest.channel impo
     end_loop,
     new_loop,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.drivers import DRIVERS
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import (
     Guest,
     quit_all,
     wrong_kernel,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.handed import Handed
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import Machine
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.cgroup import CellCgroup
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.sampler import Sampler
@@ -128,6 +130,29 @@ class Bench:
             guest.look()
         for piece, value in self._arm.states.items():
             self.shows[piece] = PIECES[piece].shown(value, guest)
+
+    def rest(self, guest: Guest) -> list[Handed]:
+        """The work of a guest has ended: do what the arm states for that, then have the mechanism
+        take what it can, if the host drives it. Says what was done; raises GuestError."""
+        done: list[Handed] = []
+        for piece, value in self._arm.states.items():
+            done += PIECES[piece].rested(value, guest, self.seconds_left())
+        if driver := DRIVERS.get(self._arm.mechanism):
+            done += driver.take(guest, self._policy, self.seconds_left())
+        guest.handed += done
+        return done
+
+    def wake(self, guest: Guest) -> list[Handed]:
+        """More work is to come for a guest that has rested: it gets back what the host took."""
+        driver = DRIVERS.get(self._arm.mechanism)
+        done = driver.give(guest, self._policy, self.seconds_left()) if driver else []
+        guest.handed += done
+        return done
+
+    @property
+    def _policy(self) -> dict[str, Any]:
+        """What the arm states about a mechanism that the host drives."""
+        return dict(self._arm.states.get(self._arm.mechanism, {}))
 
     def see_again(self) -> None:
         """Read back at the end of the work that nobody took away what the arm states."""

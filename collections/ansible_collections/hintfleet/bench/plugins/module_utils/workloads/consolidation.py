@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Consolidation: how many guests fit before the cell swaps.
 
-A guest is started; when its agent answers, a program in it allocates, touches and frees memory;
-when that has ended the next guest is started at once. It goes on until the cell uses swap.
+A guest is started; when its agent answers, a program in it allocates, touches and frees memory, and
+reads its files if it has any; when that has ended, and what the arm states for that was done, the
+next guest is started at once. It goes on until the cell uses swap.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.guest.answers impo
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import one_line
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.bench import Bench
+from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.files import read_files
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.sampler import Sample
 
 NEEDS = ("allocation_mib", "max_guests")
@@ -97,6 +99,11 @@ def _step(bench: Bench, number: int, started: float, actives: list[float]) -> di
             f"The allocation program in guest {guest.name} does not say what it touched "
             f"({one_line(str(error))}); build the guest image again (role guest_image).",
         ) from None
+    files = {}
+    if guest.machine.files_mib:
+        read_mib, read_seconds = read_files(bench, guest)
+        files = {"files_mib": round(read_mib, 3), "read_seconds": round(read_seconds, 3)}
+    bench.rest(guest)
     for other in bench.guests:
         if not other.qemu.is_alive():  # the kernel's choice when memory and swap are used up
             raise GuestError("died", f"Guest {other.name} died while {guest.name} ran its program.")
@@ -109,6 +116,7 @@ def _step(bench: Bench, number: int, started: float, actives: list[float]) -> di
         "boot_seconds": round(guest.boot_seconds or 0.0, 3),
         "program_seconds": round(done.seconds, 3),
         "touched_mib": float(touched_mib),
+        **files,
         "cell_memory_mib": round(now.cell_memory_mib, 3),
         "cell_swap_mib": round(now.cell_swap_mib, 3),
         "guest_resident_mib": [

@@ -63,6 +63,7 @@ def _memhog(bench: Bench, guest: Guest) -> tuple[float | None, str | None]:
         return None, str(error)
     if done.failure:
         return None, f"memhog in guest {guest.name} ended with {done.failure}; lower memhog_mib."
+    bench.rest(guest)
     return done.seconds, None
 
 

@@ -33,6 +33,7 @@ MACHINE = Machine(
 
 def given(**changes: Any) -> dict[str, Any]:
     return {"arms": ["none", NOW], "baseline": "", "sweeps": [], "many": False, "kernels": [],
+            "kernel_configs": {},
             **changes}  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import Arm
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import GuestError
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import Completed
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.memory import ProcessMemory
@@ -15,7 +16,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.workloads import p
 
 FREED_MIB = 128
 HELD_MIB = 200.0
-TOUCHED = f'{{"touched_mib": {FREED_MIB}}}'
+TOUCHED = f'{{"touched_mib": {FREED_MIB}, "seconds": 1.5}}'
 
 
 class FakeGuest:
@@ -25,6 +26,7 @@ class FakeGuest:
         self._footprints = iter(footprints_mib)
         self._now: float | None = HELD_MIB
         self._outputs = iter([TOUCHED, again])
+        self.machine = SimpleNamespace(files_mib=0)
 
     def run(self, _command: list[str], _seconds: float) -> Completed:
         output = next(self._outputs)
@@ -57,8 +59,12 @@ def prove(
     again: str = TOUCHED,
 ) -> dict[str, Any]:  # fmt: skip
     guest = FakeGuest(footprints_mib, again)
-    bench: Any = SimpleNamespace(launch=lambda _name: guest, seconds_left=lambda: 100.0)
-    return _proof.prove(bench, mechanism, FREED_MIB, 6.0)
+    sampler = SimpleNamespace(seconds=lambda: 0.0)
+    bench: Any = SimpleNamespace(
+        launch=lambda _name: guest, seconds_left=lambda: 100.0, wake=lambda _guest: [],
+        sampler=sampler,
+    )  # fmt: skip
+    return _proof.prove(bench, Arm(mechanism, mechanism), FREED_MIB, 6.0)
 
 
 def test_memory_that_a_living_guest_gives_back_is_a_proof() -> None:
@@ -81,7 +87,7 @@ def test_more_than_was_freed_proves_nothing(mechanism: str) -> None:
         prove([HELD_MIB, HELD_MIB - most - 1], mechanism)
 
 
-@pytest.mark.parametrize("again", ["", '{"touched_mib": 64}', "nonsense"])
+@pytest.mark.parametrize("again", ["", '{"touched_mib": 64, "seconds": 1}', "nonsense"])
 def test_memory_that_cannot_be_used_again_proves_nothing(again: str) -> None:
     with pytest.raises(GuestError, match="cannot use as much again"):
         prove([HELD_MIB, 72.0], again=again)

@@ -7,6 +7,7 @@ import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
@@ -28,6 +29,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.workloads import (
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads import proof as _proof
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.bench import SPENT
+from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.files import read_files
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.registry import WORKLOADS
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.sampler import Sample
 
@@ -54,6 +56,7 @@ class FakeGuest:
         self.boot_seconds = 2.0
         self.facts = GuestFacts("6.1", "", {}, "never")
         self.qemu = self
+        self.machine = SimpleNamespace(files_mib=0, files_device="/dev/vda")
         self.alive = True
         self.placed = False
         self._behave = behave
@@ -85,6 +88,7 @@ class FakeBench:
         self.cell = {"memory_mib": 1000.0, "cpus": [0, 1]}
         self.guests: list[FakeGuest] = []
         self.balances = 0
+        self.rested: list[str] = []
         self.sampler = self.cgroup = self
         self._behave = behave
         self._footprint = footprint_mib
@@ -104,6 +108,9 @@ class FakeBench:
     def spending(self, what: str) -> contextlib.AbstractContextManager[None]:
         assert what in SPENT
         return contextlib.nullcontext()
+
+    def rest(self, guest: FakeGuest) -> None:
+        self.rested.append(guest.name)
 
     def take_balances(self) -> None:
         self.balances += 1
@@ -132,6 +139,12 @@ class FakeBench:
         return [self.take()]
 
 
+# What dd of busybox says on its standard error.
+DD = (
+    "64+0 records in\n64+0 records out\n67108864 bytes (64.0MB) copied, 0.049382 seconds, 1.3GB/s\n"
+)
+
+
 def allocate(_command: list[str]) -> Completed:
     return answered('{"touched_mib":256,"checksum":"4ff44acf9afab483","seconds":1.351576}')
 
@@ -154,6 +167,50 @@ def test_both_counting_rules_where_the_cell_swaps() -> None:
     assert result["steps"][-1]["touched_mib"] == 256
     assert result["physical_limit_guests"] == 3
     assert WORKLOADS["consolidation"].summary(result) == "3 guests without swap"
+
+
+def test_a_guest_rests_when_its_work_has_ended() -> None:
+    bench = FakeBench({"allocation_mib": 256, "max_guests": 2}, allocate, footprint_mib=1)
+    _workload_consolidation.run(bench, {})
+    assert bench.rested == ["guest1", "guest2"]
+
+
+def test_guests_that_have_files_read_them_after_the_program() -> None:
+    commands: list[str] = []
+    result: dict[str, Any] = {}
+
+    def behave(command: list[str]) -> Completed:
+        commands.append(command[-1])
+        if command[0] == "/bin/hf-allocate":
+            return allocate(command)
+        assert "if=/dev/vda" in command[-1]
+        return Completed(0, None, "", DD, 1.0)
+
+    bench = FakeBench({"allocation_mib": 256, "max_guests": 1}, behave, footprint_mib=1)
+    launch = bench.launch
+
+    def with_files() -> FakeGuest:
+        guest = launch()
+        guest.machine.files_mib = 64
+        return guest
+
+    bench.launch = with_files  # type: ignore[method-assign]
+    _workload_consolidation.run(bench, result)
+    check_schema("consolidation", result)
+    (step,) = result["steps"]
+    assert (step["files_mib"], step["read_seconds"]) == (64, 0.049)
+    assert commands[0] == "256" and len(commands) == 2
+
+
+def test_files_that_are_not_read_whole_are_a_sentence() -> None:
+    def behave(command: list[str]) -> Completed:
+        return allocate(command) if len(command) == 2 else Completed(0, None, "", DD, 1.0)
+
+    bench = FakeBench({"allocation_mib": 256, "max_guests": 1}, behave, footprint_mib=1)
+    guest = FakeGuest("guest1", behave)
+    guest.machine.files_mib = 65
+    with pytest.raises(GuestError, match=r"read 64 MiB of 65.*lower guest_files_mib"):
+        read_files(bench, guest)  # type: ignore[arg-type]
 
 
 def test_a_swap_of_less_than_the_threshold_is_none() -> None:

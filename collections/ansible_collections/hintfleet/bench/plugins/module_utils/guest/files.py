@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A disk of files that guests read, so that they have a page cache.
+
+It holds what no host can make smaller, the same in every run, and is read only, so all guests of a
+run share it. Guests read it as a whole, as a device: no file system is needed in their kernel.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import random
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.answers import number
+
+MIB = 2**20
+SEED = 20190603
+KEPT_DESCRIPTOR = 128  # beyond those that QEMUs know by number
+
+# A device whose last user closes it loses its page cache: somebody keeps it open. A file system
+# that is mounted does the same.
+READ_SCRIPT = """
+[ -e /tmp/files ] || {{ sleep 1000000000 <{device} >/dev/null 2>&1 & >/tmp/files; }}
+exec dd if={device} of=/dev/null bs=1M
+"""
+
+
+@dataclass(frozen=True)
+class Files:
+    """`descriptor` of the file that is the disk. `direct`: the host's page cache has no part in it,
+    which would count as memory of the cell."""
+
+    descriptor: int
+    direct: bool
+
+
+@contextlib.contextmanager
+def files_disk(folder: Path, mib: int) -> Iterator[Files | None]:
+    """A new disk of that size, None for none. It has no name and ends with its last guest."""
+    if not mib:
+        yield None
+        return
+    made = random.Random(SEED)  # noqa: S311 - it is to be the same each time
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for _ in range(mib):
+            file.write(made.randbytes(MIB))
+        file.flush()
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        opened, direct = _opened(f"/proc/self/fd/{file.fileno()}")
+    try:
+        yield Files(opened, direct)
+    finally:
+        os.close(opened)
+
+
+def _opened(path: str) -> tuple[int, bool]:
+    """A descriptor for reading, and whether it passes the host's page cache by."""
+    for flags in (os.O_DIRECT, 0):
+        try:
+            opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
+        except OSError:  # as in a file system that lives in memory
+            continue
+        kept = fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, KEPT_DESCRIPTOR)
+        os.close(opened)
+        return kept, bool(flags)
+    raise OSError(f"the disk of files cannot be opened again at {path}")
+
+
+def parse_read(said: str) -> tuple[float, float]:
+    """MiB and seconds that dd tells in the guest; raises ValueError."""
+    found = re.search(r"^(\d{1,18}) bytes .*copied, (\d+(?:\.\d+)?) ?s", said, re.MULTILINE)
+    if found is None:
+        raise ValueError("dd does not say what it read")
+    return number(int(found.group(1))) / MIB, number(float(found.group(2)))
