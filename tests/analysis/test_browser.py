@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from hintfleet.cli import main
 from numpy.typing import NDArray
-from synthetic import Builder
+from synthetic import Builder, twelve
 
 pytestmark = pytest.mark.browser
 
@@ -34,6 +34,8 @@ addEventListener("load", () => {
     svgs: svgs.map(s => Math.round(s.getBoundingClientRect().width)),
     cut: document.querySelector("#summary .wide").scrollWidth
       - document.querySelector("#summary .wide").clientWidth,
+    first: document.querySelector("main").firstElementChild.className,
+    beside: svgs[0].getBoundingClientRect().top === svgs[1].getBoundingClientRect().top,
     wide: wide.map(e => e.tagName + "." + e.className), small: small.length, inner: innerWidth });
 });
 </script>"""
@@ -87,6 +89,24 @@ def measured(page: Path, width: int) -> dict[str, object]:
     return dict(json.loads(found.group(1).replace("&quot;", '"')))
 
 
+@pytest.fixture
+def page_of_many(builder: Builder) -> Path:
+    twelve(builder)
+    target = builder.root / "report.html"
+    assert main(["report", str(builder.folder), "--format", "html", "--output", str(target)]) == 0
+    return target
+
+
+@pytest.mark.parametrize("width", [360, 800, 1100])
+def test_twelve_arms_have_room(page_of_many: Path, width: int) -> None:
+    seen = measured(page_of_many, width)
+    assert seen["wide"] == [], "an element reaches beyond the window"
+    assert seen["cut"] == 0, "a figure of the first table is out of sight"
+    assert seen["small"] == 0, "text of a plot too small to read"
+    assert seen["first"] == "picture", "the page does not begin with the picture of the answer"
+    assert seen["beside"] == (width == 1100), "two pictures have room beside each other on a desk"
+
+
 @pytest.mark.parametrize("width", [360, 800, 1100])
 def test_nothing_is_cut_off_or_too_small(page: Path, width: int) -> None:
     seen = measured(page, width)
@@ -96,7 +116,9 @@ def test_nothing_is_cut_off_or_too_small(page: Path, width: int) -> None:
     assert seen["small"] == 0, "text of a plot too small to read"
     widths = seen["svgs"]
     assert isinstance(widths, Sequence) and len(widths) == 6
-    assert all(min(width, 704) * 0.8 <= one <= width for one in widths)
+    # the first two are beside each other where there is room
+    assert all(min(width, 704) * 0.8 <= one <= width for one in widths[2:])
+    assert all(min(width, 550) * 0.8 <= one <= width for one in widths[:2])
     assert isinstance(seen["answer"], int | float) and seen["answer"] < 200
 
 

@@ -7,8 +7,9 @@ shows it, among all comparisons that are shown.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from hintfleet.figures.against import AGAINST
@@ -51,6 +52,49 @@ Topics = Mapping[str, Mapping[str, Figures]]
 """Figures by topic and arm."""
 
 
+@dataclass(frozen=True)
+class Pairs:
+    """What is known of any two arms, by criterion. topics: figures against the baseline; against:
+    of the others among themselves (against.py)."""
+
+    topics: Topics
+    against: Mapping[str, Figures]
+    baseline: str = BASELINE
+
+    def figure(self, criterion: Criterion, one: str, other: str) -> Figure | None:
+        """One relative to the other."""
+        if one == self.baseline:
+            found = self._vs_baseline(criterion, other)
+            return found and turned(found)
+        if other == self.baseline:
+            return self._vs_baseline(criterion, one)
+        direct = self.against.get(f"{one}{AGAINST}{other}", {}).get(criterion.against)
+        if direct is not None:
+            return direct
+        found = self.against.get(f"{other}{AGAINST}{one}", {}).get(criterion.against)
+        return found and turned(found)
+
+    def _vs_baseline(self, criterion: Criterion, name: str) -> Figure | None:
+        return self.topics.get(criterion.topic, {}).get(name, {}).get(criterion.vs_none)
+
+    def is_better(self, one: str, other: str) -> bool:
+        """Whether one is soundly better than the other on something."""
+        for criterion in CRITERIA:
+            figure = self.figure(criterion, one, other)
+            if figure is not None and sound_gain(figure, criterion) is True:
+                return True
+        return False
+
+
+def sound_gain(figure: Figure, criterion: Criterion) -> bool | None:
+    """Whether a comparison soundly says that the first is better; None if it claims nothing."""
+    if figure.verdict != Verdict.SOUND or not figure.claims_effect:
+        return None
+    nothing = 1.0 if figure.unit == "ratio" else 0.0
+    estimate = nothing if figure.estimate is None else figure.estimate
+    return (estimate > nothing) == criterion.more_is_better
+
+
 def front(
     topics: Topics, against: Mapping[str, Figures], arms: list[str], baseline: str = BASELINE
 ) -> dict[str, Standing]:
@@ -58,11 +102,9 @@ def front(
     worse on anything. Unbeaten: soundly better than each of the others on something (it lies on the
     Pareto front). Else it is open.
     """
+    pairs = Pairs(topics, against, baseline)
     better = {
-        (one, other): _better(topics, against, one, other, baseline)
-        for one in arms
-        for other in arms
-        if one != other
+        (one, other): pairs.is_better(one, other) for one in arms for other in arms if one != other
     }
     result = {}
     for name in arms:
@@ -76,35 +118,17 @@ def front(
     return result
 
 
-def _better(
-    topics: Topics, against: Mapping[str, Figures], one: str, other: str, baseline: str
-) -> bool:
-    """Whether one is soundly better than the other on something."""
-    for criterion in CRITERIA:
-        figure, swapped = _comparison(topics, against, criterion, one, other, baseline)
-        if figure is None or figure.verdict != Verdict.SOUND or not figure.claims_effect:
-            continue
-        nothing = 1.0 if figure.unit == "ratio" else 0.0
-        is_more = (nothing if figure.estimate is None else figure.estimate) > nothing
-        if (is_more != swapped) == criterion.more_is_better:
-            return True
-    return False
+def turned(figure: Figure) -> Figure:
+    """A comparison told the other way round: estimate and interval; the rest stays."""
 
+    def other_way(value: float) -> float:
+        if figure.unit != "ratio":
+            return -value
+        return 1.0 / value if value else math.inf
 
-def _comparison(
-    topics: Topics,
-    against: Mapping[str, Figures],
-    criterion: Criterion,
-    one: str,
-    other: str,
-    baseline: str,
-) -> tuple[Figure | None, bool]:
-    """The figure of one relative to the other, and whether it is the other way round."""
-    if baseline in (one, other):
-        named = other if one == baseline else one
-        group = topics.get(criterion.topic, {}).get(named, {})
-        return group.get(criterion.vs_none), one == baseline
-    direct = against.get(f"{one}{AGAINST}{other}", {}).get(criterion.against)
-    if direct is not None:
-        return direct, False
-    return against.get(f"{other}{AGAINST}{one}", {}).get(criterion.against), True
+    interval = figure.interval
+    if interval is not None:
+        low, high = sorted((other_way(interval.low), other_way(interval.high)))
+        interval = replace(interval, low=low, high=high)
+    estimate = None if figure.estimate is None else other_way(figure.estimate)
+    return replace(figure, estimate=estimate, interval=interval)

@@ -131,7 +131,8 @@ class _FittedTable:
 def fitted_widths(data: ReportTable, width: int) -> list[int]:
     """Widths of the label and of each column, so that all fit into `width`.
 
-    The widest column gives way first, down to its longest word, and the labels last; if that is
+    The widest column gives way first, headings before cells, down to its longest word, and the
+    labels last; if that is
     not enough every column is cut and its words are broken.
     """
     rows = [["", *data.columns], *([row.label, *(c.text for c in row.cells)] for row in data.rows)]
@@ -143,7 +144,12 @@ def fitted_widths(data: ReportTable, width: int) -> list[int]:
     ]
     room = width - BETWEEN_COLUMNS * (len(columns) - 1)
     labels_whole = [wanted[0], *least[1:]]
-    for floors in (labels_whole, least, [1] * len(columns)):
+    # a heading breaks before a number and its mark do
+    cells_whole = [
+        max(floor, *(len(cell) for cell in column[1:]), 1)
+        for floor, column in zip(labels_whole, columns, strict=True)
+    ]
+    for floors in (cells_whole, labels_whole, least, [1] * len(columns)):
         while sum(wanted) > room:
             can_give = [index for index in range(len(columns)) if wanted[index] > floors[index]]
             if not can_give:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,8 @@ from hintfleet import __version__
 from hintfleet.figures.figure import Verdict
 from hintfleet.render.doubts import doubts, missing_words, verdict_words
 from hintfleet.render.plots import plots
-from hintfleet.render.tables import ReportTable, figures_table, summary_table, tables
+from hintfleet.render.swept import all_tables
+from hintfleet.render.tables import MOST_COLUMNS, ReportTable, figures_table, summary_table
 from hintfleet.render.view import (
     comparison_answer,
     comparison_damages,
@@ -22,7 +24,7 @@ from hintfleet.render.view import (
     comparison_tables,
     comparison_title,
 )
-from hintfleet.render.words import MARKS, title
+from hintfleet.render.words import MARKS, arms, title
 from hintfleet.report.build import Report
 from hintfleet.report.compare import Comparison
 
@@ -36,6 +38,7 @@ CSS_CLASS = {
 def render(report: Report) -> str:
     """A report as HTML."""
     words, step = verdict_words(report)
+    picture, others = plots(report)
     return _page(
         title=f"hintfleet · {title(report)}",
         answer=report.answer,
@@ -43,12 +46,15 @@ def render(report: Report) -> str:
         verdict_class=CSS_CLASS[report.verdict],
         next_step=step,
         summary=summary_table(report),
+        # of many arms each has a row, and on a phone its name a line of its own
+        by_arm=len(arms(report)) > MOST_COLUMNS,
         doubts=doubts(report),
         missing=missing_words(report),
         unusable=[f"unusable: {damage}" for damage in report.damages],
         notes=report.notes,
-        plots=plots(report),
-        tables=tables(report),
+        picture=picture,
+        plots=others,
+        tables=all_tables(report),
         figures=figures_table(report),
         provenance=report.provenance,
     )
@@ -63,10 +69,12 @@ def render_comparison(comparison: Comparison) -> str:
         verdict_class=CSS_CLASS[comparison.verdict],
         next_step=comparison_step(comparison),
         summary=None,
+        by_arm=False,
         doubts=comparison_doubts(comparison),
         missing=(),
         unusable=comparison_damages(comparison),
         notes=(),
+        picture=(),
         plots=(),
         tables=comparison_tables(comparison),
         figures=None,
@@ -85,10 +93,12 @@ def render_tables(
         verdict_class="",
         next_step="",
         summary=None,
+        by_arm=False,
         doubts=(),
         missing=(),
         unusable=remarks,
         notes=(),
+        picture=(),
         plots=(),
         tables=[data for data in shown if data.rows],
         figures=None,
@@ -117,5 +127,5 @@ def _bare(text: str) -> str:
 
 
 def _breakable(text: str) -> Markup:
-    """A name that may break after an underscore: a phone has no room for whole ones."""
-    return Markup("_<wbr>").join(escape(part) for part in text.split("_"))
+    """A name that may break after its marks: a phone has no room for whole ones."""
+    return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[_/,=])(?=\S)", text))

@@ -21,6 +21,7 @@ from hintfleet.records.read import Damage
 from hintfleet.render.doubts import Doubt, doubts
 from hintfleet.render.runs import known, listed, memhog_seconds, whole
 from hintfleet.report.build import Report
+from hintfleet.report.sweeps import Sweep
 from hintfleet.statistics.intervals import Interval
 
 SCHEMA = "hintfleet.report/2"
@@ -108,6 +109,7 @@ def document(report: Report) -> Json:
         },
         "looks": report.looks,
         "still_open": list(report.still_open),
+        "sweeps": [_sweep(sweep) for sweep in report.sweeps],
         "seconds_spent": report.spent,
         "unbeaten": {name: str(standing) for name, standing in report.front.items()},
         "timelines": [asdict(timeline) for timeline in report.timelines],
@@ -121,6 +123,21 @@ def document(report: Report) -> Json:
         "missing": [asdict(one) for one in report.missing],
         "unusable": [damage_document(damage) for damage in report.damages],
         "provenance": {name: list(values) for name, values in report.provenance.items()},
+    }
+
+
+def _sweep(sweep: Sweep) -> Json:
+    """A sweep: the values of each arm by parameter, and which arm to take."""
+    return {
+        "mechanism": sweep.mechanism,
+        "parameters": list(sweep.parameters),
+        "arms": {
+            name: dict(zip(sweep.parameters, values, strict=True))
+            for name, values in sweep.settings.items()
+        },
+        "default": sweep.default,
+        "taken": sweep.taken,
+        "advice": sweep.advice,
     }
 
 

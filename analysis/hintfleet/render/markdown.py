@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from hintfleet.render.doubts import Doubt, doubts, missing_words, verdict_words
-from hintfleet.render.tables import Cell, ReportTable, summary_table, tables
+from hintfleet.render.swept import all_tables
+from hintfleet.render.tables import Cell, ReportTable, summary_table
 from hintfleet.render.view import (
     comparison_answer,
     comparison_damages,
@@ -31,7 +32,7 @@ def render(report: Report) -> str:
     parts = [f"# {escaped(title(report))}", escaped(report.answer), _verdict(words, step)]
     parts += [_table(data) for data in [summary_table(report)] if data.rows]
     parts.append(f"{LEGEND}   [extremes over the blocks]")
-    for data in tables(report):
+    for data in all_tables(report):
         parts += [f"## {escaped(data.heading)}", _table(data)]
     parts += ["## What to know before believing this", _list(_remarks(report))]
     facts = [escaped(f"{name}: {'; '.join(values)}") for name, values in report.provenance.items()]

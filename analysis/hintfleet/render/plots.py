@@ -1,16 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Plots of the HTML report: SVG by matplotlib, each with the table it was drawn from.
-
-Colours are names of CSS variables in disguise: matplotlib draws in marker colours, which are
-replaced afterwards, so that one picture serves the light and the dark page.
-"""
+"""Plots of the HTML report, each with the table it was drawn from."""
 
 from __future__ import annotations
 
-import io
+import itertools
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,72 +14,53 @@ from hintfleet.records.columns import HELD
 from hintfleet.records.observations import Observations
 from hintfleet.render.names import label
 from hintfleet.render.runs import known, memhog_seconds, places, shown
-from hintfleet.render.tables import Cell, ReportTable, Row, guests_in_turn
+from hintfleet.render.svg import FAINT, HEIGHT_INCHES, INK, SERIES, Plot, legend, looks, svg
+from hintfleet.render.sweep_plots import sweep_plots
+from hintfleet.render.tables import Cell, ReportTable, Row, guests_in_turn, ranked_arms
 from hintfleet.render.words import arms
 from hintfleet.report.build import Report
 from hintfleet.statistics.units import change, number, quantity
 
-INK, FAINT = "#010203", "#040506"
-SERIES = ("#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04", "#0a0b05")
-VARIABLES = {
-    INK: "var(--ink)",
-    FAINT: "var(--faint)",
-    **{colour: f"var(--series-{index})" for index, colour in enumerate(SERIES)},
-}
-MARKERS = "osD^v"
-WIDTH_INCHES, HEIGHT_INCHES = 6.4, 3.2
 
-
-@dataclass(frozen=True)
-class Plot:
-    """A picture, what it shows in words, and its numbers."""
-
-    heading: str
-    caption: str
-    svg: str
-    data: ReportTable
-
-
-def plots(report: Report) -> list[Plot]:
-    """Every plot the report has data for."""
+def plots(report: Report) -> tuple[list[Plot], list[Plot]]:
+    """The picture of the answer, and every other plot the report has data for."""
     curves = [partial(_curve, mode=mode) for mode in ("processes", "threads")]
-    makers: list[Callable[[Report], Plot | None]] = [
-        _density,
-        _balance,
-        _timeline,
-        _memhog,
-        *curves,
-        _latency,
+    rest: list[Callable[[Report], Plot | None]] = [_balance, _memhog, *curves, _latency]
+    answer = [_density(report), _timeline(report)]
+    others = [*sweep_plots(report), *(make(report) for make in rest)]
+    numbers = itertools.count()
+    return _apart(answer, numbers), _apart(others, numbers)
+
+
+def _apart(found: Iterable[Plot | None], numbers: Iterator[int]) -> list[Plot]:
+    """Those that there are, with names of their own in what several pictures of a page share."""
+    return [
+        replace(plot, svg=re.sub(r'\b(id="|url\(#|href="#)', rf"\1plot{number}-", plot.svg))
+        for plot, number in zip(filter(None, found), numbers, strict=False)
     ]
-    drawn: list[Plot] = []
-    for make in makers:
-        plot = make(report)
-        if plot is not None:
-            svg = re.sub(r'\b(id="|url\(#|href="#)', rf"\1plot{len(drawn)}-", plot.svg)
-            drawn.append(Plot(plot.heading, plot.caption, svg, plot.data))
-    return drawn
 
 
 def _density(report: Report) -> Plot | None:
     if not report.density:
         return None
-    names = list(report.density)
+    names = [name for name in ranked_arms(report) if name in report.density]
+    look = looks(report)
 
     def draw(axes: Any) -> None:
         for index, name in enumerate(names):
             counts = _counts(report, name)
             middle = (len(counts) - 1) / 2.0
-            across = [
-                index + (k - middle) * min(0.5 / max(len(counts), 1), 0.08)
-                for k in range(len(counts))
-            ]
-            axes.plot(across, counts, _marker(index), color=_colour(index), markersize=7)
-        axes.set_xticks(range(len(names)), names)
-        axes.set_xlim(-0.5, len(names) - 0.5)
-        axes.set_ylim(bottom=0)
-        axes.margins(y=0.1)
-        axes.yaxis.get_major_locator().set_params(integer=True)
-        axes.set_ylabel("guests without swap")
+            step = min(0.5 / max(len(counts), 1), 0.08)
+            across = [index + (k - middle) * step for k in range(len(counts))]
+            one = look[name]
+            size = 7 if one.told else 5
+            axes.plot(counts, across, one.marker, color=one.colour, markersize=size)
+        axes.set_yticks(range(len(names)), names)
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.set_xlim(left=0)
+        axes.margins(x=0.1)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_xlabel("guests a node without swap")
 
     rows = tuple(
         Row(
@@ -94,8 +71,11 @@ def _density(report: Report) -> Plot | None:
         for (cell, block), *values in _with_places(shown(report.density[name].observations))
     )
     columns = ("guests without swap", "guests when swap began", "swap at the end, MiB")
-    caption = "Guests that had run while swap was still unused; one mark for each block."
-    return Plot("Guests that fit", caption, _svg(draw), ReportTable("", columns, rows))
+    caption = (
+        "Guests that had run while swap was still unused, best first; one mark for each block."
+    )
+    height = max(HEIGHT_INCHES, 0.9 + 0.24 * len(names))
+    return Plot("Guests that fit", caption, svg(draw, height), ReportTable("", columns, rows))
 
 
 def _counts(report: Report, name: str) -> list[float]:
@@ -139,7 +119,9 @@ def _balance(report: Report) -> Plot | None:
         for part in held
     )
     caption = "Means over the guests of a run, once they had come to rest; parts add up."
-    return Plot("Where memory stays", caption, _svg(draw), ReportTable("", tuple(found), rows))
+    height = max(HEIGHT_INCHES, 1.4 + 0.24 * len(found))
+    data = ReportTable("", tuple(found), rows)
+    return Plot("Where memory stays", caption, svg(draw, height), data)
 
 
 def _with_places(observations: Observations) -> Iterable[tuple[Any, ...]]:
@@ -157,22 +139,25 @@ def _timeline(report: Report) -> Plot | None:
     if chosen is None:
         return None
     order = arms(report)
-    shown = sorted(chosen, key=lambda t: order.index(t.arm))
+    look = looks(report)
+    # what is grey lies behind what is told apart
+    shown = sorted(chosen, key=lambda t: (look[t.arm].told, order.index(t.arm)))
 
     def draw(axes: Any) -> None:
         for one in shown:
-            index = order.index(one.arm)
+            drawn = look[one.arm]
+            name = one.arm if drawn.told else None
             step = one.end_seconds / max(len(one.memory_mib) - 1, 1)
             times = [step * k for k in range(len(one.memory_mib))]
             memory = [float("nan") if v is None else v for v in one.memory_mib]
             swap = [float("nan") if v is None else v for v in one.swap_mib]
-            axes.plot(times, memory, color=_colour(index), label=one.arm)
-            axes.plot(times, swap, color=_colour(index), linestyle=(0, (2, 2)))
+            axes.plot(times, memory, color=drawn.colour, label=name)
+            axes.plot(times, swap, color=drawn.colour, linestyle=(0, (2, 2)))
         axes.axhline(shown[0].cell_memory_mib, color=INK, linewidth=0.8)
         axes.set_ylim(bottom=0)
         axes.set_xlabel("seconds since the run began")
         axes.set_ylabel("MiB")
-        _legend(axes)
+        legend(axes, look, [one.arm for one in shown])
 
     rows = []
     for one in shown:
@@ -186,13 +171,13 @@ def _timeline(report: Report) -> Plot | None:
         "(dotted), and its budget (thin line)."
     )
     data = ReportTable("", ("memory, MiB", "swap, MiB"), tuple(rows))
-    return Plot("Memory and swap over time", caption, _svg(draw), data)
+    return Plot("Memory and swap over time", caption, svg(draw), data)
 
 
 def _memhog(report: Report) -> Plot | None:
     if not report.memhog:
         return None
-    order = arms(report)
+    look = looks(report)
     last = guests_in_turn(report)
     runs = [
         (name, where, seconds)
@@ -203,20 +188,22 @@ def _memhog(report: Report) -> Plot | None:
 
     def draw(axes: Any) -> None:
         gap = float("nan")
-        for name in report.memhog:
+        for name in sorted(report.memhog, key=lambda name: look[name].told):
             xs: list[float] = []
             ys: list[float] = []
             for _, _, seconds in (run for run in runs if run[0] == name):
                 ended = [(k, s) for k, s in enumerate(seconds, 1) if s is not None]
                 xs += [*(float(k) for k, _ in ended), gap]
                 ys += [*(s for _, s in ended), gap]
-            index = order.index(name)
-            style = f"-{_marker(index)}"
-            axes.plot(xs, ys, style, color=_colour(index), linewidth=1.0, markersize=5, label=name)
+            one = look[name]
+            axes.plot(
+                xs, ys, f"-{one.marker}", color=one.colour, linewidth=1.0, markersize=5,
+                label=name if one.told else None,
+            )  # fmt: skip
         axes.set_xticks(range(1, last + 1), [f"guest {k}" for k in range(1, last + 1)])
         axes.set_ylim(bottom=0)
         axes.set_ylabel("seconds of memhog")
-        _legend(axes)
+        legend(axes, look, list(report.memhog))
 
     rows = tuple(
         Row(
@@ -228,32 +215,34 @@ def _memhog(report: Report) -> Plot | None:
     )
     columns = tuple(f"guest {k}, s" for k in range(1, last + 1))
     caption = "One line for each block; guests ran one after the other on the same node."
-    return Plot("memhog by guest", caption, _svg(draw), ReportTable("", columns, rows))
+    return Plot("memhog by guest", caption, svg(draw), ReportTable("", columns, rows))
 
 
 def _curve(report: Report, mode: str) -> Plot | None:
     curves = {n: r.curves[mode] for n, r in report.page_fault.items() if r.curves.get(mode)}
     if not curves:
         return None
-    order = arms(report)
+    look = looks(report)
 
     def draw(axes: Any) -> None:
         axes.axhline(0.0, color=INK, linewidth=0.8)
         axes.axhspan(-6.0, 6.0, color=FAINT, alpha=0.25, linewidth=0)
-        for position, (name, curve) in enumerate(curves.items()):
-            index = order.index(name)
+        told = sorted(curves.items(), key=lambda item: look[item[0]].told)
+        for position, (name, curve) in enumerate(told):
+            one = look[name]
             points = [(t, f) for t, f in curve.items() if f.estimate is not None]
             xs = [t + 0.06 * (position - (len(curves) - 1) / 2.0) for t, _ in points]
             ys = [((f.estimate or 1.0) - 1.0) * 100.0 for _, f in points]
-            axes.plot(xs, ys, f"-{_marker(index)}", color=_colour(index), markersize=5, label=name)
+            named = name if one.told else None
+            axes.plot(xs, ys, f"-{one.marker}", color=one.colour, markersize=5, label=named)
             for x, (_, figure) in zip(xs, points, strict=True):
                 if figure.interval:
                     ends = [(v - 1.0) * 100.0 for v in (figure.interval.low, figure.interval.high)]
-                    axes.plot([x, x], ends, color=_colour(index), linewidth=1.0)
+                    axes.plot([x, x], ends, color=one.colour, linewidth=1.0)
         axes.set_xlabel(f"tasks ({mode})")
         axes.set_ylabel(f"change against {report.study.baseline}, %")
         axes.xaxis.get_major_locator().set_params(integer=True)
-        _legend(axes)
+        legend(axes, look, list(curves))
 
     tasks = sorted({t for curve in curves.values() for t in curve})
     rows = tuple(
@@ -274,30 +263,31 @@ def _curve(report: Report, mode: str) -> Plot | None:
         "band is what boots of one kernel were published to differ by (6 %)."
     )
     data = ReportTable("", ("change", "95 % interval", "verdict"), rows)
-    return Plot(f"page_fault, {mode}", caption, _svg(draw), data)
+    return Plot(f"page_fault, {mode}", caption, svg(draw), data)
 
 
 def _latency(report: Report) -> Plot | None:
     merged = {n: r.merged for n, r in report.page_fault.items() if r.merged is not None}
     if not merged:
         return None
-    order = arms(report)
+    look = looks(report)
 
     def draw(axes: Any) -> None:
-        for name, (bounds, counts) in merged.items():
+        for name, (bounds, counts) in sorted(merged.items(), key=lambda item: look[item[0]].told):
             total, slower, xs, ys = int(counts.sum()), float(counts.sum()), [], []
             for bound, count in zip(bounds[1:].tolist(), counts.tolist(), strict=True):
                 slower -= count
                 if slower < total and slower > 0:
                     xs.append(bound)
                     ys.append(slower / total)
-            axes.plot(xs, ys, color=_colour(order.index(name)), label=name)
+            one = look[name]
+            axes.plot(xs, ys, color=one.colour, label=name if one.told else None)
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.xaxis.set_major_formatter(lambda value, _: quantity(value, "ns"))
         axes.set_xlabel("latency of a first touch")
         axes.set_ylabel("share of faults that took longer")
-        _legend(axes)
+        legend(axes, look, list(merged))
 
     keys = {"p50": "p50_ns", "p95": "p95_ns", "p99": "p99_ns", "p99.9": "p999_ns"}
     rows = tuple(
@@ -311,59 +301,7 @@ def _latency(report: Report) -> Plot | None:
         for name in merged
     )
     caption = "Single first touches of a 4 KiB page, timed in the guest; all runs together."
-    return Plot("Latency of single faults", caption, _svg(draw), ReportTable("", tuple(keys), rows))
-
-
-def _svg(draw: Callable[[Any], None]) -> str:
-    """Draws on fresh axes and returns inline SVG that scales and takes its colours from CSS."""
-    import matplotlib as mpl
-
-    settings: dict[Any, Any] = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": "hintfleet",
-        "font.family": "sans-serif",
-        "font.size": 10,
-        "axes.edgecolor": INK,
-        "axes.labelcolor": INK,
-        "axes.grid": True,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "grid.color": FAINT,
-        "grid.linewidth": 0.6,
-        "xtick.color": INK,
-        "ytick.color": INK,
-        "text.color": INK,
-        "legend.frameon": False,
-    }
-    with mpl.rc_context(settings):
-        from matplotlib.backends.backend_svg import FigureCanvasSVG
-        from matplotlib.figure import Figure as Canvas
-
-        figure = Canvas(figsize=(WIDTH_INCHES, HEIGHT_INCHES), layout="constrained")
-        FigureCanvasSVG(figure)
-        draw(figure.subplots())
-        target = io.StringIO()
-        figure.savefig(target, format="svg", transparent=True, metadata={"Date": None})
-    text = target.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", text)
-    text = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", text)
-    for colour, variable in VARIABLES.items():
-        text = text.replace(colour, variable)
-    return text
-
-
-def _legend(axes: Any) -> None:
-    axes.legend(loc="best", fontsize=9)
-
-
-def _colour(index: int) -> str:
-    return SERIES[index % len(SERIES)]
-
-
-def _marker(index: int) -> str:
-    return MARKERS[index % len(MARKERS)]
+    return Plot("Latency of single faults", caption, svg(draw), ReportTable("", tuple(keys), rows))
 
 
 def _ends(interval: Any) -> str:

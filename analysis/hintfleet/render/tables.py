@@ -63,10 +63,10 @@ MOST_COLUMNS = 4
 MOST_ROWS = 9
 
 
-def summary_table(report: Report) -> ReportTable:
-    """Gain and cost of each arm, few enough rows for one screen."""
+def summary_table(report: Report, most_rows: int = MOST_ROWS) -> ReportTable:
+    """Gain and cost of each arm, few enough rows for one screen; of many arms so many rows."""
     if len(arms(report)) > MOST_COLUMNS:
-        return _summary_of_many(report)
+        return _summary_of_many(report, most_rows)
     last = guests_in_turn(report)
     density, memhog, memory, fault, recorded = _groups(report)
     rows = [
@@ -89,7 +89,7 @@ def summary_table(report: Report) -> ReportTable:
     return ReportTable("Gain and cost", tuple(arms(report)), _filled(rows))
 
 
-def _summary_of_many(report: Report) -> ReportTable:
+def _summary_of_many(report: Report, most_rows: int) -> ReportTable:
     """A row for each arm, best first, and of those that another soundly beats their number only."""
     last = guests_in_turn(report)
     density, memhog, memory, fault, recorded = _groups(report)
@@ -107,8 +107,8 @@ def _summary_of_many(report: Report) -> ReportTable:
     beaten = [name for name in ranked if report.front.get(name) == Standing.BEATEN]
     baseline = report.study.baseline
     told = [name for name in ranked if name not in beaten or name == baseline]
-    if len(told) > MOST_ROWS:
-        told = [*told[: MOST_ROWS - 1], *([baseline] if baseline in told[MOST_ROWS - 1 :] else [])]
+    if len(told) > most_rows:
+        told = [*told[: most_rows - 1], *([baseline] if baseline in told[most_rows - 1 :] else [])]
     rows = [
         Row(
             f"{name} (baseline)" if name == baseline else name,

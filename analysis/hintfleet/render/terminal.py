@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -16,13 +16,17 @@ from hintfleet.render.balance_bars import bars
 from hintfleet.render.charts import columns, stretch
 from hintfleet.render.console import VERDICT_STYLE, chart_line, heading_line, panel, table
 from hintfleet.render.doubts import Doubt, doubts, missing_words, verdict_words
-from hintfleet.render.tables import in_columns_that_fit, summary_table, tables
+from hintfleet.render.swept import all_tables
+from hintfleet.render.tables import MOST_ROWS, in_columns_that_fit, summary_table
 from hintfleet.render.words import LEGEND, arms, title
 from hintfleet.report.build import Report
 from hintfleet.statistics.units import number, quantity
 
 SCREEN_LINES = 23
 """Of 24, one is the prompt's."""
+
+FEWEST_ROWS = 4
+"""Of many arms the best so many are shown, even if they do not fit a screen."""
 
 
 def render(
@@ -32,7 +36,9 @@ def render(
     if not detail:
         return summary(report, ascii_only)
     parts: list[RenderableType] = [summary(report, ascii_only)]
-    shown = [part for data in tables(report) for part in in_columns_that_fit(data, arms(report))]
+    shown = [
+        part for data in all_tables(report) for part in in_columns_that_fit(data, arms(report))
+    ]
     for data in shown:
         parts += [heading_line(data.heading), table(data, ascii_only)]
     parts.append(Text(f"\n{LEGEND}   [extremes over the blocks]", style="report.dim"))
@@ -55,10 +61,12 @@ def summary(report: Report, ascii_only: bool = False) -> RenderableType:
     head = Text(report.answer, style="report.answer")
     head.append("\n")
     head.append_text(verdict_line(report))
-    parts: list[RenderableType] = [panel(head, title(report), ascii_only)]
-    data = summary_table(report)
-    if data.rows:
-        parts.append(table(data, ascii_only))
+    framed = panel(head, title(report), ascii_only)
+
+    def fixed(most_rows: int) -> RenderableType:
+        data = summary_table(report, most_rows)
+        return Group(framed, table(data, ascii_only)) if data.rows else framed
+
     found = [doubt for doubt in doubts(report) if doubt.reason not in report.answer]
     # what is merely unsettled the verdict has told; what went wrong, and what limits the answer
     # even if nothing did, has not been said yet
@@ -69,7 +77,7 @@ def summary(report: Report, ascii_only: bool = False) -> RenderableType:
         grave = doubt.reason in wrong or doubt.verdict == Verdict.NOT_TO_BE_TRUSTED
         (first if grave else rest).append(doubt)
     notes = [Text(f"• {note}") for note in report.notes]
-    return _OneScreen(Group(*parts), (*_bullets(first), *notes, *_bullets(rest)))
+    return _OneScreen(fixed, (*_bullets(first), *notes, *_bullets(rest)))
 
 
 def _bullets(found: Sequence[Doubt]) -> list[Text]:
@@ -80,12 +88,17 @@ def _bullets(found: Sequence[Doubt]) -> list[Text]:
 class _OneScreen:
     """What must be seen, and of the rest whole lines only, as many as fit the screen."""
 
-    fixed: RenderableType
+    fixed: Callable[[int], RenderableType]
+    """With so many rows of many arms at most."""
     remarks: tuple[Text, ...]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield self.fixed
-        room = SCREEN_LINES - 1 - len(console.render_lines(self.fixed, options))
+        for most_rows in range(MOST_ROWS, FEWEST_ROWS - 1, -1):
+            fixed = self.fixed(most_rows)
+            room = SCREEN_LINES - 1 - len(console.render_lines(fixed, options))
+            if room >= 0:
+                break
+        yield fixed
         shown = 0
         for one in self.remarks:
             room -= len(one.wrap(console, options.max_width))

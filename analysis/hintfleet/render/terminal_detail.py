@@ -10,6 +10,8 @@ from rich.text import Text
 
 from hintfleet.render.charts import lines
 from hintfleet.render.console import table
+from hintfleet.render.sweep_charts import gain_chart, sweep_charts
+from hintfleet.render.swept import gain_and_cost, sweep_heading
 from hintfleet.render.tables import detail_tables, figures_table
 from hintfleet.report.build import Report
 from hintfleet.statistics.units import change, plural
@@ -21,6 +23,11 @@ WIDE = 120
 
 def sections(report: Report, width: int, ascii_only: bool) -> Iterator[tuple[str, RenderableType]]:
     """Headings with their renderables."""
+    for sweep in report.sweeps:
+        yield sweep_heading(sweep), sweep_charts(report, sweep, width, ascii_only)
+    shown = gain_and_cost(report)
+    if shown is not None:
+        yield "Gain against cost", gain_chart(shown, width, ascii_only)
     for data in detail_tables(report):
         yield data.heading, table(data, ascii_only)
     for mode in ("processes", "threads"):

@@ -25,7 +25,7 @@ from hintfleet.figures.figure import (
     Verdict,
     worst,
 )
-from hintfleet.figures.gain import Standing, front
+from hintfleet.figures.gain import Pairs, Standing, front
 from hintfleet.figures.latency import (
     MemhogResult,
     PageFaultResult,
@@ -43,6 +43,7 @@ from hintfleet.records.observed import Missing, Observed
 from hintfleet.records.text import clean
 from hintfleet.report.headline import headline
 from hintfleet.report.kinds import kinds_of
+from hintfleet.report.sweeps import Sweep, advised, sweeps_of
 from hintfleet.statistics.looks import confidence_of_look
 from hintfleet.statistics.series import Histogram
 from hintfleet.statistics.units import number, plural
@@ -129,6 +130,8 @@ class Report:
     """How often it was looked whether the study is settled; figures are judged for that."""
     still_open: tuple[str, ...]
     """Figures that decide and are not settled."""
+    sweeps: tuple[Sweep, ...]
+    """Arms that differ in values of the same parameters, and which to take."""
 
 
 @dataclass(frozen=True)
@@ -211,6 +214,14 @@ def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
     deciding = [*_flat(topics), *(f for one in of_kinds.values() for f in _flat(_topics(one, {})))]
     stays = {name: found.figures for name, found in balance.items()}
     shown = [*deciding, *_flat({"balance": stays, "against": against})]
+    pairs = Pairs(topics, against, overview.baseline)
+    sweeps = tuple(advised(sweep, pairs) for sweep in sweeps_of(workloads))
+    answer = headline(
+        [(kind, _topics(of_kinds.get(kind.name, results), memory)) for kind in kinds],
+        against,
+        workloads,
+        limits,
+    )
     notes = [
         *_blocks_that_stand_out(shown, workloads),
         *order_remarks(workloads, limits),
@@ -219,12 +230,7 @@ def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
     ]
     return Report(
         overview,
-        headline(
-            [(kind, _topics(of_kinds.get(kind.name, results), memory)) for kind in kinds],
-            against,
-            workloads,
-            limits,
-        ),
+        " ".join([answer, *(sweep.advice for sweep in sweeps)]),
         _verdict(deciding, doubts),
         results.density,
         results.memhog,
@@ -254,6 +260,7 @@ def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
             for _, arm, name, figure in deciding
             if name in DECIDING and figure.verdict == Verdict.UNSETTLED
         ),
+        sweeps,
     )
 
 

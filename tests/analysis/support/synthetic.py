@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +96,9 @@ class Builder:
         random: np.random.Generator,
     ) -> dict[str, Any]:
         """One valid run record."""
-        mechanism, swept, _ = arm.partition("/")
-        states = {"kernel_arguments": arm} if swept else {}
+        mechanism, _, swept = arm.partition("/")
+        module = {"kernel_arguments": " ".join(f"{mechanism}.{w}" for w in swept.split(","))}
+        states = module if swept else {}
         truth = self.sweep.get(arm) or self.truth[mechanism]
 
         def noisy(value: float) -> float:
@@ -278,3 +279,24 @@ def samples_csv(record: dict[str, Any]) -> str:
         lines.append(f"{index / 2:.1f},0,{900.0 * share:.1f},{swap:.1f}")
         lines.append(f"{index / 2:.1f},1,{300.0 * share:.1f},0.0")
     return "\n".join(lines) + "\n"
+
+
+def twelve(builder: Builder) -> None:
+    """Twelve arms: two mechanisms and a sweep, of which some fit fewer guests and some as many."""
+    builder.mechanisms = ("none", "free_page_reporting", "page_hinting")
+    builder.sweep = {
+        f"page_hinting/age_ms={age},batch={batch}": replace(
+            builder.truth["page_hinting"],
+            guests=guests,
+            third_memhog_seconds=seconds,
+            memhog_swap_mib=swap,
+        )
+        for (age, guests, seconds, swap) in (
+            (0, 7, 1.2, 0.0),
+            (150, 6, 1.4, 0.0),
+            (500, 4, 2.1, 90.0),
+        )
+        for batch in (8, 16, 32)
+    }
+    builder.blocks = 4
+    builder.write()
