@@ -175,3 +175,18 @@ def test_a_doubt_stays_when_a_family_is_corrected() -> None:
     judge_side_figures([group], ())
     assert group["a"].verdict == Verdict.NOT_TO_BE_TRUSTED
     assert group["b"].verdict == Verdict.UNSETTLED
+
+
+@pytest.mark.parametrize("unended", [1, 2])
+def test_a_base_is_of_runs_that_ended_whatever_was_left_out(unended: int) -> None:
+    """One block is broken and left out, in others the baseline was not seen to end: what is
+    infinitely long has no mean, and numpy would warn of one."""
+    random = np.random.default_rng(1)
+    base = np.exp(random.normal(0.0, 0.005, 12))
+    other = base * np.exp(random.normal(0.0, 0.005, 12))
+    other[3] *= 1e-4
+    base[5 : 5 + unended] = np.inf
+    figure = ratio(values(base), values(other), "ratio")
+    assert figure.evidence is not None and figure.evidence.left_out
+    assert figure.base == pytest.approx(1.0, abs=0.01)
+    assert figure.interval is not None and figure.interval.low == 0.0

@@ -12,6 +12,7 @@ from pathlib import Path
 from runpy import run_path
 from typing import Any
 
+import cases
 import numpy as np
 import pytest
 from hintfleet.records.observed import observe
@@ -222,19 +223,24 @@ def test_an_integral_is_the_sum_of_its_parts(
     assert resample(times, values, end, 10).size == 10
 
 
-def test_damaged_studies_through_all_commands() -> None:
-    """A few cases of tests/fuzz/records.py, which goes on for as long as it is told."""
-    fuzz = run_path(str(Path(__file__).parents[1] / "fuzz" / "records.py"))
-    assert list(fuzz["failures"](20191118, iter(range(6)))) == []
+FUZZ = Path(__file__).parents[1] / "fuzz"
+CASES = {"records": 6, "imports": 12, "histories": 6}
 
 
-def test_the_fuzzer_sees_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", CASES)
+def test_some_cases_of_a_fuzzer(name: str) -> None:
+    """tests/fuzz goes on for as long as it is told."""
+    fuzz = run_path(str(FUZZ / f"{name}.py"))
+    assert list(cases.failures(fuzz["prepared"], 20191118, iter(range(CASES[name])))) == []
+
+
+def test_a_fuzzer_sees_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that lets through what it should clean, and one that fails, are both found."""
-    fuzz = run_path(str(Path(__file__).parents[1] / "fuzz" / "records.py"))
+    fuzz = run_path(str(FUZZ / "records.py"))
     monkeypatch.setattr("hintfleet.commands.report.load_study", lambda folder: 1 // 0)
-    (failure,) = fuzz["failures"](1, iter([0]))
+    (failure,) = cases.failures(fuzz["prepared"], 1, iter([0]))
     assert "ZeroDivisionError" in failure[1]
     monkeypatch.undo()
     monkeypatch.setattr("hintfleet.render.words.plural", lambda count, noun: f"\x1b{noun}")
-    (failure,) = fuzz["failures"](1, iter([0]))
+    (failure,) = cases.failures(fuzz["prepared"], 1, iter([0]))
     assert "WrongError" in failure[1]

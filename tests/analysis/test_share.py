@@ -15,6 +15,7 @@ from hintfleet.records.share import Sharing, is_shared
 from hintfleet.render import json_report
 from hintfleet.report.build import build_report
 from hintfleet.store import parquet as store
+from hintfleet.store.rows import Store, run_ids
 from synthetic import Builder
 
 MARK = "zzprivate"
@@ -99,9 +100,9 @@ def test_a_shared_export_tells_nothing_private(
     if form == "csv":
         texts = [file.read_text() for file in target.glob("*.csv")]
     else:
-        texts = [json.dumps(record) for record in store.records(target)]
-        texts += [str(row) for row in store.rows(target, store.runs_schema().names)]
-        assert all(is_shared(name) for name in store.run_ids(target, "laptop"))
+        texts = [json.dumps(record) for record in Store(target).records()]
+        texts += [str(row) for row in Store(target).runs.each(store.runs_schema().names)]
+        assert all(is_shared(name) for name in run_ids(target, "laptop"))
     assert texts and MARK not in "".join(texts)
     assert MARK not in "".join(str(path) for path in target.rglob("*"))
 

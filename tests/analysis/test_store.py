@@ -20,6 +20,7 @@ from hintfleet.records.read import UnusableError, load_study, open_study
 from hintfleet.records.samples import load_samples
 from hintfleet.store import export as store_export
 from hintfleet.store import parquet as store
+from hintfleet.store.rows import Store
 from synthetic import Builder
 
 
@@ -36,7 +37,7 @@ def results(builder: Builder) -> Path:
 def test_every_column_of_every_run_comes_back(results: Path, tmp_path: Path) -> None:
     assert export(results, tmp_path / "store") == 0
     names = [c.name for c in (*COLUMNS, *LIST_COLUMNS)]
-    found = {row["run_id"]: row for row in store.rows(tmp_path / "store", names)}
+    found = {row["run_id"]: row for row in Store(tmp_path / "store").runs.each(names)}
     runs = load_study(results).runs
     assert set(found) == {run.run_id for run in runs}
     for run in runs:
@@ -50,16 +51,16 @@ def test_every_column_of_every_run_comes_back(results: Path, tmp_path: Path) -> 
 def test_whole_records_come_back(results: Path, tmp_path: Path) -> None:
     export(results, tmp_path / "store", "--without-samples")
     runs = load_study(results).runs
-    found = {record["run_id"]: record for record in store.records(tmp_path / "store")}
+    found = {record["run_id"]: record for record in Store(tmp_path / "store").records()}
     assert found == {run.run_id: run.record for run in runs}
-    one = list(store.records(tmp_path / "store", [runs[3].run_id]))
+    one = list(Store(tmp_path / "store").records([runs[3].run_id]))
     assert one == [runs[3].record]
     assert not (tmp_path / "store" / "samples").exists()
 
 
 def test_samples_come_back(results: Path, tmp_path: Path) -> None:
     export(results, tmp_path / "store")
-    table = store.dataset(tmp_path / "store", "samples").to_table()
+    table = Store(tmp_path / "store").rows("samples").data.to_table()
     found = np.array(
         [table.column(name).to_pylist() for name in ("seconds", "guest", "resident_mib")]
     )
@@ -82,7 +83,7 @@ def test_exporting_again_adds_only_what_is_new(
     export(builder.write(), target)
     said = [line.split(" added")[0] for line in capsys.readouterr().out.splitlines()]
     assert said == ["9 runs", "0 runs", "9 runs"]
-    names = [row["run_id"] for row in store.rows(target, ["run_id"])]
+    names = [row["run_id"] for row in Store(target).runs.each(["run_id"])]
     assert len(names) == len(set(names)) == 18
 
 
@@ -93,7 +94,7 @@ def test_studies_and_hosts_share_a_store(builder: Builder, tmp_path: Path) -> No
     export(builder.write(), target)
     builder.study = "july"
     export(builder.write(), target)
-    rows = list(store.rows(target, ["study", "host", "host_bucket", "mechanism"]))
+    rows = list(Store(target).runs.each(["study", "host", "host_bucket", "mechanism"]))
     assert len(rows) == 2 * 5 * 3
     assert {row["study"] for row in rows} == {"laptop", "july"}
     assert all(row["host_bucket"] == store.host_bucket(row["host"]) for row in rows)
@@ -125,9 +126,9 @@ def test_a_killed_export_leaves_nothing_half_done(
         export(results, target)
     monkeypatch.undo()
     export(results, target)
-    names = [row["run_id"] for row in store.rows(target, ["run_id"])]
+    names = [row["run_id"] for row in Store(target).runs.each(["run_id"])]
     assert len(names) == len(set(names)) == 27
-    samples = store.dataset(target, "samples").to_table(columns=["run_id", "seconds", "guest"])
+    samples = Store(target).rows("samples").data.to_table(columns=["run_id", "seconds", "guest"])
     assert (
         samples.num_rows == samples.group_by(["run_id", "seconds", "guest"]).aggregate([]).num_rows
     )
@@ -141,7 +142,7 @@ def test_parts_are_split_when_they_are_full(
     builder.workloads = ("consolidation",)
     export(builder.write(), tmp_path / "store")
     assert len(list((tmp_path / "store" / "runs").rglob("*.parquet"))) > 3
-    assert sum(1 for _ in store.rows(tmp_path / "store", ["run_id"])) == 9
+    assert sum(1 for _ in Store(tmp_path / "store").runs.each(["run_id"])) == 9
 
 
 def test_many_processes_add_what_one_adds(
@@ -170,7 +171,7 @@ def test_many_processes_add_what_one_adds(
     assert parts[0] < parts[1]
     for name in ("runs", "samples", "records", "studies"):
         tables = [
-            store.dataset(tmp_path / root, name).to_table().to_pylist() for root in ("one", "two")
+            Store(tmp_path / root).rows(name).data.to_table().to_pylist() for root in ("one", "two")
         ]
         for rows in tables:
             rows.sort(key=lambda row: json.dumps(row, default=str, sort_keys=True))
@@ -183,9 +184,9 @@ def test_many_processes_add_what_one_adds(
 
 def test_only_the_columns_asked_for_are_read(results: Path, tmp_path: Path) -> None:
     export(results, tmp_path / "store")
-    for batch in store.batches(tmp_path / "store", ["cell", "block"], workload="memhog"):
+    for batch in Store(tmp_path / "store").runs.batches(["cell", "block"], workload="memhog"):
         assert batch.schema.names == ["cell", "block"]
-    rows = list(store.rows(tmp_path / "store", ["workload"], workload="memhog"))
+    rows = list(Store(tmp_path / "store").runs.each(["workload"], workload="memhog"))
     assert len(rows) == 9 and {row["workload"] for row in rows} == {"memhog"}
 
 
@@ -196,8 +197,8 @@ def test_damaged_samples_cost_themselves(
     damaged.write_text("seconds,guest,resident_mib,swap_mib\n1,0,nan,0\n")
     assert export(results, tmp_path / "store") == 0
     assert f"left out: {damaged}: line 2" in capsys.readouterr().err
-    assert sum(1 for _ in store.rows(tmp_path / "store", ["run_id"])) == 27
-    runs = store.dataset(tmp_path / "store", "samples").to_table(columns=["run_id"])
+    assert sum(1 for _ in Store(tmp_path / "store").runs.each(["run_id"])) == 27
+    runs = Store(tmp_path / "store").rows("samples").data.to_table(columns=["run_id"])
     assert len(set(runs.column("run_id").to_pylist())) == 26
 
 
@@ -249,7 +250,7 @@ def test_a_plan_from_a_store_is_that_from_its_study(results: Path, tmp_path: Pat
 
 def test_a_folder_that_is_no_store_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnusableError, match="holds no runs/ as Parquet"):
-        store.dataset(tmp_path)
+        Store(tmp_path).runs  # noqa: B018
 
 
 def test_the_schema_of_a_part_is_that_of_the_columns(results: Path, tmp_path: Path) -> None:
@@ -311,23 +312,6 @@ def test_a_part_with_other_columns_is_named(
     assert cli.main(["report", str(target), "--detail"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "columns: expected those of runs/, run_id first, found a, b" in said
-
-
-@pytest.mark.parametrize("command", ["report", "plan"])
-def test_damaged_pages_are_named_with_a_remedy(
-    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
-) -> None:
-    target = tmp_path / "store"
-    export(results, target)
-    part = part_of(target, "page_hinting")
-    content = bytearray(part.read_bytes())
-    footer = int.from_bytes(content[-8:-4], "little") + 8
-    content[4:-footer] = b"\xff" * (len(content) - footer - 4)
-    part.write_bytes(content)
-    capsys.readouterr()
-    assert cli.main([command, *(["--from"] if command == "plan" else []), str(target)]) == 1
-    said = capsys.readouterr().err
-    assert str(part) in said and "delete it and export its study again" in said
 
 
 @pytest.mark.parametrize("place", ["loose", "copy", "another mechanism", "another study"])

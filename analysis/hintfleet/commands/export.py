@@ -12,7 +12,8 @@ from hintfleet.records.read import Damage, UnusableError, load_study, open_study
 from hintfleet.records.share import Sharing, is_shared
 from hintfleet.store.csv import write_csv
 from hintfleet.store.export import export, export_folder
-from hintfleet.store.parquet import is_store, run_ids
+from hintfleet.store.parquet import is_store
+from hintfleet.store.rows import run_ids
 
 DESCRIPTION = (
     "The runs of a study as tables: Parquet for DuckDB, Polars, Dask or Spark and for reports on "

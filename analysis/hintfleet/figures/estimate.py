@@ -156,9 +156,9 @@ def ratio(
     figure = _as_ratio(
         _effect(evidence, unit, doubts, limits), silent + int(longer.sum()) + int(shorter.sum())
     )
-    told = places.block != evidence.stands_out if evidence.left_out else np.isfinite(left)
-    if not told.any():
-        return figure
+    told = np.isfinite(left)
+    if evidence.left_out:
+        told &= places.block != evidence.stands_out
     if not told.any():  # the baseline was not seen to end in any of them
         return figure
     base = replicated(np.log(left[told]), _places(places.where(told))).centre

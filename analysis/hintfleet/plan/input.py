@@ -6,9 +6,10 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from hintfleet.plan.returns import seen_returns
 from hintfleet.records import columns as store_columns
 from hintfleet.records.read import Damage, DamagedError, Run, UnusableError, load_study
 from hintfleet.records.samples import load_samples
-from hintfleet.store import parquet as store
+from hintfleet.store.parquet import is_store
+from hintfleet.store.parts import without_damaged_pages
+from hintfleet.store.rows import Store
 
 Row = Mapping[str, Any]
 """One run as store_columns.flat gives it."""
@@ -98,13 +101,16 @@ def measured(folder: Path) -> Measured:
 
 def consolidation_rows(folder: Path) -> tuple[list[Row], list[Damage]]:
     """Every consolidation run of a study's folder or a store, as flat rows; what is damaged."""
-    if store.is_store(folder):
-        with store.damaged_pages_named(folder):
-            rows = list(store.rows(folder, MEASURED_COLUMNS, workload="consolidation"))
-        return rows, store.parts(folder)[1]
+    if is_store(folder):
+        return without_damaged_pages(folder, partial(_stored_rows, folder))
     study = load_study(folder)
     runs = [run for run in study.runs if run.workload == "consolidation"]
     return [_with_returns(run) for run in runs], list(study.damages)
+
+
+def _stored_rows(folder: Path, unreadable: Sequence[Damage]) -> tuple[list[Row], list[Damage]]:
+    runs = Store(folder, unreadable=unreadable).runs
+    return list(runs.each(MEASURED_COLUMNS, workload="consolidation")), list(runs.damages)
 
 
 def _with_returns(run: Run) -> Row:

@@ -27,7 +27,8 @@ from hintfleet.records.read import (
     place_of,
     read_runs,
 )
-from hintfleet.store.parquet import StoreWriter, run_ids
+from hintfleet.store.parquet import StoreWriter
+from hintfleet.store.rows import run_ids
 from hintfleet.store.studies import write_study
 
 FEWEST_RUNS = 1000

@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from hintfleet.records.columns import MATRICES, OBSERVED
+from hintfleet.records.columns import MATRICES, OBSERVED, Column
 from hintfleet.records.curves import Timeline
 from hintfleet.records.damage import Damage, DamagedError, UnusableError
-from hintfleet.records.document import LARGEST, checked
+from hintfleet.records.document import LARGEST, LEAST, checked, countable
 from hintfleet.records.observations import (
     COMPARED,
     Codes,
+    Mask,
     Matrix,
     Observations,
     Texts,
@@ -39,7 +40,9 @@ from hintfleet.records.observed import (
 from hintfleet.records.text import clean, without_secrets
 from hintfleet.statistics.intervals import Floats
 from hintfleet.statistics.series import Histogram, merged_bins
-from hintfleet.store import parquet as store
+from hintfleet.store.parquet import studies_schema
+from hintfleet.store.parts import without_damaged_pages
+from hintfleet.store.rows import Store
 from hintfleet.store.studies import DAMAGED, EARLIER, LOOKED, MISSING, PLANNED, damages_of
 
 DOUBTED = {
@@ -60,51 +63,54 @@ DOCUMENTS = ("parity", "facts")
 ORDER = ("study", "cell", "block", "order", "workload")
 """In which runs are told."""
 
+MOST_CAUSES = 3
+"""Told of why nothing can be used."""
+
 
 def observe_store(root: Path, study: str | None = None) -> Observed:
     """All runs of a store, or those of one study; UnusableError if there are none.
 
-    A part without a good footer costs itself and is named. One whose pages are damaged is found
-    only while it is read; then the error names it.
+    What cannot be used of it is left out and named (store/parts.py, store/rows.py).
     """
-    with store.damaged_pages_named(root):
-        return _Reader(root, study).observed()
+
+    def observed(unreadable: Sequence[Damage]) -> Observed:
+        return _Reader(Store(root, study, unreadable), study).observed()
+
+    return without_damaged_pages(root, observed)
 
 
 def studies_of(root: Path) -> list[str]:
     """The names of the studies in a store."""
-    with store.damaged_pages_named(root):
-        return _Reader(root, None).studies
+    return Store(root).studies
 
 
 class _Reader:
-    """One pass over a store; studies it reads, and what it found that cannot be used."""
+    """One pass over a store; what it finds that cannot be used is added to damages."""
 
-    def __init__(self, root: Path, study: str | None) -> None:
-        self.root = root
-        files, self.damages = store.parts(root)
-        self.runs = store.dataset(root)
-        self.lacking = store.columns_lacking(files, DOUBTED)
-        self.beside = None
-        if (root / "studies").is_dir():
-            self.beside = store.dataset(root, "studies")
-            self.damages += store.parts(root, "studies")[1]
-        self.studies = self._distinct("study")
-        if study is not None and study not in self.studies:
-            known = ", ".join(map(clean, self.studies)) or "none"
+    def __init__(self, store: Store, study: str | None) -> None:
+        self.root = root = store.root
+        if study is not None and study not in store.studies:
+            known = ", ".join(map(clean, store.studies)) or "none"
             raise UnusableError(f"{root} holds no study {study}; it has {known}")
-        self.chosen = self.studies if study is None else [study]
+        self.chosen = store.studies if study is None else [study]
         if not self.chosen:
             raise UnusableError(
                 f"{root} holds no runs as Parquet; write them with hintfleet export RESULTS "
                 f"--format parquet --output {root}"
             )
+        self.runs = store.runs.data
+        self.beside = store.beside.data if store.beside else None
+        self.damages = [*store.runs.damages, *(store.beside.damages if store.beside else ())]
+        self.lacking = store.runs.lacking(DOUBTED)
 
     def observed(self) -> Observed:
         """The runs of the studies that were chosen."""
         workloads = aligned({name: self._load(name) for name in WORKLOADS})
         if not any(map(len, workloads.values())):
-            raise UnusableError(f"{self.root} holds no run of a known workload")
+            why = "; ".join(map(str, self.damages[:MOST_CAUSES])) or "it has no rows"
+            raise UnusableError(
+                f"{self.root} holds no run that can be used: {why}; export the study again"
+            )
         told = self._beside()
         planned = set(told[PLANNED].column("study").unique().to_pylist())
         unrun = self._unrun(told[PLANNED], told[MISSING])
@@ -127,21 +133,8 @@ class _Reader:
         )
 
     def table(self, columns: Sequence[str], chosen: Any = None) -> Any:
-        """Columns of the runs of the studies chosen that also meet a condition."""
-        return self.runs.to_table(columns=list(columns), filter=self.condition(chosen))
-
-    def condition(self, chosen: Any = None) -> Any:
-        """Whether a row is of the studies chosen, and meets a condition."""
-        import pyarrow.dataset as ds
-
-        condition = ds.field("study").isin(self.chosen)
-        return condition if chosen is None else condition & chosen
-
-    def _distinct(self, column: str) -> list[str]:
-        import pyarrow.compute as pc
-
-        found = self.runs.to_table(columns=[column]).column(column)
-        return sorted(filter(None, pc.unique(found).to_pylist()))
+        """Columns of the runs that meet a condition."""
+        return self.runs.to_table(columns=list(columns), filter=chosen)
 
     def _load(self, workload: str) -> Observations:
         """All runs of a workload, whatever their end."""
@@ -166,7 +159,9 @@ class _Reader:
                 scale = 1.0
                 if column.kind == "time":
                     values, scale = values.cast(pa.int64()), 1e-6
-                array = np.asarray(values.cast(pa.float64()).to_numpy(), dtype=np.float64)
+                array = np.asarray(
+                    values.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64
+                )
                 numbers[column.name] = self._fit(column.name, array) * scale
         if texts[COMPARED].equal(None).any():
             texts[COMPARED] = _or_else(texts[COMPARED], texts["mechanism"])
@@ -174,7 +169,7 @@ class _Reader:
             texts["parity"] = _settings(table, texts["parity"])
         none = Matrix((), np.full((table.num_rows, 0), np.nan))
         matrices = {
-            name: _matrix(table.column(one.column), name) if one.column in lists else none
+            name: self._matrix(table.column(one.column), name) if one.column in lists else none
             for name, one in MATRICES.items()
         }
         rows = np.arange(table.num_rows)
@@ -195,15 +190,38 @@ class _Reader:
         self.damages.append(Damage(file, "parity or facts", "a JSON object", "something else"))
         return "{}"
 
-    def _fit(self, column: str, values: Floats) -> Floats:
+    def _fit(self, column: str, values: Floats, least: float = 0.0) -> Floats:
         """Numbers that figures can be computed with; others are named, and not measured."""
-        unfit = np.abs(values) > LARGEST
+        unfit = ~(np.isnan(values) | _are_fit(values, least))
         if unfit.any():
             found = f"{np.count_nonzero(unfit)} others"
-            expected = f"numbers within {LARGEST}"
+            expected = f"finite numbers from {least:g} to {LARGEST}"
             self.damages.append(Damage(self.root / "runs", column, expected, found))
             values = np.where(unfit, np.nan, values)
         return values
+
+    def _matrix(self, column: Any, name: str) -> Matrix:
+        """Numbers of a list column by place; an entry without a place is none."""
+        import pyarrow.compute as pc
+
+        source, lists = MATRICES[name], column.combine_chunks()
+        if hasattr(lists, "chunks"):  # no rows: nothing to combine
+            return Matrix((), np.full((0, 0), np.nan))
+        entries = lists.flatten()
+        parent = np.asarray(pc.list_parent_indices(lists), dtype=np.int64)
+        place = _floats(pc.struct_field(entries, source.place))
+        values = _floats(pc.struct_field(entries, source.value))
+        known = _are_fit(place) & (np.isnan(values) | _are_fit(values))
+        if not known.all():
+            found = f"{np.count_nonzero(~known)} others, left out"
+            expected = f"a {source.place} and a number from 0 to {LARGEST} for each"
+            where = f"{source.column}.{source.value}"
+            self.damages.append(Damage(self.root / "runs", where, expected, found))
+        places, at = np.unique(place[known].astype(np.int64), return_inverse=True)
+        result = np.full((len(lists), places.size), np.nan)
+        found_there = values[known]
+        result[parent[known], at] = np.where(np.isnan(found_there), source.unknown, found_there)
+        return Matrix(tuple(int(one) for one in places), result)
 
     def _unfinished(self) -> list[Missing]:
         """Runs that have a record and no result, in the order in which a study is told."""
@@ -223,10 +241,10 @@ class _Reader:
 
         kinds = (PLANNED, MISSING, EARLIER, DAMAGED, LOOKED)
         if self.beside is None:
-            schema = pa.schema([*store.studies_schema(), ("study", pa.string())])
+            schema = pa.schema([*studies_schema(), ("study", pa.string())])
             return dict.fromkeys(kinds, schema.empty_table())
         columns = [name for name in self.beside.schema.names if name not in ("host", "order")]
-        table = self.beside.to_table(columns=columns, filter=self.condition())
+        table = self.beside.to_table(columns=columns)
         return {kind: table.filter(pc.equal(table.column("kind"), kind)) for kind in kinds}
 
     def _unrun(self, planned: Any, missing: Any) -> list[Missing]:
@@ -257,6 +275,11 @@ class _Reader:
         table = self.table([*names, "timeline"], drawn)
         first: dict[tuple[str, str], Timeline] = {}
         for row in sorted(table.to_pylist(), key=_place):
+            if not _is_curve(row):
+                expected = f"memory and swap over time, from 0 to {LARGEST}"
+                where = self.root / "runs"
+                self.damages.append(Damage(where, "timeline", expected, "other numbers, left out"))
+                continue
             run_id, workload, arm = (
                 clean(text)
                 for text in (row["run_id"], row["workload"], row["arm"] or row["mechanism"])
@@ -268,8 +291,8 @@ class _Reader:
                     workload,
                     arm,
                     row["sampled_seconds"],
-                    tuple(slot["memory_mib"] for slot in row["timeline"]),
-                    tuple(slot["swap_mib"] for slot in row["timeline"]),
+                    tuple((slot or {}).get("memory_mib") for slot in row["timeline"]),
+                    tuple((slot or {}).get("swap_mib") for slot in row["timeline"]),
                     row["memory_mib"],
                     row["swap_mib"],
                 ),
@@ -280,6 +303,15 @@ class _Reader:
 def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """Where a run stands when runs are told in order."""
     return tuple((row[name] is None, row[name]) for name in ORDER)
+
+
+def _is_curve(row: Mapping[str, Any]) -> bool:
+    """Whether memory and swap of a row can be drawn; single slots may be unknown."""
+    slots = [slot or {} for slot in row["timeline"]]
+    some = [slot.get(key) for slot in slots for key in ("memory_mib", "swap_mib")]
+    known = [row["sampled_seconds"], row["memory_mib"], row["swap_mib"]]
+    numbers = known + [number for number in some if number is not None]
+    return None not in known and all(one >= 0.0 and countable(one) for one in numbers)
 
 
 def _cleaned(text: str) -> str:
@@ -318,22 +350,24 @@ def _settings(table: Any, parity: Texts) -> Texts:
     return Texts(np.where(unknown, digest.codes + len(parity.texts), parity.codes), texts)
 
 
-def _matrix(column: Any, name: str) -> Matrix:
-    import pyarrow.compute as pc
+def _least(column: Column) -> float:
+    """The least that a number may be: as in run_record.schema.json, most are amounts."""
+    is_amount = column.kind != "time" and not column.name.startswith(("held_", "spent_"))
+    return 0.0 if is_amount else -float(LARGEST)
 
-    source, lists = MATRICES[name], column.combine_chunks()
-    if hasattr(lists, "chunks"):  # no rows: nothing to combine
-        return Matrix((), np.full((0, 0), np.nan))
-    entries = lists.flatten()
-    parent = np.asarray(pc.list_parent_indices(lists), dtype=np.int64)
-    places, place = np.unique(np.asarray(entries.field(source.place)), return_inverse=True)
-    values = np.asarray(
-        entries.field(source.value).to_numpy(zero_copy_only=False), dtype=np.float64
-    )
-    result = np.full((len(lists), places.size), np.nan)
-    fit = np.isnan(values) | (np.abs(values) <= LARGEST)
-    result[parent[fit], place[fit]] = np.where(np.isnan(values), source.unknown, values)[fit]
-    return Matrix(tuple(int(one) for one in places), result)
+
+def _floats(values: Any) -> Floats:
+    import pyarrow as pa
+
+    told = values.cast(pa.float64(), safe=False)
+    return np.asarray(told.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def _are_fit(values: Floats, least: float = 0.0) -> Mask:
+    """Numbers that records may have, too (records/document.py); not what is unknown."""
+    sizes = np.abs(values)
+    found: Mask = (values >= least) & (sizes <= LARGEST) & ((sizes >= LEAST) | (sizes == 0.0))
+    return found
 
 
 def _histograms(reader: _Reader, observations: Observations) -> Mapping[str, Histogram]:
@@ -345,9 +379,9 @@ def _histograms(reader: _Reader, observations: Observations) -> Mapping[str, His
     label = np.full(int(observations.row.max(initial=-1)) + 1, -1)
     for index, name in enumerate(names):
         label[observations.of(name).row] = index
-    condition = reader.condition(ds.field("workload") == "page_fault")
+    of_page_faults = ds.field("workload") == "page_fault"
     sums, seen = [], 0
-    for batch in reader.runs.to_batches(columns=["fault_histogram"], filter=condition):
+    for batch in reader.runs.to_batches(columns=["fault_histogram"], filter=of_page_faults):
         own = label[seen : seen + batch.num_rows]
         seen += batch.num_rows
         sums.append(_batch_bins(batch.column("fault_histogram"), own))
@@ -374,10 +408,12 @@ def _batch_bins(lists: Any, label: Codes) -> Any:
     of_run = np.full(len(lists), -1)
     of_run[: label.size] = label
     bins = lists.flatten()
-    columns = {name: bins.field(name) for name in ("lower_ns", "upper_ns", "count")}
-    labels = pa.array(of_run).take(pc.list_parent_indices(lists))
+    columns = {name: pc.struct_field(bins, name) for name in ("lower_ns", "upper_ns", "count")}
+    lower, upper, count = map(_floats, columns.values())
+    are_bins = _are_fit(lower) & _are_fit(upper) & _are_fit(count) & (lower < upper)
+    labels = of_run[np.asarray(pc.list_parent_indices(lists), dtype=np.int64)]
     table = pa.table({"label": labels, **columns})
-    return _summed(table.filter(pc.greater_equal(table.column("label"), 0)))
+    return _summed(table.filter(pa.array(are_bins & (labels >= 0))))
 
 
 def _summed(table: Any) -> Any:

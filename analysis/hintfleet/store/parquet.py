@@ -20,10 +20,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import groupby
@@ -40,11 +39,9 @@ from hintfleet.records.columns import (
     Kind,
 )
 from hintfleet.records.curves import Timeline
-from hintfleet.records.document import checked
 from hintfleet.records.observed import row_of
-from hintfleet.records.read import Damage, Run, UnusableError
+from hintfleet.records.read import Run, UnusableError
 from hintfleet.records.samples import Samples
-from hintfleet.records.text import clean, without_secrets
 
 BUCKETS = 16
 """Fixed for good: a store must put the same host into the same bucket every time."""
@@ -132,11 +129,37 @@ def studies_schema() -> Any:
     return pa.schema([*((name, pa.string()) for name in texts.split()), *numbers])
 
 
+def records_schema() -> Any:
+    """Arrow schema of records/."""
+    import pyarrow as pa
+
+    return pa.schema([("run_id", pa.string()), ("record", pa.string())])
+
+
 def samples_schema() -> Any:
     """Arrow schema of samples/."""
     import pyarrow as pa
 
     return pa.schema([(name, arrow_type(kind)) for name, kind in SAMPLE_COLUMNS])
+
+
+def schema_of(name: str) -> Any:
+    """Arrow schema of a dataset, without the columns that stand in folders' names."""
+    schemas = {
+        "runs": runs_schema,
+        "studies": studies_schema,
+        "records": records_schema,
+        "samples": samples_schema,
+    }
+    return schemas[name]()
+
+
+def folder_columns() -> Any:
+    """The columns that stand in folders' names (PARTITION_COLUMNS)."""
+    import pyarrow as pa
+
+    kinds = (pa.string(), pa.int16(), pa.string())
+    return [pa.field(name, kind) for name, kind in zip(PARTITION_COLUMNS, kinds, strict=True)]
 
 
 def write_part(folder: Path, table: Any, key: str) -> Path:
@@ -151,7 +174,7 @@ def stage_part(folder: Path, table: Any, key: str) -> tuple[Path, Path]:
     unfinished = folder / f".part-{name}.{os.getpid()}.unfinished"
     with _said_if_not_written(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        parquet().write_table(table, unfinished, compression="zstd")
+        parquet().write_table(table, unfinished, compression="zstd", write_page_checksum=True)
     return unfinished, folder / f"part-{name}.parquet"
 
 
@@ -260,7 +283,7 @@ class StoreWriter:
     def _to_table(self) -> None:
         import pyarrow as pa
 
-        schema = pa.schema([*runs_schema(), *_folder_columns()[1:]])
+        schema = pa.schema([*runs_schema(), *folder_columns()[1:]])
         self._tables.append(pa.Table.from_pylist(self._rows, schema=schema))
         self._buffered += len(self._rows)
         self._rows = []
@@ -279,7 +302,7 @@ class StoreWriter:
             self._to_table()
         if not self._tables:
             return
-        levels = [field.name for field in _folder_columns()[1:]]
+        levels = [field.name for field in folder_columns()[1:]]
         order = [(name, "ascending") for name in (*levels, "host", "run_id")]
         table = pa.concat_tables(self._tables).sort_by(order)
         self._tables, self._buffered = [], 0
@@ -314,164 +337,7 @@ class StoreWriter:
             return
         key = "\n".join(record["run_id"] for record in self._records)
         folder = self._root / "records" / f"study={self._study}"
-        self._staged.append(stage_part(folder, pa.Table.from_pylist(self._records), key))
-        self._records, self._record_bytes = [], 0
-
-
-def parts(root: Path, name: str = "runs") -> tuple[list[Path], list[Damage]]:
-    """The parts of a dataset that can be read, and those that cannot, by their footers.
-
-    UnusableError if there is no such dataset. Unfinished parts start with a dot and are neither.
-    """
-    read = parquet()
-    import pyarrow as pa
-
-    if not (root / name).is_dir():
-        raise UnusableError(
-            f"{root} holds no {name}/ as Parquet; write it with hintfleet export --format parquet"
+        self._staged.append(
+            stage_part(folder, pa.Table.from_pylist(self._records, schema=records_schema()), key)
         )
-    good: list[Path] = []
-    damages: list[Damage] = []
-    seen: set[tuple[str, str]] = set()
-    for file in sorted((root / name).rglob("*.parquet")):
-        if file.name.startswith("."):
-            continue
-        folders = file.parent.relative_to(root / name).parts
-        levels = [folder.partition("=")[0] for folder in folders]
-        if levels != list(_levels(name)):
-            found = "/".join(folders) or "no folder"
-            damages.append(Damage(file, "folder", "study=, host_bucket= and mechanism=", found))
-            continue
-        # A part is named after the runs that it holds: in one study no other has its name.
-        key = folders[0], file.name
-        if not re.fullmatch(PART_NAME, file.name) or key in seen:
-            expected = "a part as export names it, once in a study"
-            damages.append(Damage(file, "name", expected, "a copy, or a file of another program"))
-            continue
-        seen.add(key)
-        try:
-            columns = read.read_schema(file).names
-        except (pa.ArrowException, OSError) as error:
-            damages.append(Damage(file, "footer", "a whole Parquet file", _cause(error)))
-            continue
-        if "run_id" in columns:
-            good.append(file)
-        else:
-            found = ", ".join(columns[:5])
-            damages.append(Damage(file, "columns", f"those of {name}/, run_id first", found))
-    return good, damages
-
-
-@contextmanager
-def damaged_pages_named(root: Path) -> Iterator[None]:
-    """A part with a good footer may have damaged pages, which is found only while reading: then
-    all parts are read to find which, and UnusableError names it."""
-    read = parquet()
-    import pyarrow as pa
-
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        damages = []
-        for file in parts(root)[0]:
-            try:
-                read.read_table(file)
-            except (pa.ArrowException, OSError) as cause:
-                damages.append(Damage(file, "pages", "a whole Parquet file", _cause(cause)))
-        told = "; ".join(map(str, damages)) or f"{root}: {_cause(error)}"
-        raise UnusableError(f"{told}; delete it and export its study again") from error
-
-
-def _cause(error: Exception) -> str:
-    """What Arrow says, without the file's name and the trail of its own functions."""
-    return str(error).splitlines()[0].rpartition("': ")[2] or type(error).__name__
-
-
-def _levels(name: str) -> tuple[str, ...]:
-    """The folders of a dataset."""
-    return PARTITION_COLUMNS if name in ("runs", "samples") else PARTITION_COLUMNS[:1]
-
-
-def columns_lacking(files: Iterable[Path], wanted: Iterable[str]) -> list[str]:
-    """Columns that a part does not have, for it was written before there were any."""
-    read = parquet()
-    lacking = dict.fromkeys(wanted, False)
-    for file in files:
-        present = set(read.read_schema(file).names)
-        lacking = {name: found or name not in present for name, found in lacking.items()}
-    return [name for name, found in lacking.items() if found]
-
-
-def dataset(root: Path, name: str = "runs") -> Any:
-    """The lazily read dataset of a store (pyarrow.dataset.Dataset), partitions as columns."""
-    files, _ = parts(root, name)
-    import pyarrow as pa
-    import pyarrow.dataset as ds
-
-    levels = [field for field in _folder_columns() if field.name in _levels(name)]
-    folders = ds.partitioning(pa.schema(levels), flavor="hive")
-    schema = {"runs": runs_schema, "samples": samples_schema, "studies": studies_schema}.get(name)
-    full = None if schema is None else pa.schema([*map(_as_read, schema()), *levels])
-    form = ds.ParquetFileFormat(dictionary_columns=REPEATED if name == "runs" else ())
-    return ds.dataset([str(file) for file in files], format=form, partitioning=folders, schema=full)
-
-
-def _folder_columns() -> Any:
-    """The columns that stand in folders' names (PARTITION_COLUMNS)."""
-    import pyarrow as pa
-
-    kinds = (pa.string(), pa.int16(), pa.string())
-    return [pa.field(name, kind) for name, kind in zip(PARTITION_COLUMNS, kinds, strict=True)]
-
-
-def _as_read(field: Any) -> Any:
-    import pyarrow as pa
-
-    shared = field.name in REPEATED
-    return pa.field(field.name, pa.dictionary(pa.int32(), pa.string())) if shared else field
-
-
-def run_ids(root: Path, study: str) -> list[str]:
-    """The runs of a study that a store already has."""
-    if not (root / "runs" / f"study={study}").is_dir():
-        return []
-    import pyarrow.dataset as ds
-
-    table = dataset(root).to_table(columns=["run_id"], filter=ds.field("study") == study)
-    return list(table.column("run_id").to_pylist())
-
-
-def batches(
-    root: Path, columns: Sequence[str], workload: str | None = None, bucket: int | None = None
-) -> Iterator[Any]:
-    """Record batches of runs with these columns only; other workloads and buckets stay unread."""
-    import pyarrow.dataset as ds
-
-    chosen = None
-    for name, value in (("workload", workload), ("host_bucket", bucket)):
-        if value is not None:
-            condition = ds.field(name) == value
-            chosen = condition if chosen is None else chosen & condition
-    yield from dataset(root).to_batches(columns=list(columns), filter=chosen)
-
-
-def rows(
-    root: Path, columns: Sequence[str], workload: str | None = None
-) -> Iterator[Mapping[str, Any]]:
-    """The same as one mapping for each run, texts made harmless."""
-    for batch in batches(root, columns, workload):
-        for row in batch.to_pylist():
-            yield {
-                name: without_secrets(clean(value)) if isinstance(value, str) else value
-                for name, value in row.items()
-            }
-
-
-def records(root: Path, wanted: Iterable[str] | None = None) -> Iterator[dict[str, Any]]:
-    """Whole run records, of these runs or of all."""
-    import pyarrow.dataset as ds
-
-    chosen = None if wanted is None else ds.field("run_id").isin(list(wanted))
-    for batch in dataset(root, "records").to_batches(columns=["record"], filter=chosen):
-        for text in batch.column("record").to_pylist():
-            yield checked(root / "records", json.loads(text))
+        self._records, self._record_bytes = [], 0

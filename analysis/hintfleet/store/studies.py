@@ -22,6 +22,7 @@ from hintfleet.store.parquet import studies_schema, write_part
 
 PLANNED, MISSING, EARLIER, DAMAGED = "planned", "missing", "earlier attempt", "damaged"
 LOOKED = "looked"
+KINDS = (PLANNED, MISSING, EARLIER, DAMAGED, LOOKED)
 """Kinds of rows."""
 
 ROWS_AT_ONCE = 10_000
