@@ -83,7 +83,9 @@ def _table(file: Path, lines: list[str]) -> Floats:
     """A row for each line. All at once if all are good; else one by one, to name the first that is
     not."""
     with suppress(ValueError):
-        table = np.loadtxt(lines or [","], delimiter=",", comments=None, ndmin=2)
+        # of nothing but blank lines numpy would warn; one by one they are named
+        text = lines if any(map(str.strip, lines)) else [","]
+        table = np.loadtxt(text, delimiter=",", comments=None, ndmin=2)
         seen = np.abs(table[table != 0.0])
         if (
             table.shape == (len(lines), len(COLUMNS))
