@@ -45,7 +45,7 @@ def test_a_mechanism_is_a_device_property_and_a_kernel_parameter(
     mechanism: str, property_: str, argument: str
 ) -> None:
     line = _qemu.command_line(replace(MACHINE, mechanism=mechanism))
-    assert f"virtio-balloon-pci,{property_}" in after(line, "-device")
+    assert f"virtio-balloon-pci,id=balloon,{property_}" in after(line, "-device")
     assert argument in after(line, "-append")[0].split()
 
 
