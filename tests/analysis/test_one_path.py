@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hintfleet.cli import main
-from hintfleet.records.columns import HELD
+from hintfleet.records.columns import COSTS, HELD
 from hintfleet.records.damage import Damage
 from hintfleet.records.document import checked
 from hintfleet.records.observed import observe
@@ -105,6 +105,37 @@ SPOILS: dict[str, Callable[[Record], Any]] = {
             "reportable_mib": 5.0,
         }
     ),
+    "handed back": lambda r: r["guests"][-1].update(
+        handed=[
+            {
+                "step": "taken",
+                "by": "balloon",
+                "asked_mib": 90.0,
+                "done_mib": 40.0,
+                "seconds": 1.5,
+                "missed": True,
+            },
+        ],
+        costs=dict.fromkeys(COSTS, 3.0),
+    ),
+    "page cache": lambda r: (
+        r["proof"]
+        and r["proof"].update(
+            first_seconds=1.0,
+            again_seconds=1.5,
+            cache={
+                "read_mib": 64.0,
+                "cached_mib": 60.0,
+                "freed_mib": 50.0,
+                "dropped_mib": 40.0,
+                "watched_seconds": 3.0,
+                "acted": True,
+                "cold_seconds": 0.5,
+                "again_seconds": 0.25,
+            },
+        )
+    ),
+    "cell pressure": lambda r: r.update(cell_pressure_seconds={"some": 2.0, "full": 1.0}),
     "load": lambda r: r["provenance"]["host"].update(load_1min_before=9.0),
     "no load": lambda r: r["provenance"]["host"].update(load_1min_before=None),
     "debug options": lambda r: r["provenance"]["guest_kernel"].update(debug_options=["KASAN"]),

@@ -146,6 +146,51 @@ def _balanced(path: str) -> Callable[[Record], float | None]:
     return read
 
 
+COSTS = (
+    "refaulted_file_mib",
+    "refaulted_anonymous_mib",
+    "direct_reclaim_mib",
+    "allocation_stalls",
+    "compaction_stalls",
+    "pressure_some_seconds",
+    "pressure_full_seconds",
+)
+"""What memory has cost a guest since it booted."""
+
+
+def _cost(name: str) -> Callable[[Record], float | None]:
+    """Mean over the guests of a run that tell it."""
+
+    def read(record: Record) -> float | None:
+        values = [float(guest["costs"][name]) for guest in record["guests"]
+                  if name in guest.get("costs", {})]  # fmt: skip
+        return statistics.fmean(values) if values else None
+
+    return read
+
+
+def _handed(step: str, value: str) -> Callable[[Record], float | None]:
+    """Mean over all steps of that kind that guests of a run went through, the proof's, too."""
+
+    def read(record: Record) -> float | None:
+        values = [float(one[value]) for guest in record["guests"]
+                  for one in guest.get("handed", []) if one["step"] == step]  # fmt: skip
+        return statistics.fmean(values) if values else None
+
+    return read
+
+
+def _share(part: str, whole: str) -> Callable[[Record], float | None]:
+    """One number of a record as a share of another."""
+
+    def read(record: Record) -> float | None:
+        found, of = at(record, part), at(record, whole)
+        told = isinstance(found, int | float) and isinstance(of, int | float) and of > 0
+        return found / of if told else None
+
+    return read
+
+
 def _remote_share(record: Record) -> float:
     return max((guest["remote_share"] or 0.0 for guest in record["guests"]), default=0.0)
 
@@ -268,6 +313,25 @@ RECORD_COLUMNS: tuple[Column, ...] = (
     Column("balance_footprint_mib", "number", _balanced("footprint_mib")),
     Column("guest_free_mib", "number", _balanced("free_mib")),
     Column("guest_reportable_mib", "number", _balanced("reportable_mib")),
+    *(Column(f"guest_{name}", "number", _cost(name)) for name in COSTS),
+    Column("cell_pressure_seconds", "number", "cell_pressure_seconds.some"),
+    Column("reclaimed_mib", "number", _handed("reclaimed", "done_mib")),
+    Column("taken_mib", "number", _handed("taken", "done_mib")),
+    Column("taking_seconds", "number", _handed("taken", "seconds")),
+    Column("giving_seconds", "number", _handed("given", "seconds")),
+    Column(
+        "guests_missed",
+        "integer",
+        _guests(lambda guest: any(one["missed"] for one in guest.get("handed", []))),
+    ),
+    Column(
+        "cache_freed_share", "number", _share("proof.cache.freed_mib", "proof.cache.cached_mib")
+    ),
+    Column("cache_back_share", "number", _share("proof.cache.dropped_mib", "proof.cache.read_mib")),
+    Column("again_ratio", "number", _share("proof.again_seconds", "proof.first_seconds")),
+    Column(
+        "reread_ratio", "number", _share("proof.cache.again_seconds", "proof.cache.cold_seconds")
+    ),
     Column("imported", "flag", lambda record: "imported" in record),
     Column("work_seconds", "number", _workload("recorded", "seconds")),
     Column("work_rate", "number", _workload("recorded", "rate")),

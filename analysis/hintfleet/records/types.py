@@ -175,6 +175,7 @@ class Guest(TypedDict):
     remote_share: float | None
     end: str
     balance: NotRequired[Balance]
+    costs: NotRequired[dict[str, float]]
     handed: NotRequired[list[Handed]]
     warnings: list[str]
 
@@ -248,6 +249,7 @@ class RunRecord(TypedDict):
     provenance: Provenance
     parity: dict[str, ParityValue]
     spent: NotRequired[dict[str, float]]
+    cell_pressure_seconds: NotRequired[dict[str, float] | None]
     host_cpu_seconds: HostCpuSeconds
     files: Files
 

@@ -100,6 +100,9 @@ def document(report: Report) -> Json:
         "where_memory_stays": {
             name: {"figures": _figures(found.figures)} for name, found in report.balance.items()
         },
+        "handing_back": {
+            name: {"figures": _figures(figures)} for name, figures in report.handback.items()
+        },
         "against_each_other": {
             pair: {"figures": _figures(figures)} for pair, figures in report.against.items()
         },

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from hintfleet.figures.figure import Figure, Figures, Verdict
 from hintfleet.figures.gain import Standing
+from hintfleet.figures.handback import OF_PROOFS, OF_RUNS
 from hintfleet.figures.recorded import MEASURES
 from hintfleet.records.columns import HELD
 from hintfleet.render.names import label, versus
@@ -180,6 +181,7 @@ def tables(report: Report) -> list[ReportTable]:
         page_fault_table(report),
         memory_table(report),
         balance_table(report),
+        handback_table(report),
         recorded_table(report),
         against_table(report),
         places_table(report),
@@ -281,6 +283,17 @@ def balance_table(report: Report) -> ReportTable:
         _row(report, "  can be reported", stays, "reportable_share", short),
     ]
     heading = "Where memory stays: MiB held for a guest at rest"
+    return ReportTable(heading, tuple(arms(report)), _filled(rows))
+
+
+def handback_table(report: Report) -> ReportTable:
+    """What was made free in guests and taken from them, and what that cost."""
+    rows = [
+        _row(report, label("handback", name), report.handback, name, text)
+        for of, text in ((OF_PROOFS, short), (OF_RUNS, _bare))
+        for name in of
+    ]
+    heading = "Handing back: what came of it, and what it cost a guest"
     return ReportTable(heading, tuple(arms(report)), _filled(rows))
 
 

@@ -26,6 +26,7 @@ from hintfleet.figures.figure import (
     worst,
 )
 from hintfleet.figures.gain import Pairs, Standing, front
+from hintfleet.figures.handback import handed_back
 from hintfleet.figures.latency import (
     MemhogResult,
     PageFaultResult,
@@ -38,7 +39,13 @@ from hintfleet.figures.recorded import RecordedResult, recorded_results
 from hintfleet.records.columns import SPENT
 from hintfleet.records.curves import Timeline
 from hintfleet.records.damage import Damage
-from hintfleet.records.observations import Workloads, baseline_first, baseline_of
+from hintfleet.records.observations import (
+    Observations,
+    Workloads,
+    baseline_first,
+    baseline_of,
+    values_of,
+)
 from hintfleet.records.observed import Missing, Observed
 from hintfleet.records.text import clean
 from hintfleet.report.headline import headline
@@ -107,6 +114,7 @@ class Report:
     recorded: dict[str, RecordedResult]
     memory: dict[str, Memory]
     balance: dict[str, Balance]
+    handback: dict[str, Figures]
     against: dict[str, Figures]
     """By "<arm> against <arm>": the first relative to the second (against.py)."""
     timelines: tuple[Timeline, ...]
@@ -193,6 +201,7 @@ def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
     memory = memories(workloads, objections, limits)
     against = against_each_other(workloads, objections, limits)
     balance = balances(workloads["consolidation"], objections, limits)
+    handback = handed_back(workloads, objections, limits)
     kinds = kinds_of(workloads)
     of_kinds = {
         kind.name: _measured(kind.workloads, {}, objections, limits)
@@ -205,6 +214,7 @@ def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
     beside = [
         *(found.figures for found in memory.values()),
         *(found.figures for found in balance.values()),
+        *handback.values(),
         *against.values(),
     ]
     judge_side_figures([*groups, *beside, *_curves(results)], FAMILY, limits)
@@ -213,7 +223,7 @@ def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
     topics = _topics(results, memory)
     deciding = [*_flat(topics), *(f for one in of_kinds.values() for f in _flat(_topics(one, {})))]
     stays = {name: found.figures for name, found in balance.items()}
-    shown = [*deciding, *_flat({"balance": stays, "against": against})]
+    shown = [*deciding, *_flat({"balance": stays, "handback": handback, "against": against})]
     pairs = Pairs(topics, against, overview.baseline)
     sweeps = tuple(advised(sweep, pairs) for sweep in sweeps_of(workloads))
     answer = headline(
@@ -226,6 +236,7 @@ def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
         *_blocks_that_stand_out(shown, workloads),
         *order_remarks(workloads, limits),
         *_where_memory_stays(balance),
+        *_guests_that_missed(workloads["consolidation"]),
         *_notes(observed, overview, results.density, weighed.set_aside, limits),
     ]
     return Report(
@@ -238,6 +249,7 @@ def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
         results.recorded,
         memory,
         balance,
+        handback,
         against,
         observed.timelines,
         weighed.disparities,
@@ -286,7 +298,8 @@ def all_figures(report: Report) -> list[NamedFigure]:
     results = Results(report.density, report.memhog, report.page_fault, report.recorded)
     balance = {name: found.figures for name, found in report.balance.items()}
     topics = _topics(results, report.memory)
-    return _flat({**topics, "balance": balance, "against": report.against})
+    beside = {"balance": balance, "handback": report.handback, "against": report.against}
+    return _flat({**topics, **beside})
 
 
 def _flat(topics: dict[str, dict[str, Figures]]) -> list[NamedFigure]:
@@ -335,6 +348,19 @@ def _where_memory_stays(balance: Mapping[str, Balance]) -> list[str]:
         f"{', '.join(names)}."
         for part, names in agreed.items()
     ]
+
+
+def _guests_that_missed(runs: Observations) -> list[str]:
+    """Arms under which guests did not hand over, or free, what they were asked for."""
+    found = {}
+    for name in runs.arms:
+        missed = values_of(runs, name, runs.numbers["guests_missed"]).numbers
+        if count := int(np.nansum(missed)):
+            found[name] = plural(count, "guest")
+    if not found:
+        return []
+    said = ", ".join(f"{name} ({count})" for name, count in found.items())
+    return [f"Guests freed or handed over less than they were asked for under {said}."]
 
 
 def _without_counts(density: Mapping[str, Density]) -> dict[str, Density]:

@@ -164,6 +164,7 @@ class Guest:
         self.boot_seconds: float | None = None
         self.balance: dict[str, Any] | None = None
         self.handed: list[Handed] = []
+        self.costs: dict[str, Any] | None = None
         self._node = node
         self._loop = loop
         self._end = "stopped"
@@ -367,6 +368,7 @@ class Guest:
             "remote_share": _rounded(remote_share(self._placement, self._node), 6),
             "end": self._end,
             **({"balance": self.balance} if self.balance else {}),
+            **({"costs": self.costs} if self.costs else {}),
             **({"handed": [one.record() for one in self.handed]} if self.handed else {}),
             "warnings": [*self._left_out(), *console_warnings(self.qemu.console.text())],
         }

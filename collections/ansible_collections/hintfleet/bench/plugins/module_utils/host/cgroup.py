@@ -23,6 +23,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.host.hierarchy imp
     Hierarchy,
     HierarchyError,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.pressure import parse_pressure
 
 RUNNER = "@runner"  # no cell's name has such a sign
 RUNNER_MIB = 512  # some 30 MiB of Python, and the samples of an hour and of dozens of guests
@@ -141,6 +142,15 @@ class CellCgroup:
         if self.hierarchy.version == 2:
             return int((self.memory / "memory.swap.current").read_text()) / MIB
         return parse_flat_keys((self.memory / "memory.stat").read_text())["total_swap"] / MIB
+
+    def pressure_seconds(self) -> dict[str, float] | None:
+        """How long `some` or all (`full`) of the cell's threads stood still for want of memory;
+        None on cgroup v1, and where the host's kernel counts none."""
+        try:
+            text = (self.memory / "memory.pressure").read_text()
+        except OSError:
+            return None
+        return {kind: round(total, 3) for kind, total in parse_pressure(text).items()} or None
 
     def _held_gib(self) -> float:
         try:

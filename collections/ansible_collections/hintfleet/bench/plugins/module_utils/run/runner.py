@@ -207,6 +207,7 @@ class _Run:
             try:
                 bench.end_guests(kindly=kindly)
             finally:
+                record["cell_pressure_seconds"] = self.cgroup.pressure_seconds()
                 record["guests"] += [guest.record() for guest in bench.started]
                 record["files"]["consoles"] += bench.logs()
                 record["host_cpu_seconds"] = bench.cpu_seconds()

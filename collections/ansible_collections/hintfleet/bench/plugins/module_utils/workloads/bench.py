@@ -18,6 +18,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.guest.channel impo
     end_loop,
     new_loop,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.costs import take_costs
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.drivers import DRIVERS
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import (
     Guest,
@@ -161,13 +162,15 @@ class Bench:
                 self._see(guest)
 
     def take_balances(self) -> None:
-        """Where the memory of each guest is that still runs and answers. Nothing is measured after.
+        """Where the memory of each guest is that still runs and answers, and what memory has cost
+        it so far. Nothing is measured after.
 
         One that does not is left without: a guest that is short of memory may be about to die.
         """
         for guest in self.guests:
             if guest.boot_seconds and guest.qemu.is_alive():
                 with contextlib.suppress(GuestError):
+                    guest.costs = take_costs(guest, min(BALANCE_SECONDS, self.seconds_left()))
                     guest.balance = take_balance(guest, min(BALANCE_SECONDS, self.seconds_left()))
 
     @property

@@ -48,6 +48,9 @@ class FakeCgroup:
     def swap_mib(self) -> float:
         return 0.0
 
+    def pressure_seconds(self) -> dict[str, float] | None:
+        return {"some": 0.5, "full": 0.25}
+
 
 def request(tmp_path: Path) -> dict[str, Any]:
     artifact = {"key": "6b" * 32, "release": "6.1", "sha256": "00" * 32, "debug_options": []}
