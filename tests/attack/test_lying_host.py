@@ -15,6 +15,7 @@ from typing import Any
 import host_answer
 import pytest
 from lying_host import LyingHost
+from plays import FIT, FIT_BUILDER
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "the-controllers-own-secret"  # noqa: S105 - it opens nothing
@@ -31,38 +32,10 @@ FACTS = {"ansible_distribution": "Debian", "ansible_python": {"version": {"major
 HONEST: dict[str, Any] = {
     "setup": {"ansible_facts": FACTS},
     "getent": {"ansible_facts": {"getent_group": {"kvm": None}}},
-    "host_info": {
-        "user_id": 0,
-        "nodes": [NODE],
-        "memory_mib": 4096,
-        "available_mib": 4000,
-        "disk_free_mib": 100_000,
-        "cgroup": {"version": 2, "controllers": ["cpuset", "memory"], "counts_swap": True},
-        "qemu": {"installed": "7.2.0", "path": "/usr/bin/qemu-system-x86_64"},
-        "swap_there": False,
-        "user_foreign": False,
-        "packages_missing": [],
-        "packages_offered": {},
-        "apt": True,
-        "programs_missing": [],
-        "held_mib": 0,
-        "closed_folder": None,
-        "foreign_entry": None,
-        "exchangeable_folder": None,
-        "overcommit_memory": 0,
-        "daemons": [],
-        "settings": {
-            "thp_enabled": "always",
-            "thp_defrag": "madvise",
-            "ksm_run": "0",
-            "swappiness": "60",
-            "numa_balancing": "1",
-            "zswap_enabled": None,
-        },
-    },
+    "host_info": {**FIT, "nodes": [NODE], "memory_mib": 4096, "available_mib": 4000},
     "command id": {"rc": 0, "stdout": "0"},
     "command dpkg-query": {"rc": 0, "stdout": ""},
-    "builder_info": {"kernel_series": "6.1", "packages_unknown": []},
+    "builder_info": {**FIT_BUILDER, "kernel_series": "6.1"},
     "command uname": {"rc": 0, "stdout": "x86_64"},
     "guest_kernel_build": {"due": False, "key": KERNEL["key"], "manifest": KERNEL},
     "guest_image_build": {"key": IMAGE["key"], "manifest": IMAGE},

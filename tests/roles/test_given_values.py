@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.hintfleet.bench.plugins.plugin_utils import given as _given
 from plays import Fleet
 
@@ -27,6 +28,7 @@ PREFLIGHT = """\
           'arms': __study_arms.arms | map(attribute='name'),
           'workloads': __study_workloads, 'memhog': study_parameters.memhog} | to_json }}"
 """
+ROLES = Path(__file__).resolve().parents[2] / "roles"
 INTEGERS = {"type": "list", "elements": "int"}
 WORDS = {"type": "list", "elements": "str"}
 FLAG = {"type": "bool"}
@@ -115,6 +117,53 @@ def test_a_number_out_of_bounds_is_a_sentence(
         _given.settled("name", option, value, bounds)
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("study_block", "study_blocks"),
+        ("study_work_loads", "study_workloads"),
+        ("study-blocks", "study_blocks"),
+        ("Study_Blocks", "study_blocks"),
+        ("study_mechanism", "study_mechanisms"),
+    ],
+)
+def test_a_name_that_would_do_nothing_is_a_sentence(given: str, meant: str) -> None:
+    known = {"study_blocks", "study_workloads", "study_mechanisms", "study_name"}
+    (said,) = _given.misspelt([given, *known], "study_", known)
+    assert said.startswith(f"{given} is no variable of hintfleet: write {meant}, or give what is")
+
+
+def test_names_of_others_are_theirs() -> None:
+    known = {"study_blocks", "study_name"}
+    given = ["study_owner", "blocks", "site_study_block", "study_block_size"]
+    assert _given.misspelt(given, "study_", known) == []
+    assert _given.misspelt(["study_block"], "study_", known, own=["study_block"]) == []
+
+
+@pytest.mark.parametrize("role", sorted(path.name for path in ROLES.iterdir()))
+def test_what_a_role_tells_later_plays_is_not_taken_for_a_slip(role: str) -> None:
+    entries = yaml.safe_load((ROLES / role / "meta/argument_specs.yml").read_text())
+    known = [name for entry in entries["argument_specs"].values() for name in entry["options"]]
+    own = yaml.safe_load((ROLES / role / "vars/main.yml").read_text())
+    tasks = "\n".join(path.read_text() for path in ROLES.glob("*/tasks/*.yml"))
+    told = set(re.findall(rf"^ +({role}[a-z_]*): ", tasks, re.MULTILINE))
+    assert _given.misspelt(told, f"{role}_", known, own) == []
+
+
+@pytest.mark.parametrize("path", ["/srv/hintfleet", "/a", "/srv/a+b@c_d-e.f"])
+def test_a_plain_path_is_taken(path: str) -> None:
+    assert _given.settled("name", {"type": "path"}, path, plain=True) == path
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["srv", "/srv/", "/srv/my data", "/srv/../etc", "/données", "/a,b", "/", "/" + "d" * 1000],
+)
+def test_a_path_that_a_program_would_read_otherwise_is_a_sentence(path: str) -> None:
+    with pytest.raises(ValueError, match="give a path from the root, such as /srv/hintfleet"):
+        _given.settled("name", {"type": "path"}, path, plain=True)
+
+
 def test_a_number_within_bounds_is_taken() -> None:
     assert _given.settled("name", {"type": "int"}, "200", (0, 200)) == 200
     assert _given.settled("name", {"type": "int"}, "10" * 9, (1,)) == int("10" * 9)
@@ -149,6 +198,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         {"study_guest_kernel_arguments": ["quiet", "hintfleet.thp=always"]},
         "study_guest_kernel_arguments is .*, which is no text",
     ),
+    "misspelt": ({"study_block": 5}, "study_block is no variable of hintfleet: write study_blocks"),
     "no-time": ({"study_deadline_seconds": -5}, "study_deadline_seconds is -5: give 1 to 604800"),
     "yes-is-no-number": ({"study_node_mib": True}, "study_node_mib is true, which is no whole"),
     "no-swap": ({"numa_host_swap_mib": 0}, "numa_host_swap_mib is 0: give at least 1"),

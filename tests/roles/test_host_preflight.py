@@ -67,7 +67,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str | None]] = {
     "space-in-path": (
         {},
         {"numa_host_state_dir": "/srv/my data"},
-        "numa_host_state_dir is '/srv/my data': give a path from the root, such as /srv/hintfleet",
+        'numa_host_state_dir is "/srv/my data": give a path from the root, such as /srv/hintfleet',
     ),
     "a-way-back": ({}, {"numa_host_state_dir": "/srv/../etc"}, "give a path from the root"),
     "no-path": ({}, {"numa_host_state_dir": "hintfleet"}, "give a path from the root"),
@@ -76,10 +76,21 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str | None]] = {
     "no-users-name": ({}, {"numa_host_user": "Guest User"}, "cannot name a user: use at most 23"),
     "long-user": ({}, {"numa_host_user": "h" * 24}, "cannot name a user: use at most 23"),
     "no-device": ({}, {"numa_host_swap_device": "sdb"}, "name a whole disk by its path, such as"),
-    "unknown-setting": (
-        {},
+    "settings": (
+        {"settings_refused": ["swapiness is not known", "swappiness cannot be None"]},
         {"numa_host_settings": {"swapiness": 10}},
-        "numa_host_settings names swapiness, which hintfleet does not know: choose from thp_enab",
+        "of numa_host_settings swapiness is not known; swappiness cannot be None",
+    ),
+    "container": ({"rules_kernel": False}, {}, "root is not the kernel's here, as in a container"),
+    "looking-only": (
+        {"cgroup": {**FIT["cgroup"], "writable": False}},
+        {},
+        "cgroups in /sys/fs/cgroup can only be looked at",
+    ),
+    "misspelt": (
+        {},
+        {"numa_host_node": 1},
+        "numa_host_node is no variable .*: write numa_host_nodes",
     ),
     "closed-folder": ({"closed_folder": "/home/op"}, {}, "who cannot enter /home/op"),
     "no-swap-accounting": (

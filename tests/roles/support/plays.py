@@ -23,16 +23,28 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-names = ("user", "packages", "swap_path")
+names = ("user", "packages", "settings", "swap_path")
 module = AnsibleModule(
     argument_spec={"state_dir": {"type": "path"}, **{name: {"type": "raw"} for name in names}},
     supports_check_mode=True,
 )
 module.exit_json(**json.loads(Path(module.params["state_dir"], "answer.json").read_text()))
 """
+# The same in place of builder_info, where a test says what the builder answers.
+BUILDER_ANSWERS = """\
+#!/usr/bin/python
+from ansible.module_utils.basic import AnsibleModule
+
+names = ("cache", "packages", "kernel_series")
+module = AnsibleModule(
+    argument_spec={name: {"type": "raw"} for name in names}, supports_check_mode=True
+)
+module.exit_json(**%r)
+"""
 # What a host answers that has all it takes.
 FIT: dict[str, Any] = {
     "user_id": 0,
+    "rules_kernel": True,
     "nodes": [
         {"node": 0, "memory_mib": 16384, "available_mib": 16000, "cpus": [0, 1]},
         {"node": 1, "memory_mib": 16384, "available_mib": 16000, "cpus": [2, 3]},
@@ -41,7 +53,12 @@ FIT: dict[str, Any] = {
     "available_mib": 32000,
     "held_mib": 0,
     "disk_free_mib": 50000,
-    "cgroup": {"version": 2, "controllers": ["cpuset", "memory"], "counts_swap": True},
+    "cgroup": {
+        "version": 2,
+        "controllers": ["cpuset", "memory"],
+        "counts_swap": True,
+        "writable": True,
+    },
     "qemu": {"installed": "7.2.22", "path": "/usr/bin/qemu-system-x86_64"},
     "swap_there": False,
     "user_foreign": False,
@@ -55,14 +72,23 @@ FIT: dict[str, Any] = {
     "overcommit_memory": 0,
     "daemons": [],
     "settings": dict.fromkeys(SETTINGS, "0"),
+    "settings_refused": [],
+}
+# What a builder answers that has all it takes.
+FIT_BUILDER: dict[str, Any] = {
+    "packages_unknown": [],
+    "kernel_series": None,
+    "exchangeable_folder": None,
+    "room_lacking_mib": 0,
 }
 
 
 class Fleet:
     """Made-up hosts of one play."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, builder: dict[str, Any] | None = None) -> None:
         self.folder = folder
+        self.builder = builder
         self.hosts: dict[str, dict[str, Any]] = {}
         self.output = ""
 
@@ -81,6 +107,9 @@ class Fleet:
                 ROOT / "collections" / COLLECTION, copy, ignore=shutil.ignore_patterns("tests")
             )
             (copy / "plugins/modules/host_info.py").write_text(ANSWERS)
+            if self.builder is not None:
+                said = BUILDER_ANSWERS % self.builder
+                (copy / "plugins/modules/builder_info.py").write_text(said)
         local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         inventory = {"all": {"vars": local, "hosts": self.hosts}}
         (self.folder / "inventory.json").write_text(json.dumps(inventory))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: builder_info
-short_description: Say what apt on a builder could install
+short_description: Say what a builder has and what its apt could install
 version_added: 0.1.0
 description:
-  - Finds packages that apt does not have, and which kernel series a builder should build.
+  - Finds packages that apt does not have, which kernel series a builder should build, and what is
+    wrong with the folder that it keeps all in.
   - If apt does not know something, its lists are fetched (as root) and it is asked once more; a
     freshly installed system often has none. Changes nothing else.
 options:
@@ -21,6 +22,10 @@ options:
     type: list
     elements: str
     default: []
+  cache:
+    description: Folder of sources, builds and finished artifacts, existing or not.
+    type: path
+    default: /var/cache/hintfleet
 author:
   - hintfleet contributors (@hintfleet)
 attributes:
@@ -52,13 +57,32 @@ kernel_series:
   returned: always
   type: str
   sample: "6.12"
+exchangeable_folder:
+  description: A folder on the way to O(cache) that others than root may write to, if any.
+  returned: always
+  type: str
+room_lacking_mib:
+  description: What is missing on the disk of O(cache) to build a kernel; 0 once it holds one.
+  returned: always
+  type: int
 """
 
 from os import geteuid
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hintfleet.bench.plugins.module_utils.build import apt
 from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact import ArtifactError
+from ansible_collections.hintfleet.bench.plugins.module_utils.build.kernel import SPACE_NEEDED_MIB
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.folder import exchangeable
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.nodes import disk_free_mib
+
+
+def room_lacking_mib(cache: Path) -> int:
+    """Where no kernel was built, one will be; whether it is the one asked for is known later."""
+    if any((cache / "kernels").glob("[!.]*")):
+        return 0
+    return max(0, SPACE_NEEDED_MIB - disk_free_mib(cache))
 
 
 def main() -> None:
@@ -67,6 +91,7 @@ def main() -> None:
         argument_spec={
             "packages": {"type": "list", "elements": "str", "default": []},
             "kernel_series": {"type": "list", "elements": "str", "default": []},
+            "cache": {"type": "path", "default": "/var/cache/hintfleet"},
         },
         supports_check_mode=True,
     )
@@ -85,7 +110,15 @@ def main() -> None:
             unknown, series = look()
     except ArtifactError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, packages_unknown=unknown, kernel_series=series)
+    cache = Path(module.params["cache"])
+    place = exchangeable(cache)
+    module.exit_json(
+        changed=False,
+        packages_unknown=unknown,
+        kernel_series=series,
+        exchangeable_folder=str(place) if place else None,
+        room_lacking_mib=room_lacking_mib(cache),
+    )
 
 
 if __name__ == "__main__":

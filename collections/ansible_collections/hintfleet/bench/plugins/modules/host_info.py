@@ -22,6 +22,10 @@ options:
     description: User to look for.
     type: str
     default: hintfleet
+  settings:
+    description: Kernel settings that will be asked for, see M(hintfleet.bench.host_settings).
+    type: dict
+    default: {}
   packages:
     description: Debian packages to look for.
     type: list
@@ -49,6 +53,10 @@ user_id:
   description: Number of the user the module ran as; 0 is root.
   returned: always
   type: int
+rules_kernel:
+  description: Whether root here may put swap areas in use, as that of a container may not.
+  returned: always
+  type: bool
 nodes:
   description:
     - NUMA nodes that have memory and CPUs of use to a cell; CPUs that the scheduler leaves alone
@@ -71,11 +79,11 @@ disk_free_mib:
   type: int
 cgroup:
   description:
-    - Version of cgroups that limits memory, which of the controllers a cell needs there are, and
-      whether the kernel accounts swap to cgroups.
+    - Version of cgroups that limits memory, which of the controllers a cell needs there are,
+      whether the kernel accounts swap to cgroups, and whether root may make some.
   returned: always
   type: dict
-  sample: {version: 2, controllers: [cpuset, memory], counts_swap: true}
+  sample: {version: 2, controllers: [cpuset, memory], counts_swap: true, writable: true}
 qemu:
   description: Version and place of the QEMU that runs guests; null for none.
   returned: always
@@ -138,8 +146,14 @@ settings:
   description: Kernel settings in force by name; null where this kernel lacks the setting.
   returned: always
   type: dict
+settings_refused:
+  description: What is wrong with O(settings).
+  returned: always
+  type: list
+  elements: str
 """
 
+import re
 import shutil
 from dataclasses import asdict
 from os import defpath, environ, geteuid
@@ -156,6 +170,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.host import users 
 
 # Of util-linux and passwd, which a very small system may lack.
 PROGRAMS = ("mkswap", "swapon", "swapoff", "setpriv", "useradd")
+CAP_SYS_ADMIN = 21  # its bit, from capability.h
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -165,6 +180,13 @@ def programs_missing() -> list[str]:
     return [name for name in PROGRAMS if shutil.which(name, path=path) is None]
 
 
+def rules_kernel(proc: Path = Path("/proc/self")) -> bool:
+    """Whether this process may administer the machine, not only a user namespace of its own."""
+    held = re.search(r"^CapEff:\s+([0-9a-f]+)$", (proc / "status").read_text(), re.MULTILINE)
+    everybody = (proc / "uid_map").read_text().split() == ["0", "0", "4294967295"]
+    return everybody and held is not None and bool(int(held[1], 16) >> CAP_SYS_ADMIN & 1)
+
+
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
@@ -172,6 +194,7 @@ def main() -> None:
             "state_dir": {"type": "path", "default": "/var/lib/hintfleet"},
             "swap_path": {"type": "path", "default": "/var/lib/hintfleet/swap"},
             "user": {"type": "str", "default": "hintfleet"},
+            "settings": {"type": "dict", "default": {}},
             "packages": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
@@ -189,6 +212,7 @@ def main() -> None:
     module.exit_json(
         changed=False,
         user_id=geteuid(),
+        rules_kernel=rules_kernel(),
         nodes=[asdict(node) for node in _nodes.read_nodes()],
         memory_mib=_nodes.memory_mib("MemTotal"),
         available_mib=_nodes.memory_mib("MemAvailable"),
@@ -197,6 +221,7 @@ def main() -> None:
             "version": hierarchy.version,
             "controllers": sorted(hierarchy.roots),
             "counts_swap": hierarchy.counts_swap(),
+            "writable": hierarchy.is_writable(),
         },
         qemu={
             "installed": qemu.text if qemu else None,
@@ -215,6 +240,7 @@ def main() -> None:
         overcommit_memory=int(Path("/proc/sys/vm/overcommit_memory").read_text()),
         daemons=_daemons.at_work(),
         settings=_settings.read_all(),
+        settings_refused=_settings.refusals(module.params["settings"]),
     )
 
 

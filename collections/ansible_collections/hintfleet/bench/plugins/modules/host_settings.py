@@ -89,6 +89,9 @@ def present(module: AnsibleModule) -> dict[str, Any]:
     wanted = {name: str(value) for name, value in module.params["settings"].items()}
     hierarchy = _hierarchy.find()
     before = _settings.read_all()
+    wrong = _settings.refusals(wanted)
+    if wrong:
+        raise BenchError(f"Host setting {'; '.join(wrong)}.")
     writes = _settings.changes(before, wanted)
     steps = _hierarchy.plan(hierarchy)
 

@@ -333,6 +333,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.record.record impo
 from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import checked_name
 from ansible_collections.hintfleet.bench.plugins.module_utils.run.detached import (
     carry_out,
+    finished,
     of_study,
     set_going,
 )
@@ -341,6 +342,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight impo
     ARTIFACT,
     CELL,
     check_request,
+    check_root,
     relevant_parameters,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.run.runner import perform
@@ -449,29 +451,40 @@ def _result(folder: Path, study_id: str, changed: bool) -> dict[str, Any]:
     }
 
 
+def answer(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """What came of the run. Raises BenchError, or OSError where the host cannot keep it."""
+    request = _request(params)
+    phase, state_dir = params["phase"], Path(params["state_dir"])
+    check_root()
+    # What was measured is handed over, whatever has become of the host since.
+    if phase != "start" and (folder := finished(request, state_dir)):
+        return _result(folder, request["study_id"], changed=phase == "rest")
+    if QMP_IMPORT_ERROR:
+        raise BenchError(missing_required_lib("qemu.qmp"))
+    check_request(request)
+    if check_mode:
+        return {"changed": True, "run_id": request["run_id"]}
+    if phase == "start":
+        started = set_going(request, state_dir, perform)
+        return {"changed": started, "run_id": request["run_id"]}
+    folder, changed = carry_out(request, state_dir, perform, begun=phase == "rest")
+    return _result(folder, request["study_id"], changed)
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    if QMP_IMPORT_ERROR:
-        module.fail_json(msg=missing_required_lib("qemu.qmp"), exception=QMP_IMPORT_ERROR)
+    run_id, state_dir = module.params["run_id"], module.params["state_dir"]
     try:
-        request = _request(module.params)
-        check_request(request)
-        if module.check_mode:
-            module.exit_json(changed=True, run_id=request["run_id"])
-        phase, state_dir = module.params["phase"], Path(request["state_dir"])
-        if phase == "start":
-            started = set_going(request, state_dir, perform)
-            module.exit_json(changed=started, run_id=request["run_id"])
-        folder, changed = carry_out(request, state_dir, perform, begun=phase == "rest")
-        module.exit_json(**_result(folder, request["study_id"], changed))
+        told = answer(module.params, module.check_mode)
     except BenchError as error:
-        module.fail_json(msg=str(error), run_id=module.params["run_id"])
+        module.fail_json(msg=str(error), run_id=run_id)
     except OSError as error:
         module.fail_json(
-            msg=f"Run {module.params['run_id']} cannot be kept on the host: {error}; see that "
-            f"{module.params['state_dir']} has room and can be written to.",
-            run_id=module.params["run_id"],
+            msg=f"Run {run_id} cannot be kept on the host: {error}; see that {state_dir} has room "
+            "and can be written to.",
+            run_id=run_id,
         )
+    module.exit_json(**told)
 
 
 if __name__ == "__main__":

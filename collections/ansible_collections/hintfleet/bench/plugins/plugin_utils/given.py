@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -25,6 +27,11 @@ WRITTEN = {
 NAMES = {"list of int": "list of whole numbers", "int": "whole number", "float": "number",
          "bool": "true or false", "dict": "mapping", "str": "text"}  # fmt: skip
 UNSEEN = re.compile(r"[\x00-\x1f\x7f]")
+# A folder whose name programs are called with: no word of another, no option, no way back.
+PLAIN_PATH = re.compile(r"(?!.*/[.][.]?(/|$))(/[A-Za-z0-9@+_.-]+)+")
+LONGEST_PATH = 1000
+# How alike a name must be to one that is known: `block` is to `blocks`, `arms` is not to `name`.
+ALIKE = 0.85
 
 
 def as_list(value: Any) -> list[Any]:
@@ -49,13 +56,41 @@ def as_dict(value: Any) -> dict[str, Any]:
     return dict(check_type_dict(value))
 
 
+def misspelt(
+    given: Iterable[str], prefix: str, known: Iterable[str], own: Iterable[str] = ()
+) -> list[str]:
+    """A sentence for each name that must be meant for a known one: it would do nothing.
+
+    given: names of variables. prefix: of the role's. known: those that may be given. own: names
+    that the role sets for itself.
+    """
+    rest = {name.removeprefix(prefix): name for name in known}
+    wrong = []
+    for name in sorted(set(given) - set(rest.values()) - set(own)):
+        plain = name.lower().replace("-", "_")
+        if plain.startswith(prefix):
+            meant = get_close_matches(plain.removeprefix(prefix), rest, n=1, cutoff=ALIKE)
+            wrong += [
+                f"{name} is no variable of hintfleet: write {rest[like]}, or give what is yours a "
+                f"name that does not begin with {prefix}."
+                for like in meant
+            ]
+    return wrong
+
+
 def settled(
-    name: str, option: dict[str, Any], value: Any, bounds: tuple[float | None, ...] = ()
+    name: str,
+    option: dict[str, Any],
+    value: Any,
+    bounds: tuple[float | None, ...] = (),
+    *,
+    plain: bool = False,
 ) -> Any:
     """`value` as the option's type.
 
     name, option: of a role's argument specification. bounds: the least and, if given, the most that
-    a number may be. Raises ValueError with a sentence that shows how to write it.
+    a number may be. plain: it is a folder that programs are called with. Raises ValueError with a
+    sentence that shows how to write it.
     """
     kind = option.get("type", "str")
     asked = {key: option[key] for key in ("type", "elements", "choices") if key in option}
@@ -72,6 +107,12 @@ def settled(
         raise ValueError(
             f"{name} is {json.dumps(found)}, which has a line's end or another character that "
             "cannot be seen: take it out; files of Windows have one at the end of each line."
+        )
+    if plain and not (PLAIN_PATH.fullmatch(found) and len(found) <= LONGEST_PATH):
+        raise ValueError(
+            f"{name} is {json.dumps(found, ensure_ascii=False)}: give a path from the root, such "
+            f"as /srv/hintfleet, without a / at its end, with at most {LONGEST_PATH} letters, "
+            "digits, '.', '_', '-', '+' and '@'; programs are called with it."
         )
     if bounds and not _is_within(found, bounds):
         least, most = (*bounds, None)[:2]

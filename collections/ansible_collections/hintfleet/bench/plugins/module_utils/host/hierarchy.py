@@ -8,6 +8,7 @@ A step is (path, text): write the text to the file, or make the folder where the
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +49,10 @@ class Hierarchy:
             return "swapaccount=0" not in _text(Path("/proc/cmdline")).split()
         memory = self.roots.get("memory")
         return memory is not None and (memory / "memory.memsw.usage_in_bytes").exists()
+
+    def is_writable(self) -> bool:
+        """Whether cells can be made here: a container may only look at its cgroups."""
+        return all(os.access(root, os.W_OK) for root in set(self.roots.values()))
 
     def held_mib(self) -> int:
         """Memory that is charged to all cells together just now."""

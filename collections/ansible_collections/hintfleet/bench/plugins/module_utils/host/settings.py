@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Mapping
@@ -24,6 +25,13 @@ KNOBS: dict[str, str] = {
     "numa_balancing": "proc/sys/kernel/numa_balancing",
     "zswap_enabled": "sys/module/zswap/parameters/enabled",
 }
+# What the kernel takes where the file itself does not list it.
+TAKES: dict[str, list[str]] = {
+    "ksm_run": ["0", "1", "2"],
+    "swappiness": [str(number) for number in range(201)],
+    "numa_balancing": ["0", "1", "2", "3"],
+    "zswap_enabled": ["N", "Y"],
+}
 
 
 def selected(text: str) -> str:
@@ -41,16 +49,29 @@ def read_all(root: Path = Path("/")) -> dict[str, str | None]:
     return values
 
 
-def changes(current: Mapping[str, str | None], wanted: Mapping[str, str]) -> dict[str, str]:
-    """What to write to get from `current` to `wanted`; a setting this kernel lacks is left out.
+def refusals(wanted: Mapping[str, Any], root: Path = Path("/")) -> list[str]:
+    """What is wrong with the values that are wanted, a sentence each without the full stop."""
+    return [said for name, value in wanted.items() if (said := _refusal(name, str(value), root))]
 
-    Raises BenchError for a name nobody knows.
-    """
-    unknown = sorted(set(wanted) - set(KNOBS))
-    if unknown:
-        raise BenchError(
-            f"Host setting {unknown[0]!r} is not known: give one of {', '.join(KNOBS)}."
-        )
+
+def _refusal(name: str, value: str, root: Path) -> str:
+    if name not in KNOBS:
+        return f"{name} is not known: choose from {', '.join(KNOBS)}"
+    file = root / KNOBS[name]
+    if not file.exists():
+        return ""
+    text = file.read_text()
+    taken = TAKES.get(name) or re.sub(r"[\[\]]", "", text).split()
+    if value not in taken:
+        shown = ", ".join(taken) if len(taken) < 10 else f"{taken[0]} to {taken[-1]}"
+        return f"{name} cannot be {value}: give one of {shown}"
+    if value != selected(text) and os.geteuid() == 0 and not os.access(file, os.W_OK):
+        return f"{name} is {selected(text)} and {file} cannot be written, as in a container"
+    return ""
+
+
+def changes(current: Mapping[str, str | None], wanted: Mapping[str, str]) -> dict[str, str]:
+    """What to write to get from `current` to `wanted`; a setting this kernel lacks is left out."""
     return {
         name: value
         for name, value in wanted.items()

@@ -100,7 +100,7 @@ def carry_out(
     """
     folder = run_folder(state_dir, request["study"], request["run_id"])
     _make_runs(state_dir, request["study"])
-    if _has_finished(folder, request):
+    if finished(request, state_dir):
         return folder, begun
     while begun or not set_going(request, state_dir, perform):
         begun = False
@@ -121,7 +121,7 @@ def set_going(request: dict[str, Any], state_dir: Path, perform: Perform) -> boo
     if lock is None:
         return False
     try:
-        if _has_finished(folder, request):
+        if finished(request, state_dir):
             return False
         _put_aside(folder)
         folder.mkdir(mode=0o700)
@@ -144,8 +144,10 @@ def of_study(folder: Path, study_id: str) -> bool:
     return path.exists() and json.loads(path.read_text()).get("study_id") == study_id
 
 
-def _has_finished(folder: Path, request: dict[str, Any]) -> bool:
-    return _answers(folder, request) and is_finished(read_record(folder))
+def finished(request: dict[str, Any], state_dir: Path) -> Path | None:
+    """The folder with the finished record of this run, if there is one."""
+    folder = run_folder(state_dir, request["study"], request["run_id"])
+    return folder if _answers(folder, request) and is_finished(read_record(folder)) else None
 
 
 def _wait_for_runner(folder: Path) -> None:

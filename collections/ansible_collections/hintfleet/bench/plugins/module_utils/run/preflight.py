@@ -70,10 +70,14 @@ def relevant_parameters(parameters: dict[str, Any], workload: str) -> dict[str, 
     return {name: value for name, value in parameters.items() if name not in foreign}
 
 
-def check_request(request: dict[str, Any]) -> None:
-    """Raises BenchError with the first thing that stands in the way of a run on this host."""
+def check_root() -> None:
+    """Raises BenchError."""
     if os.geteuid() != 0:
         raise BenchError("A run makes cgroups and starts QEMU as another user; become root.")
+
+
+def check_request(request: dict[str, Any]) -> None:
+    """Raises BenchError with the first thing that stands in the way of a run on this host."""
     qemu_of(from_plan(request["arm"]))
     check_user(request["user"])
     _check_cell(request["cell"])

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
@@ -46,9 +48,38 @@ def test_absent_setting_is_none_and_is_not_written(root: Path) -> None:
     assert _settings.changes(current, {"zswap_enabled": "N", "swappiness": "60"}) == {}
 
 
-def test_unknown_setting_names_the_known_ones() -> None:
-    with pytest.raises(BenchError, match=r"'swapiness' is not known.*swappiness"):
-        _settings.changes({}, {"swapiness": "1"})
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ({"swapiness": "1"}, "swapiness is not known: choose from thp_enabled, .*swappiness"),
+        ({"swappiness": None}, "swappiness cannot be None: give one of 0 to 200"),
+        ({"swappiness": 201}, "swappiness cannot be 201"),
+        ({"numa_balancing": False}, "numa_balancing cannot be False: give one of 0, 1, 2, 3"),
+        ({"thp_defrag": "maybe"}, "thp_defrag cannot be maybe: give one of always, madvise, never"),
+        ({"ksm_run": "", "swappiness": -1}, "ksm_run cannot be : give .*swappiness cannot be -1"),
+    ],
+)
+def test_what_the_kernel_would_not_take_is_known_before(
+    root: Path, wanted: dict[str, Any], words: str
+) -> None:
+    (root / _settings.KNOBS["thp_defrag"]).write_text("always [madvise] never\n")
+    assert re.fullmatch(f"{words}.*", "; ".join(_settings.refusals(wanted, root)))
+
+
+def test_what_the_kernel_takes_or_lacks_is_no_fault(root: Path) -> None:
+    wanted = {"swappiness": 10, "zswap_enabled": "perhaps", "thp_enabled": "madvise"}
+    assert _settings.refusals(wanted, root) == []
+
+
+def test_what_cannot_be_written_is_known_before(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container, whose /proc/sys is for reading only."""
+    monkeypatch.setattr(_settings.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(_settings.os, "access", lambda *_: False)
+    assert _settings.refusals({"swappiness": "60"}, root) == []
+    (said,) = _settings.refusals({"swappiness": "10"}, root)
+    assert said.startswith("swappiness is 60 and ") and "cannot be written" in said
 
 
 def test_restoring_leads_back_to_what_was_found(root: Path, tmp_path: Path) -> None:

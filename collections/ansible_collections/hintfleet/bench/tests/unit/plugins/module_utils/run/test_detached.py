@@ -62,10 +62,10 @@ Ask = Callable[..., BaseProcess]
 
 def finish(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Leaves its process id and waits for a file before it is done."""
-    (folder / "working").write_text(str(os.getpid()))
     record = new_record(request)
     status, reason = "finished", None
     try:
+        (folder / "working").write_text(str(os.getpid()))
         while not (folder.parent / "go").exists():
             time.sleep(0.01)
     except StopRequest:
