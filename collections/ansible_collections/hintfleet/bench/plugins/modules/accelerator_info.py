@@ -9,6 +9,8 @@ version_added: 0.1.0
 description:
   - Boots a guest and waits for its agent. Nothing is left of it but its console log.
   - Fails if no guest comes up, with the last lines of its console.
+  - Then boots one guest under each arm that states something, and fails with a sentence if it does
+    not show that; so a file that a guest does not have costs no run.
 attributes:
   check_mode:
     description: Nothing on the host is changed in any mode.
@@ -50,6 +52,13 @@ options:
     type: dict
     required: true
     suboptions: *artifact
+  arms:
+    description:
+      - Arms to try, each with C(name), C(mechanism), what it C(states), and its C(guest_kernel).
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.2.0
   guest_memory_mib:
     description: Memory of the guest.
     type: int
@@ -113,17 +122,26 @@ qemu_version:
   sample: 7.2.22
 """
 
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import Arm, from_plan
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.pieces import PIECES
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.channel import (
     QMP_IMPORT_ERROR,
     end_loop,
     new_loop,
 )
-from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import Guest, wrong_kernel
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import (
+    Guest,
+    wrong_engine,
+    wrong_kernel,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import (
     Machine,
     usable_qemu,
@@ -140,6 +158,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight impo
     MANIFEST_KEYS,
     check_artifact,
     check_user,
+    qemu_of,
 )
 
 QEMU_MIB = 128
@@ -155,26 +174,51 @@ class _Prober:
         self._guests: list[Guest] = []
 
     def boot(self, accelerator: str, deadline: float) -> Booted:
+        machine = self._machine(f"probe-{accelerator}", accelerator, self._params["guest_kernel"])
+        with self._booted(machine, deadline) as guest:
+            release = guest.facts.kernel_release if guest.facts else ""
+            return Booted(guest.boot_seconds or 0.0, release)
+
+    def try_arm(
+        self, arm: Arm, accelerator: str, guest_kernel: dict[str, Any], deadline: float
+    ) -> None:
+        """Raises BenchError if a guest does not come up under the arm, or lacks what it states."""
+        machine = self._machine("probe-arm", accelerator, guest_kernel)
+        machine = replace(machine, mechanism=arm.mechanism, binary=qemu_of(arm).path)
+        for piece, value in arm.states.items():
+            machine = PIECES[piece].machine(value, machine)
+        with self._booted(machine, deadline) as guest:
+            engine = guest.facts.engine if guest.facts else ""
+            if sentence := wrong_engine(guest.name, arm.mechanism, engine):
+                raise BenchError(sentence)
+            for piece, value in arm.states.items():
+                PIECES[piece].booted(value, guest)
+                guest.look()
+                PIECES[piece].shown(value, guest)
+
+    def _machine(self, name: str, accelerator: str, guest_kernel: dict[str, Any]) -> Machine:
         params = self._params
-        machine = Machine(
-            name=f"probe-{accelerator}",
+        return Machine(
+            name=name,
             logs=self._logs,
             memory_mib=params["guest_memory_mib"],
             vcpus=1,
             accelerator=accelerator,
             mechanism="none",
-            kernel=Path(params["guest_kernel"]["path"]),
+            kernel=Path(guest_kernel["path"]),
             initramfs=Path(params["guest_image"]["path"]),
             tb_size_mib=params["tb_size_mib"],
             binary=self._binary,
         )
+
+    @contextlib.contextmanager
+    def _booted(self, machine: Machine, deadline: float) -> Iterator[Guest]:
         loop = new_loop()
-        guest = Guest(machine, params["user"], [], 0, loop)
+        guest = Guest(machine, self._params["user"], [], 0, loop)
         self._guests.append(guest)
         try:
             guest.boot(deadline)
-            release = guest.facts.kernel_release if guest.facts else ""
-            return Booted(guest.boot_seconds or 0.0, release)
+            yield guest
         finally:
             guest.kill()
             end_loop(loop)
@@ -198,6 +242,7 @@ def _probe(params: dict[str, Any]) -> dict[str, Any]:
     with turn(logs / "lock", shared=False), apart("probe", find_hierarchy(), room_mib):
         prober = _Prober(params, logs, qemu.path)
         found = decide(params["accelerator"], params["deadline_seconds"], prober.boot, prober.stop)
+        _try_arms(params, prober, found.accelerator)
     release = params["guest_kernel"]["manifest"]["release"]
     if found.guest.kernel_release != release:
         raise BenchError(wrong_kernel("probe", found.guest.kernel_release, release))
@@ -210,6 +255,20 @@ def _probe(params: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _try_arms(params: dict[str, Any], prober: _Prober, accelerator: str) -> None:
+    """Raises BenchError that names every arm of which a guest does not show what it states."""
+    refused = []
+    for given in params["arms"]:
+        arm = from_plan(given)
+        try:
+            check_artifact("guest_kernel", given["guest_kernel"])
+            prober.try_arm(arm, accelerator, given["guest_kernel"], params["deadline_seconds"])
+        except BenchError as error:
+            refused.append(f"Arm {arm.name} was tried in a guest. {error}")
+    if refused:
+        raise BenchError(" ".join(refused))
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -217,6 +276,7 @@ def main() -> None:
             "accelerator": {"type": "str", "choices": ["auto", "kvm", "tcg"], "default": "auto"},
             "guest_kernel": {"type": "dict", "required": True, "options": ARTIFACT},
             "guest_image": {"type": "dict", "required": True, "options": ARTIFACT},
+            "arms": {"type": "list", "elements": "dict", "default": []},
             "guest_memory_mib": {"type": "int", "default": 256},
             "tb_size_mib": {"type": "int", "default": 12},
             "deadline_seconds": {"type": "float", "default": 120},

@@ -22,6 +22,10 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.guest.channel impo
     SilenceError,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.handed import Handed
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.mechanisms import (
+    BITMAP,
+    MECHANISMS,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import Machine, Qemu
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.memory import (
     ProcessMemory,
@@ -53,9 +57,10 @@ tell /proc/sys/kernel/osrelease
 tell /proc/cmdline
 for device in /sys/bus/virtio/devices/*; do
     read -r id <$device/device
-    if [ $id = {BALLOON_DEVICE_ID} ]; then tell $device/features; fi
+    if [ $id = {BALLOON_DEVICE_ID} ]; then tell $device/features; balloon=$device; fi
 done
 tell /sys/kernel/mm/transparent_hugepage/enabled
+if [ -e $balloon/free_page_engine ]; then tell $balloon/free_page_engine; fi
 """
 
 TROUBLE = re.compile(
@@ -93,6 +98,8 @@ class GuestFacts:
     kernel_command_line: str
     features: dict[str, bool]
     thp_enabled: str
+    engine: str = ""
+    """What its kernel finds free pages with; "" where it cannot choose."""
 
 
 def parse_features(bits: str) -> dict[str, bool]:
@@ -102,13 +109,14 @@ def parse_features(bits: str) -> dict[str, bool]:
 
 def parse_facts(text: str) -> GuestFacts:
     """From the output of FACTS_SCRIPT."""
-    lines = text.splitlines() + [""] * 4
+    lines = text.splitlines() + [""] * 5
     thp = re.search(r"\[(\w+)\]", lines[3])
     return GuestFacts(
         kernel_release=one_line(lines[0]),
         kernel_command_line=one_line(lines[1], COMMAND_LINE_CHARACTERS),
         features=parse_features(lines[2]),
         thp_enabled=one_line(thp.group(1)) if thp else "absent",
+        engine=one_line(lines[4].strip()),
     )
 
 
@@ -380,6 +388,19 @@ class Guest:
             for output in outputs
             if output.lost_bytes
         ]
+
+
+def wrong_engine(name: str, mechanism: str, engine: str) -> str | None:
+    """A sentence if a guest's kernel does not work as the mechanism says; None if it does. A kernel
+    that cannot choose has upstream's free page reporting, if its device has the feature."""
+    wanted = MECHANISMS[mechanism].engine
+    if engine == wanted or (not engine and wanted != BITMAP):
+        return None
+    found = f"finds free pages by {engine!r}" if engine else "has no engine but upstream's"
+    return (
+        f"Guest {name} is to have the mechanism {mechanism}, and its kernel {found}: give it a "
+        "kernel with the patches of hintfleet (guest_kernel_patch_series), or see who switched it."
+    )
 
 
 def wrong_kernel(guest: str, runs: str, wanted: str) -> str:

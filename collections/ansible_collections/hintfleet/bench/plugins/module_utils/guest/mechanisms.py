@@ -28,9 +28,12 @@ class Mechanism:
         return f"virtio_balloon.free_page_engine={self.engine}"
 
 
+BITMAP = "bitmap"
+"""The engine that only kernels with the patches of hintfleet have."""
+
 MECHANISMS = {
     "none": Mechanism(free_page_reporting=False, engine="off"),
-    "page_hinting": Mechanism(free_page_reporting=True, engine="bitmap"),
+    "page_hinting": Mechanism(free_page_reporting=True, engine=BITMAP),
     "free_page_reporting": Mechanism(free_page_reporting=True, engine="list"),
     "balloon": Mechanism(free_page_reporting=False, engine="off", deflate_on_oom=True),
 }

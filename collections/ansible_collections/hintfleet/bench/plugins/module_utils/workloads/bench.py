@@ -23,6 +23,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.guest.drivers impo
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import (
     Guest,
     quit_all,
+    wrong_engine,
     wrong_kernel,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.handed import Handed
@@ -126,9 +127,11 @@ class Bench:
         self._see(guest)
 
     def _see(self, guest: Guest) -> None:
-        """Read back what the arm states; raises GuestError."""
-        if self._arm.states:
-            guest.look()
+        """Read back the mechanism and what the arm states; raises GuestError."""
+        guest.look()
+        engine = guest.facts.engine if guest.facts else ""
+        if sentence := wrong_engine(guest.name, self._arm.mechanism, engine):
+            raise GuestError("stopped", sentence)
         for piece, value in self._arm.states.items():
             self.shows[piece] = PIECES[piece].shown(value, guest)
 
