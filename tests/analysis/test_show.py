@@ -189,3 +189,21 @@ def test_a_damaged_record_is_an_error_that_names_it(
     (folder / "record.json").write_text("{")
     assert main(["show", str(folder)]) == 1
     assert "record.json" in capsys.readouterr().err
+
+
+def test_an_arm_is_shown_with_what_it_states_and_as_what_it_was_seen(
+    builder: Builder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def state(record: dict[str, Any]) -> None:
+        record["arm"] = {
+            "name": "now",
+            "states": {"kernel": "6.12", "guest_settings": {"/proc/sys/vm/swappiness": "1"}},
+            "differs": {},
+            "shows": {"kernel": "its guests run 6.12.1"},
+        }
+
+    assert main(["show", str(run_folder(builder, "memhog", state)), "--width", "160"]) == 0
+    out = capsys.readouterr().out
+    assert "memhog under now, block 1" in out
+    assert "Arm: none with kernel 6.12 (its guests run 6.12.1); guest_settings" in out
+    assert "/proc/sys/vm/swappiness=1 (not seen)." in out

@@ -57,7 +57,7 @@ def heading(run: Run) -> RenderableType:
     lines = [
         Text(f"{run.run_id} · {record['study']}", style="report.heading"),
         Text(
-            f"{run.workload} under {run.mechanism}, block {run.block}, {_nth(record['order'])} in "
+            f"{run.workload} under {run.arm}, block {run.block}, {_nth(record['order'])} in "
             f"it, on {run.cell} ({record['cell']['memory_mib']:g} MiB, "
             f"{record['cell']['swap_mib']:g} MiB swap)"
         ),
@@ -66,9 +66,26 @@ def heading(run: Run) -> RenderableType:
             + (f": {reason}" if reason else ""),
             style="verdict.sound" if run.finished else "verdict.untrusted",
         ),
+        *([Text(arm_words(run))] if record["arm"]["states"] else []),
         Text(proof_words(run)),
     ]
     return Group(*lines)
+
+
+def arm_words(run: Run) -> str:
+    """What the arm states beside its mechanism, and as what that was seen."""
+    arm = run.record["arm"]
+    told = [
+        f"{piece} {_stated(value)} ({arm['shows'].get(piece, 'not seen')})"
+        for piece, value in arm["states"].items()
+    ]
+    return f"Arm: {run.mechanism} with {'; '.join(told)}."
+
+
+def _stated(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={text}" for name, text in value.items())
+    return str(value)
 
 
 def proof_words(run: Run) -> str:

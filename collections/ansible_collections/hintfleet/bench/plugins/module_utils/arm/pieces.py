@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.backing import Backing
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.driven import BalloonPolicy
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.piece import (
     Piece,
@@ -164,6 +165,7 @@ PIECES: dict[str, Piece] = {
     "machine": MachineOptions(),
     "reclaim": Reclaim(),
     "balloon": BalloonPolicy(),
+    "backing": Backing(),
 }
 
 

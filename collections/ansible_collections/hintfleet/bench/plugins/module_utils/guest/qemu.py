@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import os
 import re
@@ -40,6 +41,8 @@ EXIT_SECONDS_PER_GIB = 0.5
 SWAP_DESCRIPTOR, QMP_DESCRIPTOR, AGENT_DESCRIPTOR, FILES_DESCRIPTOR = 100, 101, 102, 103
 KEPT_DESCRIPTORS = 128
 
+PR_SET_THP_DISABLE = 41  # prctl(2)
+
 # Puts itself into the cgroups named before `--`, so that not one page is charged elsewhere, then
 # becomes the command after it.
 ENTER_CELL = 'while [ "$1" != -- ]; do echo $$ >"$1" || exit; shift; done; shift; exec "$@"'
@@ -48,7 +51,7 @@ ENTER_CELL = 'while [ "$1" != -- ]; do echo $$ >"$1" || exit; shift; done; shift
 @dataclass(frozen=True)
 class Machine:
     """What a guest is. `bind_node` None: its memory is not bound to a node by QEMU. `options`: more
-    of QEMU's -M.
+    of QEMU's -M. `small_pages`: its memory is in no huge pages, even if the host allows them.
 
     `logs` is a folder of root's. `start` counts how often the guest has been started.
     """
@@ -65,6 +68,7 @@ class Machine:
     tb_size_mib: int = 12
     swap_mib: int = 0
     options: str = ""
+    small_pages: bool = False
     bind_node: int | None = None
     binary: str = BINARY
     start: int = 1
@@ -226,6 +230,20 @@ def connection(number: int) -> tuple[socket.socket, int]:
         return socket.socket(fileno=kept), fcntl.fcntl(
             theirs.fileno(), fcntl.F_DUPFD_CLOEXEC, number
         )
+
+
+@contextlib.contextmanager
+def without_huge_pages(wanted: bool) -> Iterator[None]:
+    """What is started meanwhile has small pages only, whatever the host allows; so has this process
+    until then."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if wanted and libc.prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "this kernel cannot do without transparent huge pages")
+    try:
+        yield
+    finally:
+        if wanted:
+            libc.prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0)
 
 
 @contextlib.contextmanager

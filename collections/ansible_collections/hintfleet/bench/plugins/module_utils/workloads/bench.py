@@ -124,11 +124,13 @@ class Bench:
             raise GuestError("stopped", wrong_kernel(guest.name, release, self._kernel_release))
         for piece, value in self._arm.states.items():
             PIECES[piece].booted(value, guest)
+        if self._arm.states:
+            guest.look()
         self._see(guest)
 
     def _see(self, guest: Guest) -> None:
-        """Read back the mechanism and what the arm states; raises GuestError."""
-        guest.look()
+        """Hold its facts against the mechanism, and read back what the arm states; raises
+        GuestError."""
         engine = guest.facts.engine if guest.facts else ""
         if sentence := wrong_engine(guest.name, self._arm.mechanism, engine):
             raise GuestError("stopped", sentence)
@@ -162,6 +164,7 @@ class Bench:
         """Read back at the end of the work that nobody took away what the arm states."""
         for guest in self.guests:
             if guest.well:
+                guest.look()
                 self._see(guest)
 
     def take_balances(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -73,6 +74,7 @@ def test_without_the_usual_baseline_the_first_arm_is_it() -> None:
         ({"arms": [{**NOW, "guest_settings": {"/etc/x": 1}}]}, ["/etc/x", "below /sys"]),
         ({"arms": [{**NOW, "guest_settings": {"/sys/../etc/x": 1}}]}, ["below /sys"]),
         ({"arms": [{**NOW, "guest_thp": "sometimes"}]}, ["always, madvise, never"]),
+        ({"arms": [{**NOW, "backing": "hugetlbfs"}]}, ["choose from 4k, thp"]),
         ({"arms": [{**NOW, "qemu": "qemu-system-x86_64"}]}, ["whole path"]),
         ({"arms": [{**NOW, "machine": "accel=tcg -s"}]}, ["machine", "hpet=off"]),
         ({"arms": [{**NOW, "kernel": "6.12"}]}, ["kernel 6.12", "guest_kernels does not name"]),
@@ -196,6 +198,26 @@ def test_what_was_tampered_with_is_caught(piece: str, value: Any, one: Guest, wo
 def test_yes_and_no_are_the_same_in_any_words(wrote: str, reads: str) -> None:
     files = {"/sys/module/a/parameters/b": reads}
     assert PIECES["kernel_arguments"].shown(f"a.b={wrote}", guest(files, f"a.b={wrote}"))
+
+
+def test_small_pages_are_seen_in_qemus_proc(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = guest({})
+    one.qemu = SimpleNamespace(process_id=7)  # type: ignore[assignment]
+    said = {
+        "/proc/7/status": "Name:\tqemu\nTHP_enabled:\t0\n",
+        "/proc/7/smaps_rollup": "AnonHugePages:\t  2048 kB\n",
+    }
+    monkeypatch.setattr(Path, "read_text", lambda path: said[str(path)])
+    assert PIECES["backing"].machine("4k", MACHINE).small_pages
+    assert not PIECES["backing"].machine("thp", MACHINE).small_pages
+    assert PIECES["backing"].shown("4k", one) == "status of its QEMU reads THP_enabled: 0"
+    assert "AnonHugePages: 2048 kB" in PIECES["backing"].shown("thp", one)
+    said.update(
+        {"/proc/7/status": "THP_enabled:\t1\n", "/proc/7/smaps_rollup": "AnonHugePages: 0 kB"}
+    )
+    for backing in ("4k", "thp"):
+        with pytest.raises(GuestError, match=f"backing {backing}, and guest guest1 does not"):
+            PIECES["backing"].shown(backing, one)
 
 
 def test_every_piece_says_what_it_is() -> None:

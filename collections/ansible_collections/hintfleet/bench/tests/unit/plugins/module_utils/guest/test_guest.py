@@ -37,6 +37,33 @@ def test_bit_five_is_free_page_reporting() -> None:
     assert _guest.parse_features("010001" + OFF[6:])["free_page_reporting"]
 
 
+def test_a_kernel_that_can_choose_says_what_finds_free_pages() -> None:
+    assert _guest.parse_facts(FACTS).engine == ""
+    assert _guest.parse_facts(f"{FACTS}bitmap\n").engine == "bitmap"
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "engine", "is_wrong"),
+    [
+        ("none", "", False),
+        ("none", "off", False),
+        ("none", "list", True),
+        ("free_page_reporting", "", False),
+        ("free_page_reporting", "list", False),
+        ("free_page_reporting", "bitmap", True),
+        ("page_hinting", "bitmap", False),
+        ("page_hinting", "list", True),
+        ("page_hinting", "", True),  # a stock kernel: what it does is upstream's
+        ("balloon", "off", False),
+    ],
+)
+def test_the_engine_is_the_mechanisms(mechanism: str, engine: str, is_wrong: bool) -> None:
+    sentence = _guest.wrong_engine("guest1", mechanism, engine)
+    assert bool(sentence) == is_wrong
+    if sentence:
+        assert "guest1" in sentence and mechanism in sentence and "guest_kernel" in sentence
+
+
 def test_a_guest_that_says_little_has_no_facts() -> None:
     facts = _guest.parse_facts("6.1.192+\n")
     assert facts.kernel_release == "6.1.192+"

@@ -47,7 +47,11 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(FakeGuest, "ends", {})
     parameters = {"boot_deadline_seconds": 9.0, "deadline_seconds": 9.0}
     cgroup: Any = SimpleNamespace(procs_files=[])
-    given = dict.fromkeys(Machine.__dataclass_fields__, 0) | {"logs": Path("/"), "start": 1}
+    given = dict.fromkeys(Machine.__dataclass_fields__, 0) | {
+        "logs": Path("/"),
+        "start": 1,
+        "mechanism": "none",
+    }
     machine: Any = Machine(**given)
     return _bench.Bench(machine, cgroup, FakeSampler(), {"node": 0}, parameters, "u", "6.1")  # type: ignore[arg-type]
 
