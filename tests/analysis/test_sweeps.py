@@ -12,7 +12,7 @@ from hintfleet.records.observations import aligned, from_rows
 from hintfleet.records.observed import WORKLOADS, observe
 from hintfleet.records.read import load_study
 from hintfleet.report.build import Report, build_report
-from hintfleet.report.sweeps import Sweep, sweeps_of
+from hintfleet.report.sweeps import Sweep, stated_by, sweeps_of
 from synthetic import LAPTOP, Builder, Truth
 
 HINTING = LAPTOP["page_hinting"]
@@ -26,7 +26,7 @@ def found(arms: Mapping[str, tuple[str, Mapping[str, object]]]) -> list[Sweep]:
         for name, (mechanism, states) in arms.items()
     ]  # fmt: skip
     workloads = {w: from_rows(rows if w == "consolidation" else []) for w in WORKLOADS}
-    return sweeps_of(aligned(workloads))
+    return sweeps_of(stated_by(aligned(workloads)))
 
 
 def test_a_grid_is_one_sweep_with_its_values_in_order() -> None:

@@ -112,6 +112,7 @@ def document(report: Report) -> Json:
         },
         "looks": report.looks,
         "still_open": list(report.still_open),
+        "arms": {name: asdict(arm) for name, arm in report.stated.items()},
         "sweeps": [_sweep(sweep) for sweep in report.sweeps],
         "seconds_spent": report.spent,
         "unbeaten": {name: str(standing) for name, standing in report.front.items()},

@@ -12,7 +12,7 @@ from hintfleet.render.names import label
 from hintfleet.render.tables import Cell, ReportTable, Row, ranked_arms, tables
 from hintfleet.render.words import short
 from hintfleet.report.build import FAMILY, Report
-from hintfleet.report.sweeps import Sweep
+from hintfleet.report.sweeps import Sweep, single
 from hintfleet.statistics.units import UNKNOWN
 
 FEWEST_ARMS = 3
@@ -63,8 +63,25 @@ def deciding(report: Report, sweep: Sweep) -> list[tuple[str, Mapping[str, Figur
 
 
 def all_tables(report: Report) -> list[ReportTable]:
-    """Sweeps, then every other table of the report."""
-    return [*(data for data in _sweep_tables(report) if data.rows), *tables(report)]
+    """What arms are, sweeps, then every other table of the report."""
+    first = [_arms_table(report), *_sweep_tables(report)]
+    return [*(data for data in first if data.rows), *tables(report)]
+
+
+def _arms_table(report: Report) -> ReportTable:
+    """What each arm states, if any states more than its mechanism."""
+    rows = tuple(
+        Row(
+            name,
+            (
+                Cell(arm.mechanism),
+                Cell(", ".join(f"{key}={value}" for key, value in single(arm.states).items())),
+            ),
+        )
+        for name, arm in report.stated.items()
+    )
+    differs = any(arm.states for arm in report.stated.values())
+    return ReportTable("Arms: what differs", ("mechanism", "and"), rows if differs else ())
 
 
 def _sweep_tables(report: Report) -> Iterator[ReportTable]:

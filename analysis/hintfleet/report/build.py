@@ -50,7 +50,7 @@ from hintfleet.records.observed import Missing, Observed
 from hintfleet.records.text import clean
 from hintfleet.report.headline import headline
 from hintfleet.report.kinds import kinds_of
-from hintfleet.report.sweeps import Sweep, advised, sweeps_of
+from hintfleet.report.sweeps import Stated, Sweep, advised, stated_by, sweeps_of
 from hintfleet.statistics.looks import confidence_of_look
 from hintfleet.statistics.series import Histogram
 from hintfleet.statistics.units import number, plural
@@ -140,6 +140,8 @@ class Report:
     """Figures that decide and are not settled."""
     sweeps: tuple[Sweep, ...]
     """Arms that differ in values of the same parameters, and which to take."""
+    stated: dict[str, Stated]
+    """By arm: what it is, whatever came of its runs."""
 
 
 @dataclass(frozen=True)
@@ -225,7 +227,8 @@ def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
     stays = {name: found.figures for name, found in balance.items()}
     shown = [*deciding, *_flat({"balance": stays, "handback": handback, "against": against})]
     pairs = Pairs(topics, against, overview.baseline)
-    sweeps = tuple(advised(sweep, pairs) for sweep in sweeps_of(workloads))
+    stated = stated_by(observed.workloads)
+    sweeps = tuple(advised(sweep, pairs) for sweep in sweeps_of(stated))
     answer = headline(
         [(kind, _topics(of_kinds.get(kind.name, results), memory)) for kind in kinds],
         against,
@@ -273,6 +276,7 @@ def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
             if name in DECIDING and figure.verdict == Verdict.UNSETTLED
         ),
         sweeps,
+        stated,
     )
 
 

@@ -77,9 +77,28 @@ def in_order(value: str) -> tuple[float, str]:
         return float("inf"), value
 
 
-def sweeps_of(workloads: Workloads) -> list[Sweep]:
-    """The sweeps among the arms of these runs, without advice."""
-    stated = _stated(workloads)
+@dataclass(frozen=True)
+class Stated:
+    """What an arm is: its mechanism, and by piece what else it states."""
+
+    mechanism: str
+    states: dict[str, object]
+
+
+def stated_by(workloads: Workloads) -> dict[str, Stated]:
+    """By arm, as records have it."""
+    found = {}
+    for runs in workloads.values():
+        _, places = np.unique(runs.texts[COMPARED].codes, return_index=True)
+        columns = (runs.texts[name].where(places) for name in (COMPARED, "mechanism", "states"))
+        for name, mechanism, states in zip(*columns, strict=True):
+            found[str(name)] = Stated(str(mechanism), json.loads(states or "{}"))
+    return dict(sorted(found.items()))
+
+
+def sweeps_of(arms: Mapping[str, Stated]) -> list[Sweep]:
+    """The sweeps among these arms, without advice."""
+    stated = {name: (arm.mechanism, single(arm.states)) for name, arm in arms.items()}
     groups: dict[tuple[str, frozenset[str]], list[str]] = {}
     for name, (mechanism, states) in stated.items():
         if states:
@@ -102,18 +121,7 @@ def _sweep(
     return Sweep(mechanism, swept, dict(ordered), default)
 
 
-def _stated(workloads: Workloads) -> dict[str, tuple[str, dict[str, str]]]:
-    """By arm: its mechanism, and each single thing that it states."""
-    found = {}
-    for runs in workloads.values():
-        _, places = np.unique(runs.texts[COMPARED].codes, return_index=True)
-        columns = (runs.texts[name].where(places) for name in (COMPARED, "mechanism", "states"))
-        for name, mechanism, states in zip(*columns, strict=True):
-            found[str(name)] = str(mechanism), _single(json.loads(states or "{}"))
-    return dict(sorted(found.items()))
-
-
-def _single(states: Mapping[str, object]) -> dict[str, str]:
+def single(states: Mapping[str, object]) -> dict[str, str]:
     """What is stated, one parameter each: words of a command line and files by themselves."""
     told: dict[str, str] = {}
     for piece, value in states.items():
