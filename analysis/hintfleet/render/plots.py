@@ -171,7 +171,9 @@ def _timeline(report: Report) -> Plot | None:
         "(dotted), and its budget (thin line)."
     )
     data = ReportTable("", ("memory, MiB", "swap, MiB"), tuple(rows))
-    return Plot("Memory and swap over time", caption, svg(draw), data)
+    # below the axes there is room for a legend of long names
+    height = HEIGHT_INCHES if all(one.told for one in look.values()) else 1.4 * HEIGHT_INCHES
+    return Plot("Memory and swap over time", caption, svg(draw, height), data)
 
 
 def _memhog(report: Report) -> Plot | None:

@@ -28,6 +28,8 @@ VARIABLES = {
 }
 MARKERS = "osD^v"
 WIDTH_INCHES, HEIGHT_INCHES = 6.4, 3.2
+LONGEST_IN_TWO_COLUMNS = 32
+"""Letters of a name in a legend of two columns."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,9 @@ def legend(axes: Any, look: dict[str, Look], shown: list[str]) -> None:
         axes.plot([], [], color=GREY, linewidth=1.0, label=f"{others} other arms")
     handles, labels = axes.get_legend_handles_labels()
     if others:
+        columns = 2 if max(map(len, labels)) <= LONGEST_IN_TWO_COLUMNS else 1
         axes.figure.legend(
-            handles, labels, loc="outside lower center", ncols=2, fontsize=10, frameon=False
+            handles, labels, loc="outside lower center", ncols=columns, fontsize=10, frameon=False
         )
     else:
         axes.legend(loc="best", fontsize=10)
