@@ -217,8 +217,13 @@ def main() -> None:
         if not module.check_mode:
             for _name, action in steps:
                 action()
-    except (BenchError, OSError) as error:
+    except BenchError as error:
         module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(
+            msg=f"Swap area {module.params['path']} cannot be used ({error}): see that its disk "
+            "has no faults and that root may read and write it, as in a container it may not."
+        )
     module.exit_json(changed=bool(steps), steps=[name for name, _action in steps])
 
 

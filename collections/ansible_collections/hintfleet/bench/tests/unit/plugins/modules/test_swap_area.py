@@ -69,3 +69,25 @@ def test_others_areas_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert area_at(path, monkeypatch, in_use=True).absent() == []
     path.write_bytes(b"no header of a kind that is known")
     assert area_at(path, monkeypatch, in_use=True).absent() == []
+
+
+def test_a_disk_that_root_may_not_read_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container that was given a disk's name and not its use."""
+
+    class Told(Exception):  # noqa: N818 - not an error
+        pass
+
+    def fail_json(msg: str) -> None:
+        raise Told(msg)
+
+    def refuse(*_: object) -> bool:
+        raise PermissionError(1, "Operation not permitted", "/dev/vda")
+
+    monkeypatch.setattr(swap_area._swap, "in_use", refuse)
+    params = {"path": str(tmp_path), "size_mib": 1, "priority": 7, "state": "absent"}
+    module = SimpleNamespace(params=params, fail_json=fail_json, check_mode=True)
+    monkeypatch.setattr(swap_area, "AnsibleModule", lambda **_: module)
+    with pytest.raises(Told, match=r"cannot be used \(.*not permitted.*see that its disk has no"):
+        swap_area.main()
