@@ -37,7 +37,11 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str | None]] = {
         None,
     ),
     "other-linux": ({"apt": False, "qemu": NO_QEMU, **APT_HAS_NONE}, {}, "there is no apt"),
-    "apt-without-qemu": ({"qemu": NO_QEMU, **APT_HAS_NONE}, {}, "apt has no qemu-system-x86: run"),
+    "apt-without-qemu": (
+        {"qemu": NO_QEMU, **APT_HAS_NONE},
+        {},
+        "apt has no qemu-system-x86: see what",
+    ),
     "no-qemu-wanted": (
         {"qemu": NO_QEMU},
         {"numa_host_packages": []},

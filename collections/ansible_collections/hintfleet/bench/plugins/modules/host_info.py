@@ -8,7 +8,8 @@ short_description: Say what a host offers to cells, before anything is changed o
 version_added: 0.1.0
 description:
   - Reads NUMA nodes, memory, disk, cgroup controllers, QEMU and the kernel settings that a study
-    cares about. Changes nothing.
+    cares about. Changes nothing, but that apt's lists are fetched (as root) where apt does not know
+    a package.
 options:
   state_dir:
     description: Folder, existing or not, whose file system is asked for free space.

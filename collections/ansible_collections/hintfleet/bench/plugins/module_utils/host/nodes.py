@@ -140,17 +140,25 @@ def has_apt() -> bool:
 
 
 def offered(names: list[str]) -> dict[str, str]:
-    """Upstream version, as in `7.2`, of those packages that apt would install."""
+    """Upstream version, as in `7.2`, of those packages that apt would install.
+
+    A freshly installed system often has no lists yet: root fetches them where apt lacks something.
+    """
     if not names or not has_apt():
         return {}
+    found = parse_candidates(_apt("apt-cache", "policy", *names))
+    if set(names) - set(found) and os.geteuid() == 0:
+        _apt("apt-get", "update", "--quiet", "--option=Acquire::http::Timeout=20")
+        found = parse_candidates(_apt("apt-cache", "policy", *names))
+    return found
+
+
+def _apt(*command: str) -> str:
+    """What a program of apt says; where it fails, for want of lists or a network, no offer."""
     done = subprocess.run(
-        ["apt-cache", "policy", *names],
-        capture_output=True,
-        text=True,
-        check=False,  # apt-cache fails for want of lists, which is no offer either
-        env={**os.environ, "LC_ALL": "C"},
+        command, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"}
     )
-    return parse_candidates(done.stdout)
+    return done.stdout
 
 
 def parse_candidates(policy: str) -> dict[str, str]:

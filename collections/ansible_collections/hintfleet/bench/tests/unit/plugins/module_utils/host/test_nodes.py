@@ -69,6 +69,36 @@ def test_version_that_apt_offers() -> None:
     assert _nodes.parse_candidates("") == {}
 
 
+@pytest.mark.parametrize(("user", "knows"), [(0, True), (1000, False)])
+def test_a_new_system_has_its_lists_fetched_once_by_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int, knows: bool
+) -> None:
+    lists, said = tmp_path / "lists", tmp_path / "said"
+    said.write_text(POLICY)
+    for name, does in {
+        "apt-get": f'echo "$1" >>{lists}',
+        "apt-cache": f"[ ! -e {lists} ] || cat {said}",
+        "dpkg-query": "exit 1",
+    }.items():
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\n{does}\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(_nodes.os, "geteuid", lambda: user)
+    assert _nodes.offered([]) == {}
+    assert not lists.exists()
+    assert _nodes.offered(["qemu-system-x86"]) == ({"qemu-system-x86": "7.2"} if knows else {})
+    assert _nodes.offered(["qemu-system-x86"]) == ({"qemu-system-x86": "7.2"} if knows else {})
+    assert lists.exists() is knows
+    assert not knows or lists.read_text() == "update\n"
+
+
+def test_a_system_without_dpkg_lacks_all_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert _nodes.packages_missing(["qemu-system-x86"]) == ["qemu-system-x86"]
+    assert _nodes.offered(["qemu-system-x86"]) == {}
+
+
 def test_only_what_is_installed_counts_held_or_not() -> None:
     # Captured 2026-11-22 from dpkg 1.21; un: known and not installed, rc: removed.
     text = "ii  numactl\nun  xen-utils\nrc  mawk\niHR locales\nhi  qemu-system-x86\n"
