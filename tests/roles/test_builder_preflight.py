@@ -50,6 +50,17 @@ def test_a_builder_is_taken_or_refused_with_all_reasons(tmp_path: Path, name: st
     assert re.search(words or "^$", said), said
 
 
+def test_a_builder_that_is_not_there_is_never_asked(tmp_path: Path) -> None:
+    """The kernel's role asks it first of all, which series it should build."""
+    fleet = Fleet(tmp_path / "fleet")
+    fleet.add("box", {"guest_artifact_builder": "numa9"})
+    play = "- hosts: all\n  gather_facts: false\n  tasks:\n"
+    fleet.play(
+        f"{play}    - ansible.builtin.include_role: {{name: guest_kernel, tasks_from: preflight}}\n"
+    )
+    assert "guest_artifact_builder is 'numa9', which is no host of the in" in fleet.sentences("box")
+
+
 def a_root(folder: Path) -> Path:
     """Programs that say what they say to root on a builder's processor."""
     for name, said in {"id": "0", "uname": "x86_64"}.items():

@@ -304,6 +304,21 @@ def test_policies_are_taken_with_the_kernel_that_is_built_for_them(tmp_path: Pat
     assert asked["memhog"]["guest_files_mib"] == 8
 
 
+def test_the_playbook_says_it_in_words_that_show_the_way(tmp_path: Path) -> None:
+    """Ansible's own check of arguments would come first, and names type and value only."""
+    hosts = Fleet(tmp_path)
+    hosts.add("box")
+    prepare = ROLES.parent / "playbooks" / "prepare.yml"
+    hosts.play(
+        f"- ansible.builtin.import_playbook: {prepare}\n",
+        "-e", "study_until=setled", "-e", "study_blocks=two",
+    )  # fmt: skip
+    said = hosts.sentences("box")
+    assert 'study_until is "setled": choose from blocks, settled.' in said
+    assert 'study_blocks is "two", which is no whole number: write -e study_blocks=3' in said
+    assert hosts.changed("box") == 0
+
+
 def test_more_cpus_than_the_guest_kernel_takes_are_refused(tmp_path: Path) -> None:
     _, said = play_with(
         tmp_path,
