@@ -111,5 +111,6 @@ def _is_count(progress: Any) -> bool:
     numbers = [progress.get("done"), progress.get("expected")]
     known = [number for number in numbers if number is not None]
     return numbers[0] is not None and all(
-        type(number) is int and 0 <= number < MOST_OBJECTS for number in known
+        isinstance(number, int) and not isinstance(number, bool) and 0 <= number < MOST_OBJECTS
+        for number in known
     )
