@@ -268,6 +268,10 @@ AGED = {"name": "aged", "mechanism": "free_page_reporting", "reclaim": "damon"}
 @pytest.mark.parametrize(
     ("given", "words"),
     [
+        (
+            {"study_arms": ["virtio_mem"]},
+            "mechanism virtio_mem, and its guest kernel is built with",
+        ),
         ({"study_arms": [DROP]}, "Arm drop states a reclaim policy and guests have no files"),
         (
             {"study_arms": [AGED], "study_guest_files_mib": 8},
@@ -294,13 +298,13 @@ def test_a_policy_that_cannot_act_is_refused(
 
 def test_policies_are_taken_with_the_kernel_that_is_built_for_them(tmp_path: Path) -> None:
     given = {
-        "study_arms": ["none", "balloon", DROP, AGED],
+        "study_arms": ["none", "balloon", "virtio_mem", DROP, AGED],
         "study_guest_files_mib": 8,
         "guest_kernel_fragments": ["handback"],
     }
     _, said = play_with(tmp_path, json.dumps(given))
     asked = json.loads(said)
-    assert asked["arms"] == ["none", "balloon", "drop", "aged"]
+    assert asked["arms"] == ["none", "balloon", "virtio_mem", "drop", "aged"]
     assert asked["memhog"]["guest_files_mib"] == 8
 
 

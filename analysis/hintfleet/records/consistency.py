@@ -19,7 +19,7 @@ RESULT_TYPE = {
 }
 """The key that tells one workload's result from another's."""
 
-MECHANISMS = ("none", "page_hinting", "free_page_reporting", "balloon")
+MECHANISMS = ("none", "page_hinting", "free_page_reporting", "balloon", "virtio_mem")
 """What hintfleet measures; imported runs may have others."""
 
 TOLD_BY_RUNS = (

@@ -109,7 +109,7 @@ options:
       mechanism:
         description: How free memory gets back to the host.
         type: str
-        choices: [none, page_hinting, free_page_reporting, balloon]
+        choices: [none, page_hinting, free_page_reporting, balloon, virtio_mem]
         required: true
       states:
         description: What else is meant to differ, by piece.

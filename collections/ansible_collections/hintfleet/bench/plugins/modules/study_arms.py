@@ -43,6 +43,10 @@ options:
     type: list
     elements: str
     default: []
+  smallest_guest_mib:
+    description: Memory of the smallest guest of the study; V(0) checks no sizes.
+    type: int
+    default: 0
   kernel_configs:
     description:
       - By name of a kernel that arms may state, what is asked of its configuration, as lines
@@ -90,6 +94,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import (
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.pieces import PIECES
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.sweep import with_sweeps
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.drivers import DRIVERS
 
 ARGUMENTS = {
     "arms": {"type": "list", "elements": "raw", "required": True},
@@ -97,6 +102,7 @@ ARGUMENTS = {
     "sweeps": {"type": "list", "elements": "dict", "default": []},
     "many": {"type": "bool", "default": False},
     "kernels": {"type": "list", "elements": "str", "default": []},
+    "smallest_guest_mib": {"type": "int", "default": 0},
     "kernel_configs": {"type": "dict", "default": {}},
 }
 FRAGMENT = "handback"  # of roles/guest_kernel/files/config/fragments: all that pieces here need
@@ -116,6 +122,9 @@ def worked_out(params: dict[str, Any]) -> dict[str, Any]:
         config = params["kernel_configs"].get(kernel or "")
         if config is not None:
             _check_kernel(arm, config)
+        driver, size = DRIVERS.get(arm.mechanism), params["smallest_guest_mib"]
+        if driver and size and (why := driver.refused(arm.policy, size)):
+            raise BenchError(f"Arm {arm.name} has the mechanism {arm.mechanism}, and {why}.")
     baseline = baseline_of(params["baseline"], arms)
     return {"changed": False, "arms": [arm.as_dict() for arm in arms], "baseline": baseline}
 
@@ -123,17 +132,21 @@ def worked_out(params: dict[str, Any]) -> dict[str, Any]:
 def _check_kernel(arm: Arm, config: str) -> None:
     """Raises BenchError if the arm states what its guest kernel is not built for."""
     built = set(re.findall(r"^CONFIG_(\w+)=[ym]$", config, re.MULTILINE))
+    driver = DRIVERS.get(arm.mechanism)
+    wanted = [(f"the mechanism {arm.mechanism}", driver.needs)] if driver else []
     for piece, value in arm.states.items():
-        missing = [option for option in PIECES[piece].needs(value) if option not in built]
+        policy = value.get("policy", "") if isinstance(value, dict) else value
+        wanted.append((f"{piece} {policy}", PIECES[piece].needs(value)))
+    for what, options in wanted:
+        missing = [option for option in options if option not in built]
         if missing:
-            policy = value.get("policy", "") if isinstance(value, dict) else value
             where = (
                 f"fragments: [{FRAGMENT}] in guest_kernels for {arm.states['kernel']}"
                 if "kernel" in arm.states
                 else f"guest_kernel_fragments: [{FRAGMENT}]"
             )
             raise BenchError(
-                f"Arm {arm.name} states {piece} {policy}, and its guest kernel is built without "
+                f"Arm {arm.name} states {what}, and its guest kernel is built without "
                 f"CONFIG_{missing[0]}: set {where}, or leave it out."
             )
 

@@ -38,6 +38,11 @@ class Arm:
         return NOT_OF_A_FILE.sub("-", self.name)
 
     @property
+    def policy(self) -> dict[str, Any]:
+        """What it states about a mechanism that the host drives: the piece of its name."""
+        return dict(self.states.get(self.mechanism, {}))
+
+    @property
     def differs(self) -> dict[str, str]:
         """Entries of parity that may differ for what is stated, and the piece that says so."""
         return {entry: piece for piece in self.states for entry in PIECES[piece].differs}

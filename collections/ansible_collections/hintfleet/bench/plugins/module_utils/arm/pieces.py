@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.backing import Backing
-from ansible_collections.hintfleet.bench.plugins.module_utils.arm.driven import BalloonPolicy
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.driven import (
+    BalloonPolicy,
+    VirtioMemPolicy,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.piece import (
     Piece,
     read_in,
@@ -166,6 +169,7 @@ PIECES: dict[str, Piece] = {
     "reclaim": Reclaim(),
     "balloon": BalloonPolicy(),
     "backing": Backing(),
+    "virtio_mem": VirtioMemPolicy(),
 }
 
 

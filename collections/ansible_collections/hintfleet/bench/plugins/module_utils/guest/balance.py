@@ -28,6 +28,8 @@ PAGES_PER_MIB = 256
 PAGES_ASKED = 1 << 18  # hf-pages tells of a GiB at a time
 MOST_ORDER = 16
 FOUR_GIB = 1 << 32
+HOLE_END = FOUR_GIB // mmap.PAGESIZE
+"""The page at which memory goes on that has no room below 4 GiB."""
 
 # /proc/PID/pagemap, Documentation/admin-guide/mm/pagemap.rst: bit 63 present, 62 swapped, 0-54 PFN.
 ENTRY_BYTES = 8
@@ -76,7 +78,7 @@ def parse_pages(output: str) -> Uses:
 def ask_uses(guest: Guest, seconds: float) -> Uses:
     """What the guest uses each of its pages for; raises GuestError, and ValueError for nonsense."""
     runs: list[tuple[str, int]] = []
-    most = guest.machine.memory_mib * PAGES_PER_MIB + FOUR_GIB // mmap.PAGESIZE
+    most = guest.machine.memory_mib * PAGES_PER_MIB + HOLE_END
     first = 0
     while True:
         done = guest.run(["/bin/hf-pages", str(first)], seconds)
@@ -91,39 +93,66 @@ def ask_uses(guest: Guest, seconds: float) -> Uses:
 
 
 @dataclass(frozen=True)
-class Ram:
-    """Where a guest's memory lies in its QEMU: its first byte, and how many pages are below 4 GiB.
+class Region:
+    """Memory of a guest that lies together: its first page in the guest, its first byte in QEMU."""
 
-    Memory beyond follows in QEMU and begins at 4 GiB in the guest.
-    """
-
+    first: int
     address: int
-    low_pages: int
     pages: int
 
+
+@dataclass(frozen=True)
+class Ram:
+    """All regions of a guest's memory, by their place in the guest."""
+
+    regions: tuple[Region, ...]
+
     def spans(self, runs: list[tuple[str, int]]) -> Iterator[tuple[str, int, int, int]]:
-        """Runs as (use, first page in the guest, first page in QEMU's memory, pages)."""
+        """Runs as (use, first page in the guest, its place in all regions one behind the other,
+        pages)."""
         frame = 0
-        hole = FOUR_GIB // mmap.PAGESIZE
         for use, length in runs:
-            for start, end, shift in ((0, self.low_pages, 0), (hole, 2**60, hole - self.low_pages)):
-                begin, stop = max(frame, start), min(frame + length, end, self.pages + shift)
+            place = 0
+            for region in self.regions:
+                begin = max(frame, region.first)
+                stop = min(frame + length, region.first + region.pages)
                 if begin < stop:
-                    yield use, begin, begin - shift, stop - begin
+                    yield use, begin, place + begin - region.first, stop - begin
+                place += region.pages
             frame += length
 
 
 def find_ram(guest: Guest) -> Ram:
     """Raises GuestError or ValueError."""
-    pages = guest.machine.memory_mib * PAGES_PER_MIB
+    plug_mib = guest.machine.plug_mib
+    pages = (guest.machine.memory_mib - plug_mib) * PAGES_PER_MIB
     low = _host_address(guest, 0)
     if low is None:
         raise ValueError("its QEMU does not say where the guest's memory is")
-    high = _host_address(guest, FOUR_GIB)
+    plugged = _plugged(guest) if plug_mib else None
+    # What is plugged follows the rest; without a rest beyond 4 GiB it begins there itself.
+    beyond = plugged is None or plugged.first > HOLE_END
+    high = _host_address(guest, FOUR_GIB) if beyond else None
     low_pages = pages if high is None else (high - low) // mmap.PAGESIZE
     if not 0 < low_pages <= pages:
         raise ValueError("its QEMU says that the guest's memory is where it cannot be")
-    return Ram(low, low_pages, pages)
+    regions = [Region(0, low, low_pages)]
+    if high is not None:
+        regions.append(Region(HOLE_END, high, pages - low_pages))
+    return Ram((*regions, plugged) if plugged else tuple(regions))
+
+
+def _plugged(guest: Guest) -> Region:
+    """The region of the guest's virtio-mem, whether its memory is plugged just now or not."""
+    try:
+        (device,) = guest.ask_qemu("query-memory-devices")
+        first = device["data"]["memaddr"]
+    except (ValueError, TypeError, LookupError):
+        raise ValueError("its QEMU does not say where the memory is that is plugged") from None
+    address = _host_address(guest, first) if is_whole(first) and first >= 0 else None
+    if address is None:
+        raise ValueError("its QEMU does not say where the memory is that is plugged")
+    return Region(first // mmap.PAGESIZE, address, guest.machine.plug_mib * PAGES_PER_MIB)
 
 
 def _host_address(guest: Guest, address: int) -> int | None:
@@ -228,7 +257,9 @@ def take_balance(guest: Guest, seconds: float) -> dict[str, Any]:
     try:
         ram = find_ram(guest)
         uses = ask_uses(guest, seconds)
-        held = read_held(guest.qemu.process_id, ram.address, ram.pages)
+        held = bytearray()
+        for region in ram.regions:
+            held += read_held(guest.qemu.process_id, region.address, region.pages)
         smaps = Path(f"/proc/{guest.qemu.process_id}/smaps").read_text()
         return balance(uses, ram, held, parse_own(smaps))
     except (ValueError, OSError) as error:

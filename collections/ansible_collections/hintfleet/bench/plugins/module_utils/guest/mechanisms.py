@@ -17,6 +17,8 @@ class Mechanism:
     free_page_reporting: bool
     engine: str
     deflate_on_oom: bool = False
+    more_arguments: str = ""
+    """More of the guest kernel's command line."""
 
     @property
     def balloon_properties(self) -> str:
@@ -35,6 +37,10 @@ MECHANISMS = {
     "none": Mechanism(free_page_reporting=False, engine="off"),
     "page_hinting": Mechanism(free_page_reporting=True, engine=BITMAP),
     "free_page_reporting": Mechanism(free_page_reporting=True, engine="list"),
+    # What is plugged holds nothing that cannot move, so that it can be taken again.
+    "virtio_mem": Mechanism(
+        free_page_reporting=False, engine="off", more_arguments="memhp_default_state=online_movable"
+    ),
     "balloon": Mechanism(free_page_reporting=False, engine="off", deflate_on_oom=True),
 }
 

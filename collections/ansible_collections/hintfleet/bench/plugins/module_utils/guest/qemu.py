@@ -52,6 +52,7 @@ ENTER_CELL = 'while [ "$1" != -- ]; do echo $$ >"$1" || exit; shift; done; shift
 class Machine:
     """What a guest is. `bind_node` None: its memory is not bound to a node by QEMU. `options`: more
     of QEMU's -M. `small_pages`: its memory is in no huge pages, even if the host allows them.
+    of QEMU's -M. `plug_mib` of the memory are a virtio-mem, plugged at boot.
 
     `logs` is a folder of root's. `start` counts how often the guest has been started.
     """
@@ -72,6 +73,7 @@ class Machine:
     bind_node: int | None = None
     binary: str = BINARY
     start: int = 1
+    plug_mib: int = 0
     files_mib: int = 0
     files: Files | None = None
 
@@ -98,10 +100,34 @@ class Machine:
         # An emulated guest that gets no CPU for a moment would take its timer for broken and panic;
         # under KVM the kernel leaves that check out by itself.
         words = ["console=ttyS0", "panic=-1", "loglevel=5", "no_timer_check"]
-        words.append(MECHANISMS[self.mechanism].kernel_argument)
+        mechanism = MECHANISMS[self.mechanism]
+        words.append(mechanism.kernel_argument)
+        if mechanism.more_arguments:
+            words.append(mechanism.more_arguments)
         if self.kernel_arguments:
             words.append(self.kernel_arguments)
         return " ".join(words)
+
+
+def memory_words(machine: Machine) -> list[str]:
+    """The part of the command line that says how much memory there is at boot."""
+    boot_mib = machine.memory_mib - machine.plug_mib
+    most = f",maxmem={machine.memory_mib}M" if machine.plug_mib else ""
+    return ["-m", f"{boot_mib}M{most}", "-object", _backend(machine, "ram", boot_mib)]
+
+
+def plug_words(machine: Machine) -> list[str]:
+    """The part of the command line that is about memory that is plugged; none if none is."""
+    if not machine.plug_mib:
+        return []
+    size = f"{machine.plug_mib}M"
+    device = f"virtio-mem-pci,id=virtio_mem,memdev=plugged,block-size=2M,requested-size={size}"
+    return ["-object", _backend(machine, "plugged", machine.plug_mib), "-device", device]
+
+
+def _backend(machine: Machine, name: str, mib: int) -> str:
+    bound = "" if machine.bind_node is None else f",host-nodes={machine.bind_node},policy=bind"
+    return f"memory-backend-ram,id={name},size={mib}M{bound}"
 
 
 def command_line(
@@ -116,9 +142,6 @@ def command_line(
     Descriptors: `swap` of the guest's swap disk, if it has one; `qmp` and `agent` of sockets;
     `files` of its disk of files, if it has one.
     """
-    memory = f"memory-backend-ram,id=ram,size={machine.memory_mib}M"
-    if machine.bind_node is not None:
-        memory += f",host-nodes={machine.bind_node},policy=bind"
     if machine.accelerator == "kvm":
         processor = ["-accel", "kvm", "-cpu", "host"]
     else:
@@ -146,8 +169,7 @@ def command_line(
         "-M", f"pc,usb=off,vmport=off,dump-guest-core=off,memory-backend=ram{options}",
         *processor,
         "-smp", str(machine.vcpus),
-        "-m", f"{machine.memory_mib}M",
-        "-object", memory,
+        *memory_words(machine),
         "-display", "none", "-vga", "none",
         "-kernel", str(machine.kernel),
         "-initrd", str(machine.initramfs),
@@ -163,6 +185,7 @@ def command_line(
         "-device", f"virtio-balloon-pci,id=balloon,{balloon}",
         *swap_disk,
         *files_disk,
+        *plug_words(machine),
     ]  # fmt: skip
 
 

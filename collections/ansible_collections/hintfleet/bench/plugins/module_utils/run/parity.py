@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import Arm
@@ -11,6 +12,11 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.mechanisms import (
     FEATURES_CHOSEN,
     MECHANISMS,
+)
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import (
+    Machine,
+    memory_words,
+    plug_words,
 )
 
 MECHANISM = "<mechanism>"
@@ -31,7 +37,16 @@ HOST_FACTS = (
 def _arguments(guest: Guest) -> str:
     """QEMU's, with kernel and QEMU by what they are: those have entries of their own."""
     words = ["<qemu>", *guest.qemu.command_line[1:]]
-    return " ".join("<kernel>" if word == str(guest.machine.kernel) else word for word in words)
+    text = " ".join("<kernel>" if word == str(guest.machine.kernel) else word for word in words)
+    return without_plugged(text, guest.machine)
+
+
+def without_plugged(text: str, machine: Machine) -> str:
+    """As if all of the guest's memory were there at boot: that part of it is plugged is the
+    mechanism's."""
+    whole = replace(machine, plug_mib=0)
+    text = text.replace(" ".join(memory_words(machine)), " ".join(memory_words(whole)))
+    return text.removesuffix(" " + " ".join(plug_words(machine)))
 
 
 def without_mechanism(text: str, mechanism: str) -> str:
@@ -39,7 +54,7 @@ def without_mechanism(text: str, mechanism: str) -> str:
     chosen = MECHANISMS[mechanism]
     for setting in (chosen.balloon_properties, chosen.kernel_argument):
         text = text.replace(setting, setting.partition("=")[0] + "=" + MECHANISM)
-    return text
+    return text.replace(f" {chosen.more_arguments}", "") if chosen.more_arguments else text
 
 
 def parity(record: dict[str, Any], guest: Guest, arm: Arm) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import Arm, from_plan
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.drivers import DRIVERS
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.mechanisms import MECHANISMS
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import (
     OLDEST,
@@ -187,6 +188,11 @@ def _check_sizes(request: dict[str, Any]) -> None:
             f"{SPARE_MIB} MiB to live, and guest_memory_mib only "
             f"{parameters['guest_memory_mib']}; lower proof_mib."
         )
+    arm = from_plan(request["arm"])
+    driver = DRIVERS.get(arm.mechanism)
+    why = driver and driver.refused(arm.policy, parameters["guest_memory_mib"])
+    if why:
+        raise BenchError(f"Arm {arm.name} has the mechanism {arm.mechanism}, and {why}.")
     if "reclaim" in request["arm"]["states"] and not parameters.get("guest_files_mib"):
         raise BenchError(
             f"Arm {request['arm']['name']} states a reclaim policy and guests have no files, so no "

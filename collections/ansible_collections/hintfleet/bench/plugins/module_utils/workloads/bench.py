@@ -144,21 +144,16 @@ class Bench:
         for piece, value in self._arm.states.items():
             done += PIECES[piece].rested(value, guest, self.seconds_left())
         if driver := DRIVERS.get(self._arm.mechanism):
-            done += driver.take(guest, self._policy, self.seconds_left())
+            done += driver.take(guest, self._arm.policy, self.seconds_left())
         guest.handed += done
         return done
 
     def wake(self, guest: Guest) -> list[Handed]:
         """More work is to come for a guest that has rested: it gets back what the host took."""
         driver = DRIVERS.get(self._arm.mechanism)
-        done = driver.give(guest, self._policy, self.seconds_left()) if driver else []
+        done = driver.give(guest, self._arm.policy, self.seconds_left()) if driver else []
         guest.handed += done
         return done
-
-    @property
-    def _policy(self) -> dict[str, Any]:
-        """What the arm states about a mechanism that the host drives."""
-        return dict(self._arm.states.get(self._arm.mechanism, {}))
 
     def see_again(self) -> None:
         """Read back at the end of the work that nobody took away what the arm states."""

@@ -116,6 +116,14 @@ def test_what_cannot_be_is_refused_with_what_can(piece: str, value: Any, sentenc
         arm_of({"name": "a", "mechanism": "balloon", piece: value})
 
 
+@pytest.mark.parametrize("value", [{}, 128, {"plug_mib": 100}, {"plug_mib": 0}, {"plug": 128}])
+def test_what_is_plugged_comes_in_whole_blocks(value: Any) -> None:
+    with pytest.raises(BenchError, match=r"plug_mib( as a multiple of 128|\.)"):
+        arm_of({"name": "a", "mechanism": "virtio_mem", "virtio_mem": value})
+    good = arm_of({"name": "a", "mechanism": "virtio_mem", "virtio_mem": {"plug_mib": 256}})
+    assert good.policy == {"plug_mib": 256}
+
+
 def test_a_policy_of_the_balloon_belongs_to_the_balloon() -> None:
     given = {"name": "a", "mechanism": "page_hinting", "balloon": {"margin_mib": 32}}
     with pytest.raises(BenchError, match=r"policy of the mechanism balloon.*leave one of them out"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from array import array
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -70,7 +71,7 @@ def test_qemus_own_memory_and_its_translations() -> None:
 
 def test_memory_beyond_four_gib_follows_in_qemu() -> None:
     hole = 2**20
-    ram = _balance.Ram(address=0, low_pages=100, pages=150)
+    ram = _balance.Ram((_balance.Region(0, 0, 100), _balance.Region(hole, 0, 50)))
     spans = list(ram.spans([("k", 90), ("n", hole - 90), ("f", 40), ("n", 500)]))
     assert spans == [
         ("k", 0, 0, 90),
@@ -81,12 +82,12 @@ def test_memory_beyond_four_gib_follows_in_qemu() -> None:
 
 
 def test_pages_that_the_kernel_only_counts_are_left_out() -> None:
-    ram = _balance.Ram(address=0, low_pages=100, pages=100)
+    ram = _balance.Ram((_balance.Region(0, 0, 100),))
     assert sum(span[3] for span in ram.spans([("a", 60), ("k", 16384)])) == 100
 
 
 def parts(runs: list[tuple[str, int]], held: list[int], listed: int = 0, order: int = 2) -> Any:
-    ram = _balance.Ram(address=0, low_pages=len(held), pages=len(held))
+    ram = _balance.Ram((_balance.Region(0, 0, len(held)),))
     uses = _balance.Uses(runs, listed, order)
     return _balance.balance(uses, ram, bytearray(held), NOTHING)
 
@@ -118,9 +119,43 @@ def test_pages_without_a_mark_are_listed_ones_first() -> None:
 
 
 def test_parts_add_up_to_the_footprint() -> None:
-    ram = _balance.Ram(address=0, low_pages=512, pages=512)
+    ram = _balance.Ram((_balance.Region(0, 0, 512),))
     uses = _balance.Uses([("k", 100), ("f", 300), ("c", 50), ("d", 12), ("u", 50)], 7, 9)
     own = _balance.Own(total_mib=5.0, translation_mib=1.5)
     said = _balance.balance(uses, ram, bytearray([1, 0] * 256), own)
     assert sum(said["held_mib"].values()) == pytest.approx(said["footprint_mib"], abs=0.01)
     assert said["held_mib"]["qemu_other"] == pytest.approx(5.0 - 1.5 - 1.0, abs=0.01)
+
+
+class FakeGuest:
+    """Of 320 MiB, of which `plug_mib` are plugged at 4 GiB; QEMU has it at other places."""
+
+    def __init__(self, plug_mib: int, devices: Any) -> None:
+        self.machine = SimpleNamespace(memory_mib=320, plug_mib=plug_mib)
+        self.devices = devices
+
+    def ask_monitor(self, command: str) -> str:
+        place = {"0x0": "0x7f0000000000", "0x100000000": "0x7e0000000000"}[command.split()[1]]
+        if place.startswith("0x7e") and not self.machine.plug_mib:
+            return "No memory is mapped at address 0x100000000"
+        return f"Host virtual address for ... (ram) is {place}"
+
+    def ask_qemu(self, _command: str) -> Any:
+        return self.devices
+
+
+def test_memory_that_is_plugged_is_a_region_of_its_own() -> None:
+    whole: Any = FakeGuest(0, None)
+    assert _balance.find_ram(whole).regions == (_balance.Region(0, 0x7F0000000000, 320 * 256),)
+    guest: Any = FakeGuest(128, [{"type": "virtio-mem", "data": {"memaddr": 1 << 32}}])
+    assert _balance.find_ram(guest).regions == (
+        _balance.Region(0, 0x7F0000000000, 192 * 256),
+        _balance.Region(1 << 20, 0x7E0000000000, 128 * 256),
+    )
+
+
+@pytest.mark.parametrize("devices", [None, [], [{}], [{"data": {"memaddr": "4G"}}]])
+def test_a_qemu_that_does_not_say_where_is_refused(devices: Any) -> None:
+    guest: Any = FakeGuest(128, devices)
+    with pytest.raises(ValueError, match="does not say where the memory is that is plugged"):
+        _balance.find_ram(guest)
