@@ -323,6 +323,14 @@ def test_the_playbook_says_it_in_words_that_show_the_way(tmp_path: Path) -> None
     assert hosts.changed("box") == 0
 
 
+def test_a_set_brings_its_arms_workloads_and_files(tmp_path: Path) -> None:
+    _, said = play_with(tmp_path, "study_set=handback")
+    asked = json.loads(said)
+    assert {"none", "balloon", "virtio_mem", "reporting+damon"} <= set(asked["arms"])
+    assert asked["workloads"] == ["consolidation"]
+    assert asked["memhog"]["guest_files_mib"] == 64
+
+
 def test_more_cpus_than_the_guest_kernel_takes_are_refused(tmp_path: Path) -> None:
     _, said = play_with(
         tmp_path,
