@@ -149,16 +149,16 @@ def _plugged(guest: Guest) -> Region:
         first = device["data"]["memaddr"]
     except (ValueError, TypeError, LookupError):
         raise ValueError("its QEMU does not say where the memory is that is plugged") from None
-    address = _host_address(guest, first) if is_whole(first) and first >= 0 else None
+    address = _host_address(guest, first, "plugged") if is_whole(first) and first >= 0 else None
     if address is None:
         raise ValueError("its QEMU does not say where the memory is that is plugged")
     return Region(first // mmap.PAGESIZE, address, guest.machine.plug_mib * PAGES_PER_MIB)
 
 
-def _host_address(guest: Guest, address: int) -> int | None:
-    """Where QEMU keeps the guest's physical `address`; None if there is no memory."""
+def _host_address(guest: Guest, address: int, backend: str = "ram") -> int | None:
+    """Where QEMU keeps the guest's physical `address`; None if no memory of `backend` is there."""
     said = guest.ask_monitor(f"gpa2hva {address:#x}")
-    found = re.search(r"\(ram\) is 0x([0-9a-f]{1,12})\b", said)
+    found = re.search(rf"\({backend}\) is 0x([0-9a-f]{{1,12}})\b", said)
     return int(found.group(1), 16) if found else None
 
 

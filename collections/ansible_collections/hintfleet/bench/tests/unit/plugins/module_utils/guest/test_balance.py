@@ -138,7 +138,8 @@ class FakeGuest:
         place = {"0x0": "0x7f0000000000", "0x100000000": "0x7e0000000000"}[command.split()[1]]
         if place.startswith("0x7e") and not self.machine.plug_mib:
             return "No memory is mapped at address 0x100000000"
-        return f"Host virtual address for ... (ram) is {place}"
+        name = "plugged" if place.startswith("0x7e") else "ram"
+        return f"Host virtual address for {command.split()[1]} ({name}) is {place}\r\n"
 
     def ask_qemu(self, _command: str) -> Any:
         return self.devices
