@@ -9,8 +9,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import Arm
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import GuestError
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import Guest, GuestFacts
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.handed import Handed
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import Machine
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads import bench as _bench
 
@@ -97,11 +99,37 @@ def test_where_memory_is_is_asked_of_guests_that_live(
 
     monkeypatch.setattr(_bench, "take_costs", lambda *_: None)
     monkeypatch.setattr(_bench, "take_balance", take)
+    monkeypatch.setattr(_bench, "take_costs", lambda guest, _: {"of": guest.name})
     _first, _second, third, fourth = bench.launch_together(4)
     for guest in bench.guests:
-        guest.balance = None
+        guest.balance = guest.costs = None
         guest.qemu.is_alive = lambda: True
     third.qemu.is_alive = lambda: False
     fourth.boot_seconds = None
     bench.take_balances()
     assert [guest.balance for guest in bench.guests] == [{"of": "guest1"}, None, None, None]
+    # What guest2 has cost was told before it died.
+    told = [guest.costs["of"] for guest in bench.guests if guest.costs]
+    assert told == ["guest1", "guest2"]
+
+
+def test_what_an_arm_states_is_done_when_work_has_ended(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def step(by: str) -> Any:
+        return lambda *_: done.append(by) or [Handed("taken", by, 8.0, 8.0, 0.5)]
+
+    driver = SimpleNamespace(take=step("taking"), give=step("giving"))
+    monkeypatch.setattr(_bench, "DRIVERS", {"balloon": driver})
+    monkeypatch.setitem(_bench.PIECES, "reclaim", SimpleNamespace(rested=step("policy")))  # type: ignore[arg-type]
+    bench._arm = Arm("a", "balloon", {"reclaim": "drop_caches"})
+    guest = SimpleNamespace(handed=[])
+    bench.rest(guest)
+    bench.wake(guest)
+    # A policy comes before the mechanism, which takes what has become free.
+    assert done == ["policy", "taking", "giving"]
+    assert [one.by for one in guest.handed] == done
+    bench._arm = Arm("b", "none", {})
+    assert bench.rest(guest) == bench.wake(guest) == []
