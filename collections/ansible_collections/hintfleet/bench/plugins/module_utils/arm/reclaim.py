@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.piece import (
@@ -26,6 +27,8 @@ CGROUPS = "/sys/fs/cgroup"
 RECLAIM_FILE = f"{CGROUPS}/memory.reclaim"
 COMPACT_FILE = "/proc/sys/vm/compact_memory"
 DAMON_FOLDER = "/sys/module/damon_reclaim/parameters"
+DAMON_ENABLED = f"{DAMON_FOLDER}/enabled"
+DAMON_START_SECONDS = 5.0
 DAMON_DEFAULTS = {"min_age_seconds": 5, "quota_mib": 128}
 MICROSECONDS = 1_000_000
 MIB = 2**20
@@ -73,6 +76,10 @@ class Reclaim(Piece):
         elif _policy(value) == DAMON:
             for name, text in _damon(value).items():
                 write_in(guest, f"{DAMON_FOLDER}/{name}", text)
+            # It begins a moment later, and `enabled` reads whether its thread runs.
+            give_up = time.monotonic() + DAMON_START_SECONDS
+            while read_in(guest, DAMON_ENABLED) != "Y" and time.monotonic() < give_up:
+                time.sleep(0.1)
 
     def shown(self, value: Any, guest: Guest) -> str:
         if value == DROP_CACHES:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm import reclaim as _reclaim
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import arm_of
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.pieces import PIECES
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError, GuestError
@@ -65,11 +66,26 @@ def test_damon_states_age_and_quota_and_acts_by_itself() -> None:
     arm = arm_of({"name": "a", "mechanism": "free_page_reporting", "reclaim": "damon"})
     value = arm.states["reclaim"]
     assert value == {"policy": "damon", "min_age_seconds": 5, "quota_mib": 128}
-    guest: Any = FakeGuest()
+    guest: Any = FakeGuest(files={"enabled": "Y"})
     assert RECLAIM.rested(value, guest, 9.0) == []
     RECLAIM.booted(value, guest)
     assert "min_age" in guest.commands[0] and "5000000" in guest.commands[0]
-    assert "enabled" in guest.commands[-1]  # its parameters count when it begins
+    written = [command for command in guest.commands if "printf" in command]
+    assert "enabled" in written[-1]  # its parameters count when it begins
+
+
+def test_damon_is_waited_for_until_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    guest: Any = FakeGuest(files={"enabled": "N"})
+    waited: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            guest.files["enabled"] = "Y"
+
+    monkeypatch.setattr(_reclaim.time, "sleep", sleep)
+    RECLAIM.booted(RECLAIM.checked("damon"), guest)
+    assert len(waited) == 3
 
 
 def test_what_damon_was_told_is_read_back() -> None:
