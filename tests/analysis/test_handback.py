@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hintfleet.records.observed import observe
 from hintfleet.records.read import load_study
+from hintfleet.render.handed import cache_words, handed_words
 from hintfleet.render.json_report import document
 from hintfleet.render.tables import handback_table
 from hintfleet.report.build import Report, build_report
@@ -63,6 +64,26 @@ def test_what_came_back_and_what_it_cost_is_told_by_arm(tmp_path: Path) -> None:
     assert hinting["guest_refaulted_file_mib"].estimate == 2.0  # the mean of both guests
     assert "taken_mib" not in hinting and "cell_pressure_seconds" not in hinting
     assert document(report)["handing_back"]["page_hinting"]["figures"]
+
+
+def test_a_single_run_tells_what_was_handed_back(tmp_path: Path) -> None:
+    planted(tmp_path)
+    runs = load_study(tmp_path / "laptop").runs
+    (run,) = [
+        one
+        for one in runs
+        if (one.block, one.arm, one.workload) == (1, "page_hinting", "consolidation")
+    ]
+    assert cache_words(run) == (
+        "Page cache: of 64 MiB that the guest had read, 60 MiB became free and 57.6 MiB went back; "
+        "reading took 0.5 s, and 0.5 s once more."
+    )
+    assert list(handed_words(run)) == [
+        "Made free by drop_caches: 60 of 60 MiB in 0.2 s, mean of 2 times."
+    ]
+    Builder(tmp_path / "old", blocks=1).write()
+    old = load_study(tmp_path / "old" / "laptop").runs[0]
+    assert cache_words(old) is None and not list(handed_words(old))
 
 
 def test_rows_that_no_arm_has_are_left_out(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest import qemu
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.files import Files
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.mechanisms import MECHANISMS
 from hintfleet.cli import main
 from synthetic import Builder
 
@@ -87,10 +89,15 @@ def reproduced(builder: Builder, capsys: pytest.CaptureFixture[str], command: ob
     return capsys.readouterr().out
 
 
-@pytest.mark.parametrize("mechanism", ["none", "page_hinting", "free_page_reporting"])
+@pytest.mark.parametrize("mechanism", sorted(MECHANISMS))
 @pytest.mark.parametrize("accelerator", ["kvm", "tcg"])
 @pytest.mark.parametrize(
-    "more", [{}, {"swap_mib": 64, "bind_node": 1}, {"binary": "/opt/bin/qemu-system-x86_64"}]
+    "more",
+    [
+        {},
+        {"swap_mib": 64, "bind_node": 1, "plug_mib": 128},
+        {"binary": "/opt/bin/qemu-system-x86_64", "files": Files(200, direct=True)},
+    ],
 )
 def test_the_script_starts_what_a_host_started(
     builder: Builder,

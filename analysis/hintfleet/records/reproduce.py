@@ -30,8 +30,9 @@ OPTIONS = {
         "-accel": r"kvm|tcg(?:,tb-size=[0-9]+)?",
         "-cpu": r"host|qemu64|max",
         "-smp": r"[0-9]+",
-        "-m": r"[0-9]+M?",
-        "-object": r"memory-backend-ram,id=ram,size=[0-9]+M(?:,host-nodes=[0-9]+,policy=bind)?",
+        "-m": r"[0-9]+M?(?:,maxmem=[0-9]+M)?",
+        "-object": r"memory-backend-ram,id=(?:ram|plugged),size=[0-9]+M"
+        r"(?:,host-nodes=[0-9]+,policy=bind)?",
         "-display": "none",
         "-vga": "none",
         "-kernel": _PATH,
@@ -43,9 +44,12 @@ OPTIONS = {
         "-serial": "chardev:console",
         "-mon": "chardev=qmp,mode=control",
         "-device": r"virtio-serial-pci|virtserialport,chardev=agent,name=org\.qemu\.guest_agent\.0"
-        r"|virtio-balloon-pci,free-page-reporting=(?:on|off)|virtio-blk-pci,drive=swap",
+        r"|virtio-balloon-pci,(?:id=balloon,)?free-page-reporting=(?:on|off)(?:,deflate-on-oom=on)?"
+        r"|virtio-blk-pci,drive=(?:swap|files)"
+        r"|virtio-mem-pci,id=virtio_mem,memdev=plugged,block-size=2M,requested-size=[0-9]+M",
         "-add-fd": r"fd=[0-9]+,set=[0-9]+",
-        "-blockdev": r"file,node-name=swap,filename=/dev/fdset/[0-9]+",
+        "-blockdev": r"file,node-name=(?:swap|files),filename=/dev/fdset/[0-9]+"
+        r"(?:,read-only=on,cache\.direct=(?:on|off))?",
     }.items()
 }
 """What each option of a guest's command may say; a test holds it to the command that runs make."""

@@ -19,6 +19,7 @@ from hintfleet.records.text import clean
 from hintfleet.records.types import Guest
 from hintfleet.render.charts import columns, stretch
 from hintfleet.render.console import chart_line, heading_line, table
+from hintfleet.render.handed import cache_words, handed_words
 from hintfleet.render.tables import Cell, ReportTable, Row
 from hintfleet.statistics.units import UNKNOWN, number, quantity
 
@@ -68,6 +69,7 @@ def heading(run: Run) -> RenderableType:
         ),
         *([Text(arm_words(run))] if record["arm"]["states"] else []),
         Text(proof_words(run)),
+        *(Text(words) for words in (cache_words(run), *handed_words(run)) if words),
     ]
     return Group(*lines)
 
@@ -102,9 +104,10 @@ def proof_words(run: Run) -> str:
         if seconds is not None
     )
     expected = "as expected" if proof["as_expected"] else "NOT as expected"
+    asked = f" (asked for: {number(proof['asked_mib'])})" if "asked_mib" in proof else ""
     return (
         f"Proof: the guest freed {number(proof['freed_mib'])} MiB, {number(proof['dropped_mib'])} "
-        f"MiB went back within {quantity(proof['watched_seconds'], 's')}"
+        f"MiB{asked} went back within {quantity(proof['watched_seconds'], 's')}"
         + (f" ({told})" if told else "")
         + f": {expected}."
     )
