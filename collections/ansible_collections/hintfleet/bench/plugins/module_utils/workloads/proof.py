@@ -167,8 +167,7 @@ def _reached_meanwhile(
 def _prove_cache(bench: Bench, guest: Guest, seconds: float) -> dict[str, Any]:
     """Entry `cache` of the proof: the guest reads its files, and rests."""
     read_mib, cold_seconds = read_files(bench, guest)
-    time.sleep(SETTLED_SECONDS)
-    before, cached_mib = guest.memory().footprint_mib, _cached_mib(bench, guest)
+    before, cached_mib = _settled_mib(guest, seconds), _cached_mib(bench, guest)
     began = time.monotonic()
     bench.rest(guest)
     most_mib = freed_mib = 0.0
@@ -193,6 +192,18 @@ def _prove_cache(bench: Bench, guest: Guest, seconds: float) -> dict[str, Any]:
         "cold_seconds": round(cold_seconds, 3),
         "again_seconds": round(again_seconds, 3),
     }
+
+
+def _settled_mib(guest: Guest, seconds: float) -> float:
+    """Its footprint once nothing comes back any more of what it freed before."""
+    began = fell = time.monotonic()
+    least = guest.memory().footprint_mib
+    while (now := time.monotonic()) - fell < SETTLED_SECONDS and now - began < seconds:
+        time.sleep(POLL_SECONDS)
+        footprint = guest.memory().footprint_mib
+        if footprint <= least - SETTLED_MIB:
+            least, fell = footprint, time.monotonic()
+    return guest.memory().footprint_mib
 
 
 def _cached_mib(bench: Bench, guest: Guest) -> float:

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import Arm
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import GuestError
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import Completed
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.handed import Handed
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.memory import ProcessMemory
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads import proof as _proof
 
@@ -73,6 +74,60 @@ def test_memory_that_a_living_guest_gives_back_is_a_proof() -> None:
     assert entry["dropped_mib"] == FREED_MIB
 
 
+class CachingGuest(FakeGuest):
+    """After the watch it reads 48 MiB of files, of which a policy makes `freed_mib` free; the host
+    then holds as much less. Before it reads, the host still takes back 20 MiB of what was freed."""
+
+    def __init__(self, freed_mib: float) -> None:
+        super().__init__([HELD_MIB, 72.0], TOUCHED)
+        self.machine = SimpleNamespace(files_mib=48, files_device="/dev/vda")
+        self._late = [92.0, 82.0]
+        self.freed_mib, self.read, self.rested = freed_mib, 0, False
+
+    def run(self, command: list[str], seconds: float) -> Completed:
+        if "dd if=" in command[-1]:
+            self.read += 1
+            said = f"{48 * 2**20} bytes (48.0MB) copied, {0.5 / self.read} seconds, 96MB/s"
+            return Completed(0, None, "", said, 1.0)
+        if "/proc/meminfo" in command[-1]:
+            cached = 48 - (self.freed_mib if self.rested else 0)
+            return Completed(0, None, f"cache {int(cached * 1024)}\n", "", 0.1)
+        if "touched.ended" in command[-1]:
+            return Completed(0, None, "", "", 0.1)
+        return super().run(command, seconds)
+
+    def memory(self) -> ProcessMemory:
+        if not self.read:
+            return super().memory()
+        held = self._late.pop(0) if self._late else 72.0
+        return ProcessMemory(held - (self.freed_mib if self.rested else 0), 0.0)
+
+
+@pytest.mark.parametrize(("freed_mib", "as_expected"), [(46.0, True), (4.0, False)])
+def test_a_policy_is_proven_by_page_cache_that_became_free(
+    freed_mib: float, as_expected: bool
+) -> None:
+    guest = CachingGuest(freed_mib)
+
+    def rest(_guest: Any) -> list[Any]:
+        guest.rested = guest.read > 0
+        return []
+
+    sampler = SimpleNamespace(seconds=lambda: 0.0)
+    bench: Any = SimpleNamespace(
+        launch=lambda _name: guest, seconds_left=lambda: 100.0, wake=lambda _guest: [],
+        rest=rest, sampler=sampler,
+    )  # fmt: skip
+    arm = Arm("a", "free_page_reporting", {"reclaim": "drop_caches"})
+    entry = _proof.prove(bench, arm, FREED_MIB, 6.0)
+    assert entry["as_expected"] is as_expected
+    cache = entry["cache"]
+    assert (cache["read_mib"], cache["cached_mib"]) == (48.0, 48.0)
+    # What came back late of the memory freed before is none of the page cache.
+    assert cache["freed_mib"] == cache["dropped_mib"] == freed_mib
+    assert (cache["cold_seconds"], cache["again_seconds"]) == (0.5, 0.25)
+
+
 @pytest.mark.parametrize("mechanism", ["none", "page_hinting"])
 def test_a_guest_that_dies_proves_nothing(mechanism: str) -> None:
     with pytest.raises(GuestError, match="killed by signal 9"):
@@ -91,3 +146,25 @@ def test_more_than_was_freed_proves_nothing(mechanism: str) -> None:
 def test_memory_that_cannot_be_used_again_proves_nothing(again: str) -> None:
     with pytest.raises(GuestError, match="cannot use as much again"):
         prove([HELD_MIB, 72.0], again=again)
+
+
+@pytest.mark.parametrize(("done_mib", "acted"), [(100.0, True), (50.0, False)])
+def test_what_the_host_asked_for_is_what_must_come_back(done_mib: float, acted: bool) -> None:
+    """The guest keeps a margin of the 128 MiB that it freed; marks come from the samples."""
+    guest = CachingGuest(0.0)
+    guest.machine.files_mib = 0
+    guest._footprints = iter([HELD_MIB, HELD_MIB - done_mib])
+    samples = [
+        SimpleNamespace(seconds=7.0 + second, guests={1: ProcessMemory(HELD_MIB - mib, 0.0)})
+        for second, mib in ((0.5, 20.0), (1.0, 60.0), (2.0, done_mib))
+    ]
+    bench: Any = SimpleNamespace(
+        launch=lambda _name: guest, seconds_left=lambda: 100.0, wake=lambda _guest: [],
+        rest=lambda _guest: [Handed("taken", "balloon", 100.0, done_mib, 2.0)],
+        sampler=SimpleNamespace(seconds=lambda: 7.0, since=lambda _seconds: samples),
+    )  # fmt: skip
+    entry = _proof.prove(bench, Arm("balloon", "balloon"), FREED_MIB, 6.0)
+    assert entry["asked_mib"] == 100.0
+    assert entry["acted"] is entry["as_expected"] is acted
+    assert entry["seconds_to_50"] == 1.0
+    assert entry["seconds_to_90"] == (2.0 if acted else None)
