@@ -97,7 +97,6 @@ def test_where_memory_is_is_asked_of_guests_that_live(
             raise GuestError("died", "Guest guest2 died.")
         return {"of": guest.name}
 
-    monkeypatch.setattr(_bench, "take_costs", lambda *_: None)
     monkeypatch.setattr(_bench, "take_balance", take)
     monkeypatch.setattr(_bench, "take_costs", lambda guest, _: {"of": guest.name})
     _first, _second, third, fourth = bench.launch_together(4)
