@@ -221,7 +221,7 @@ def use(guest: Any) -> None:
         _page_fault.latency,
         _page_fault._rate_and_idle,
         _page_fault.parse_will_it_scale,
-        _proof._touched_mib,
+        _proof._touched,
     ):
         done = guest.run(["/bin/true"], 0.5)
         guest.qemu.drain()
