@@ -37,6 +37,11 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.guest.channel impo
     end_loop,
     new_loop,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.costs import parse_costs  # noqa: E402
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.files import parse_read  # noqa: E402
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.meminfo import (  # noqa: E402
+    parse_caches,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.output import Output  # noqa: E402
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import (  # noqa: E402
     Machine,
@@ -222,6 +227,9 @@ def use(guest: Any) -> None:
         _page_fault._rate_and_idle,
         _page_fault.parse_will_it_scale,
         _proof._touched,
+        parse_caches,
+        parse_costs,
+        parse_read,
     ):
         done = guest.run(["/bin/true"], 0.5)
         guest.qemu.drain()
