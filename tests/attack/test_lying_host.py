@@ -212,7 +212,7 @@ def test_where_facts_become_variables_nothing_is_played(fleet: Fleet) -> None:
 
 def test_cleaning_believes_no_host(fleet: Fleet) -> None:
     """Names of runs become paths on the controller there."""
-    swept = {"processes": [], "cgroups": [], "users": [], "runs": []}
+    swept = {"processes": [], "cgroups": [], "users": [], "swap_paths": [], "runs": []}
     gone = {"host_settings": {"found": {}}}
     fleet.add("liar", sweep={**swept, "runs": ["../../secret"]}, **gone)
     fleet.add("honest", sweep={**swept, "runs": ["s/a.b1.none.memhog"]}, **gone)

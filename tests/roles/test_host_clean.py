@@ -162,6 +162,13 @@ def test_a_folder_that_was_moved_is_found_without_being_named(prepare: Path) -> 
     assert ours(differences(before, snapshot())) == []
 
 
+def test_what_was_named_once_need_not_be_named_to_clean(prepare: Path) -> None:
+    before = snapshot()
+    play(prepare, variables(numa_host_user=f"{NAME}-other"))
+    play(ROOT / "playbooks" / "clean.yml", variables())
+    assert ours(differences(before, snapshot())) == []
+
+
 def test_a_folder_that_held_something_is_refused_and_left_as_it_was(
     prepare: Path, open_folder: Path
 ) -> None:

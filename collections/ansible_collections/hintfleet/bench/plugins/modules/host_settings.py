@@ -27,6 +27,11 @@ options:
     description: Further facts about the host as found, kept in the record when it is first written.
     type: dict
     default: {}
+  used:
+    description: Names that hintfleet uses on this host, C(user) and C(swap_path), for cleaning to
+      find them though nobody names them again. Those of earlier calls stay in the record.
+    type: dict
+    default: {}
   state:
     description:
       - V(present) sets what is wanted.
@@ -96,11 +101,13 @@ def present(module: AnsibleModule) -> dict[str, Any]:
     steps = _hierarchy.plan(hierarchy)
 
     record = _settings.load(path)
-    changed = record is None or bool(writes) or bool(steps)
+    before_us = record
     if record is None:
         record = _settings.new_record(
             before, _hierarchy.subtree_control(hierarchy), module.params["notes"]
         )
+    record = _settings.with_used(record, module.params["used"])
+    changed = record != before_us or bool(writes) or bool(steps)
     record["changed"] = sorted(set(record["changed"]) | set(writes))
     if changed and not module.check_mode:
         _settings.store(path, record)
@@ -147,6 +154,7 @@ def main() -> None:
             "found": {"type": "path", "default": "/var/lib/hintfleet/found.json"},
             "settings": {"type": "dict", "default": {}},
             "notes": {"type": "dict", "default": {}},
+            "used": {"type": "dict", "default": {}},
             "state": {"type": "str", "choices": ["present", "restored"], "default": "present"},
         },
         supports_check_mode=True,

@@ -23,6 +23,10 @@ options:
         each. All processes of users that hintfleet made are ended, those of others never.
     type: str
     default: hintfleet
+  swap_path:
+    description: Swap file or device of hintfleet; those that the host was prepared with come along.
+    type: path
+    default: /var/lib/hintfleet/swap
   grace_seconds:
     description: How long runners may take to end by themselves.
     type: float
@@ -65,6 +69,11 @@ runs:
   type: list
   elements: str
   sample: [laptop/numa1-node0.b1.none.memhog]
+swap_paths:
+  description: O(swap_path), and those that the host was prepared with.
+  returned: always
+  type: list
+  elements: str
 users:
   description: Users that hintfleet made for guests.
   returned: always
@@ -80,6 +89,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import folder as _folder
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import hierarchy as _hierarchy
+from ansible_collections.hintfleet.bench.plugins.module_utils.host import settings as _settings
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import sweep as _sweep
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import users as _users
 from ansible_collections.hintfleet.bench.plugins.module_utils.run.detached import (
@@ -90,7 +100,10 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.run.detached impor
 def sweep(module: AnsibleModule) -> dict[str, Any]:
     """Find, end, remove."""
     state_dir = Path(module.params["state_dir"])
-    users = _users.made(module.params["user"])
+    found = _found(state_dir)
+    users: dict[str, int] = {}
+    for name in _settings.used(found, "user", module.params["user"]):
+        users |= _users.made(name)
     folders = _hierarchy.find().folders()
     processes = _sweep.find(folders, runner_process_ids(state_dir), users.values())
     if not module.check_mode:
@@ -106,8 +119,17 @@ def sweep(module: AnsibleModule) -> dict[str, Any]:
         "cgroups": [str(path) for path in cgroups],
         "files": [str(path) for path in files],
         "users": sorted(users),
+        "swap_paths": _settings.used(found, "swap_path", module.params["swap_path"]),
         "runs": _sweep.finished_runs(state_dir),
     }
+
+
+def _found(state_dir: Path) -> dict[str, Any] | None:
+    """The record of the host as found; what ends guests does not fail for one that is damaged."""
+    try:
+        return _settings.load(state_dir / "found.json")
+    except BenchError:
+        return None
 
 
 def main() -> None:
@@ -116,6 +138,7 @@ def main() -> None:
         argument_spec={
             "state_dir": {"type": "path", "default": "/var/lib/hintfleet"},
             "user": {"type": "str", "default": "hintfleet"},
+            "swap_path": {"type": "path", "default": "/var/lib/hintfleet/swap"},
             "grace_seconds": {"type": "float", "default": 20},
         },
         supports_check_mode=True,

@@ -140,6 +140,21 @@ def store(path: Path, record: Mapping[str, Any]) -> None:
     write_json(path, record)
 
 
+def with_used(record: Mapping[str, Any], used: Mapping[str, str]) -> dict[str, Any]:
+    """The record, with names that hintfleet has used on this host beside those of earlier times.
+
+    What was named when the host was prepared is found when it is cleaned, named again or not.
+    """
+    known: dict[str, list[str]] = record.get("used", {})
+    more = {name: sorted({*known.get(name, []), it}) for name, it in used.items()}
+    return {**record, "used": {**known, **more}} if more else dict(record)
+
+
+def used(record: Mapping[str, Any] | None, name: str, also: str) -> list[str]:
+    """All that the record has under `name`, and one more."""
+    return sorted({*(record or {}).get("used", {}).get(name, []), also})
+
+
 def to_restore(record: Mapping[str, Any], current: Mapping[str, str | None]) -> dict[str, str]:
     """What to write so that every setting hintfleet changed is again as it was found."""
     found = {name: record["settings"][name] for name in record["changed"]}

@@ -129,3 +129,14 @@ def test_a_setting_that_does_not_stay_is_a_sentence(root: Path) -> None:
 def test_a_setting_that_is_refused_is_a_sentence(root: Path) -> None:
     with pytest.raises(BenchError, match=r"zswap_enabled .* does not take 'N'"):
         _settings.write({"zswap_enabled": "N"}, root)
+
+
+def test_names_that_were_used_once_are_found_though_nobody_names_them_again(root: Path) -> None:
+    record = _settings.new_record(_settings.read_all(root), [], {})
+    record = _settings.with_used(record, {"user": "bench", "swap_path": "/dev/sdb"})
+    assert _settings.with_used(record, {"user": "bench", "swap_path": "/dev/sdb"}) == record
+    assert _settings.with_used(record, {}) == record
+    record = _settings.with_used(record, {"user": "other", "swap_path": "/dev/sdb"})
+    assert _settings.used(record, "user", "hintfleet") == ["bench", "hintfleet", "other"]
+    assert _settings.used(record, "swap_path", "/dev/sdb") == ["/dev/sdb"]
+    assert _settings.used(None, "user", "hintfleet") == ["hintfleet"]
