@@ -5,7 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.hintfleet.bench.plugins.module_utils.arm.piece import Piece
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.piece import (
+    Piece,
+    is_whole,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.balloon import BALLOON
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import Guest
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.virtio_mem import BLOCK_MIB
@@ -22,7 +25,7 @@ class BalloonPolicy(Piece):
         if not isinstance(value, dict) or set(value) - set(BALLOON):
             raise ValueError(f"give a mapping with {', '.join(BALLOON)}")
         found = {**BALLOON, **value}
-        if type(found["margin_mib"]) is not int or not (
+        if not is_whole(found["margin_mib"]) or not (
             LEAST_MARGIN_MIB <= found["margin_mib"] <= MOST_MIB
         ):
             raise ValueError(f"give margin_mib as a whole number from {LEAST_MARGIN_MIB} on")
@@ -48,7 +51,7 @@ class VirtioMemPolicy(Piece):
         if not isinstance(value, dict) or set(value) != {"plug_mib"}:
             raise ValueError("give a mapping with plug_mib")
         size = value["plug_mib"]
-        if type(size) is not int or not 0 < size <= MOST_MIB or size % BLOCK_MIB:
+        if not is_whole(size) or not 0 < size <= MOST_MIB or size % BLOCK_MIB:
             raise ValueError(
                 f"give plug_mib as a multiple of {BLOCK_MIB}, the block that a guest's kernel adds "
                 "and takes away as a whole"

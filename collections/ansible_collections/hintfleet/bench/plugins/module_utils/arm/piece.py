@@ -61,6 +61,11 @@ class Piece(ABC):
         return text
 
 
+def is_whole(value: Any) -> bool:
+    """Whether it is a whole number; those that Ansible read are of a class of their own."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def text_of(value: Any) -> str:
     """One line of text that was given as text, number or true and false; raises ValueError."""
     if isinstance(value, bool):

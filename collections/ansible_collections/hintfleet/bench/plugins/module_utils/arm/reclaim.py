@@ -9,6 +9,7 @@ from typing import Any
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.piece import (
     ASK_SECONDS,
     Piece,
+    is_whole,
     read_in,
     unlike,
     write_in,
@@ -60,7 +61,7 @@ class Reclaim(Piece):
             raise ValueError(f"{unknown[0]} is none of {', '.join(DAMON_DEFAULTS)}")
         found = {"policy": DAMON, **DAMON_DEFAULTS, **given}
         for name in DAMON_DEFAULTS:
-            if type(found[name]) is not int or not 1 <= found[name] <= 2**20:
+            if not is_whole(found[name]) or not 1 <= found[name] <= 2**20:
                 raise ValueError(f"give {name} as a whole number from 1 to {2**20}")
         return found
 
