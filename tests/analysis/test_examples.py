@@ -66,7 +66,7 @@ def test_a_plan_reproduces_the_measured_density_of_each_mechanism(
     """A real study of three blocks, each predicted from the others, within one guest."""
     assert main(["plan", "--validate", str(study), "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert {cell["mechanism"] for cell in found["cells"]} == {
+    assert {cell["arm"] for cell in found["cells"]} == {
         "none", "free_page_reporting", "page_hinting"
     }  # fmt: skip
     for cell in found["cells"]:
@@ -89,7 +89,9 @@ def test_every_command_takes_a_real_study(
 ) -> None:
     assert "guests fit a node without swapping" in printed("report", str(study))
     assert "v10-cover" in printed("compare", str(study), "--published", "v10-cover")
-    assert "Demand decides" in printed("plan", "--from", str(study), "--nodes", "400")
+    assert "assumes that they do so in turn" in printed(
+        "plan", "--from", str(study), "--nodes", "400"
+    )
     for run in study.glob("runs/*b1*"):
         assert "Proof: the guest freed" in printed("show", str(run))
     assert "27 runs" in printed("export", str(study), "--output", str(tmp_path / "store"))

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hintfleet.plan.input import load_trace, measured, parse_mechanism, parse_node
-from hintfleet.plan.model import NodeKind
+from hintfleet.plan.demand import NodeKind
+from hintfleet.plan.given import load_trace, parse_guest, parse_mechanism, parse_node
+from hintfleet.plan.input import measured
 from hintfleet.records.read import UnusableError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,10 +19,10 @@ from synthetic import Builder
 def test_a_study_gives_a_footprint_for_each_run(builder: Builder) -> None:
     found = measured(builder.write())
     assert len(found.footprints) == 9
-    footprint = next(f for f in found.footprints if f.mechanism == "page_hinting")
+    footprint = next(f for f in found.footprints if f.arm == "page_hinting")
     assert (footprint.active_mib, footprint.touched_mib, footprint.freed_mib) == (343, 256, 128)
     assert footprint.seconds_to == (0.3, 0.6, None)
-    assert found.nodes == (NodeKind(960.0, 1),)
+    assert found.basis.cells == (NodeKind(960.0, 1),)
     assert found.notes == ()
 
 
@@ -91,7 +92,7 @@ def test_a_trace_is_put_on_the_smallest_common_step(tmp_path: Path) -> None:
         ("seconds,guest,used_mib\n1,a\n", "line 2: expected seconds, a guest and MiB"),
         (
             "seconds,guest,used_mib\n0,a,1\n1e-9,a,1\n1e9,a,1\n2e9,a,1\n3e9,a,1\n0,b,1\n1e-6,b,1\n",
-            "are more than 100000",
+            "are more than 100,000 steps",
         ),
     ],
 )
@@ -102,15 +103,39 @@ def test_a_bad_trace_is_refused_with_its_line(tmp_path: Path, text: str, words: 
         load_trace(file)
 
 
+def test_a_trace_of_types_gives_each_its_own_curves(tmp_path: Path) -> None:
+    file = tmp_path / "trace.csv"
+    file.write_text("seconds,guest,used_mib,type\n0,a,1,web\n5,a,2,web\n0,b,7,db\n5,b,8,db\n")
+    trace = load_trace(file)
+    assert trace.of_type == ("web", "db")
+    assert trace.curves_of("db").tolist() == [1]
+    with pytest.raises(
+        UnusableError, match="no curve of guests of type mail; its column type names web, db"
+    ):
+        trace.curves_of("mail")
+
+
+def test_a_trace_without_demand_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "trace.csv"
+    file.write_text("seconds,guest,used_mib\n0,a,0\n5,a,0\n")
+    with pytest.raises(UnusableError, match="no demand: no guest in it ever uses memory"):
+        load_trace(file)
+
+
+def test_a_trace_that_never_ends_is_refused() -> None:
+    with pytest.raises(UnusableError, match="a device"):
+        load_trace(Path("/dev/zero"))
+
+
 def test_a_missing_trace_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnusableError, match="the trace cannot be read"):
+    with pytest.raises(UnusableError, match="expected a readable file"):
         load_trace(tmp_path / "none.csv")
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.text(max_size=40))
 def test_no_text_makes_the_parsers_fail_in_another_way(text: str) -> None:
-    for parse in (parse_mechanism, parse_node):
+    for parse in (parse_mechanism, parse_node, parse_guest):
         try:
             parse(text)
         except UnusableError as error:

@@ -6,7 +6,8 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from hintfleet.plan.model import NEVER_SECONDS, Demand, Footprint, NodeKind, by_mechanism
+from hintfleet.plan.demand import OPTIONS, Demand, NodeKind
+from hintfleet.plan.model import NEVER_SECONDS, Footprint, by_arm
 from hintfleet.records.read import UnusableError
 
 REPORTING = Footprint("free_page_reporting", "a", 366.0, 100.0, 256.0, 256.0, (2.0, 3.0, 4.0))
@@ -21,7 +22,7 @@ def test_base_is_what_a_guest_holds_that_uses_nothing() -> None:
 
 
 def test_nothing_is_returned_without_a_return_time() -> None:
-    none = dataclasses.replace(REPORTING, mechanism="none", seconds_to=(None, None, None))
+    none = dataclasses.replace(REPORTING, arm="none", seconds_to=(None, None, None))
     assert none.kept_share == 1.0
     assert min(none.return_curve()) >= NEVER_SECONDS
 
@@ -69,7 +70,7 @@ def test_impossible_footprints_are_refused(change: dict[str, object], words: str
 
 @pytest.mark.parametrize("change", [{"together": 1.5}, {"spread": -1.0}, {"stagger_seconds": -1.0}])
 def test_impossible_demand_is_refused(change: dict[str, float]) -> None:
-    with pytest.raises(UnusableError, match=f"demand: {next(iter(change))}"):
+    with pytest.raises(UnusableError, match=OPTIONS[next(iter(change))][0]):
         dataclasses.replace(Demand(), **change)  # type: ignore[arg-type]
 
 
@@ -79,8 +80,8 @@ def test_nodes_without_memory_are_refused() -> None:
 
 
 def test_mechanisms_are_planned_on_the_hosts_they_share() -> None:
-    other = dataclasses.replace(REPORTING, mechanism="none", seconds_to=(None, None, None))
-    arrays = by_mechanism(
+    other = dataclasses.replace(REPORTING, arm="none", seconds_to=(None, None, None))
+    arrays = by_arm(
         [
             dataclasses.replace(REPORTING, host="b", active_mib=400.0),
             REPORTING,
@@ -90,11 +91,11 @@ def test_mechanisms_are_planned_on_the_hosts_they_share() -> None:
     )
     assert list(arrays) == ["none", "free_page_reporting"]
     assert arrays["free_page_reporting"].hosts == ("a",)
-    assert arrays["free_page_reporting"].runs.tolist() == [2]
+    assert arrays["free_page_reporting"].runs.tolist() == [[2]]
     assert sorted(arrays["free_page_reporting"].base_mib.tolist()) == [90.0, 100.0]
 
 
 def test_mechanisms_without_a_common_host_are_refused() -> None:
-    other = dataclasses.replace(REPORTING, mechanism="none", host="b")
+    other = dataclasses.replace(REPORTING, arm="none", host="b")
     with pytest.raises(UnusableError, match="no host has consolidation results of all"):
-        by_mechanism([REPORTING, other])
+        by_arm([REPORTING, other])

@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
-from hintfleet.plan.model import Demand, Footprint, Footprints, Trace, collect
-from hintfleet.plan.simulation import (
-    Residency,
-    draw_schedule,
-    in_order,
-    peaks,
-    trace_peaks,
-)
+from hintfleet.plan.demand import Demand, Trace
+from hintfleet.plan.model import Footprint, Footprints, collect
+from hintfleet.plan.schedule import Schedule, draw_schedules, in_order
+from hintfleet.plan.simulation import Residency, peaks, trace_peaks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -117,13 +115,37 @@ def test_a_guest_holds_at_least_its_need_and_at_most_its_high_water(
         assert need - 1e-6 <= after <= before + 1e-6 <= high + 2e-6
 
 
+def drawn(
+    demand: Demand, seed: int, nodes: int, guests: int, *of_type: Demand, kind: tuple[int, ...] = ()
+) -> Schedule:
+    """All windows of the schedules of nodes as one, each of which begins where the last ended."""
+    windows = list(
+        draw_schedules(
+            demand,
+            of_type or (demand,),
+            np.array(kind or (0,) * guests),
+            np.random.default_rng(seed),
+            nodes,
+        )
+    )
+    ends = [window.seconds[np.isfinite(window.seconds)].max(initial=-np.inf) for window in windows]
+    starts = [window.seconds.min(initial=np.inf) for window in windows]
+    assert all(end <= start for end, start in zip(ends, starts[1:], strict=False))
+    seconds, guest, level = (
+        np.concatenate([getattr(window, name) for window in windows], axis=1)
+        for name in ("seconds", "guest", "level")
+    )
+    order = np.argsort(seconds, axis=1, kind="stable")  # what never comes moves to the end
+    return Schedule(*(np.take_along_axis(one, order, axis=1) for one in (seconds, guest, level)))
+
+
 def followed_in_steps(
     demand: Demand, guests: int, nodes: int, seed: int, returned: bool
 ) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
     """Peaks of the same schedule by looking at every node every 50 ms."""
-    schedule = draw_schedule(demand, np.random.default_rng(seed), nodes, guests)
+    schedule = drawn(demand, seed, nodes, guests)
     f = footprints() if returned else footprints(seconds_to=(None, None, None))
-    exact = peaks(f, np.zeros((nodes, guests), np.int64), schedule, demand.horizon_seconds)
+    exact = peaks(f, np.zeros((nodes, guests), np.int64), [schedule], demand.horizon_seconds)
     step, largest = 0.05, np.zeros((nodes, guests))
     for node in range(nodes):
         level, left = np.zeros(guests), np.zeros(guests)
@@ -164,14 +186,14 @@ def test_simultaneous_guests_peak_together_and_staggered_ones_do_not() -> None:
     together = Demand(3600.0, 60.0, 300.0, spread=0.0, together=1.0)
     staggered = Demand(3600.0, 60.0, 3600.0, spread=0.0, stagger_seconds=120.0)
     for demand, expected in ((together, 5 * 300.0), (staggered, 300.0 + 4 * 100.0)):
-        schedule = draw_schedule(demand, np.random.default_rng(1), *shape)
-        largest = peaks(footprints(), runs, schedule, demand.horizon_seconds)
+        schedule = drawn(demand, 1, *shape)
+        largest = peaks(footprints(), runs, [schedule], demand.horizon_seconds)
         assert largest[:, -1] == pytest.approx(np.full(50, expected))
 
 
 def test_two_guests_share_a_schedule_as_often_as_asked() -> None:
     demand = Demand(1000.0, 10.0, 1000.0, spread=0.0, together=0.5)
-    schedule = draw_schedule(demand, np.random.default_rng(2), 4000, 2)
+    schedule = drawn(demand, 2, 4000, 2)
     rises = np.where(schedule.level > 0.0, schedule.seconds, np.inf)
     first, second = np.sort(rises, axis=1)[:, :2].T
     assert np.mean(first == second) == pytest.approx(0.25, abs=0.03)
@@ -179,19 +201,57 @@ def test_two_guests_share_a_schedule_as_often_as_asked() -> None:
 
 def test_phases_last_as_long_as_asked() -> None:
     demand = Demand(200_000.0, active_seconds=20.0, idle_seconds=60.0, spread=0.8)
-    schedule = draw_schedule(demand, np.random.default_rng(3), 20, 1)
-    inside = (schedule.seconds > 0) & (schedule.seconds < demand.horizon_seconds)
-    used = schedule.level[:, :-1] * np.diff(schedule.seconds)
-    share = np.where(inside[:, :-1], used, 0.0).sum() / (20 * demand.horizon_seconds)
-    assert share == pytest.approx(0.25, rel=0.03)
+    assert share_in_use(drawn(demand, 3, 20, 1), demand)[0] == pytest.approx(0.25, rel=0.03)
+
+
+def share_in_use(schedule: Schedule, demand: Demand) -> np.ndarray:  # type: ignore[type-arg]
+    """Share of the horizon in which each guest uses memory, over all nodes."""
+    nodes, guests = schedule.seconds.shape[0], int(schedule.guest.max()) + 1
+    used = np.zeros(guests)
+    for node in range(nodes):
+        for guest in range(guests):
+            own = (schedule.guest[node] == guest) & (schedule.seconds[node] < np.inf)
+            seconds = np.append(schedule.seconds[node][own], demand.horizon_seconds).clip(0.0)
+            used[guest] += schedule.level[node][own] @ np.diff(seconds)
+    return used / (nodes * demand.horizon_seconds)
+
+
+def test_each_type_of_guest_has_its_own_phases() -> None:
+    often = Demand(100_000.0, active_seconds=60.0, idle_seconds=60.0)
+    seldom = Demand(100_000.0, active_seconds=10.0, idle_seconds=390.0)
+    schedule = drawn(often, 4, 30, 3, often, seldom, kind=(0, 1, 1))
+    assert share_in_use(schedule, often) == pytest.approx([0.5, 0.025, 0.025], rel=0.1)
+
+
+def test_guests_that_peak_together_do_so_whatever_their_type() -> None:
+    common = Demand(10_000.0, 10.0, 1000.0, together=1.0)
+    other = Demand(10_000.0, 500.0, 500.0, together=1.0)
+    schedule = drawn(common, 5, 10, 2, common, other, kind=(0, 1))
+    for node in range(10):
+        first, second = (schedule.seconds[node][schedule.guest[node] == k] for k in (0, 1))
+        assert first[first < np.inf] == pytest.approx(second[second < np.inf])
+
+
+def test_memory_does_not_grow_with_the_hours_simulated() -> None:
+    """Ten times the hours take as much memory, of everything that Python and numpy hold."""
+    held = []
+    for hours in (4.0, 40.0):
+        demand = Demand(hours * 3600.0, active_seconds=60.0, idle_seconds=300.0)
+        tracemalloc.start()
+        random, runs = np.random.default_rng(1), np.zeros((300, 8), np.int64)
+        windows = draw_schedules(demand, [demand], np.zeros(8, np.int64), random, 300)
+        peaks(footprints(), runs, windows, demand.horizon_seconds)
+        held.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert held[1] < 1.1 * held[0]
 
 
 def test_only_what_lies_within_the_horizon_counts() -> None:
     seconds = np.array([[[-10.0, -5.0, 50.0]]])
     schedule = in_order(seconds, np.array([[[1.0, 0.0, 1.0]]]))
     runs = np.zeros((1, 1), np.int64)
-    assert peaks(footprints(), runs, schedule, 40.0)[0, 0] == 100.0
-    assert peaks(footprints(), runs, schedule, 60.0)[0, 0] == 300.0
+    assert peaks(footprints(), runs, [schedule], 40.0)[0, 0] == 100.0
+    assert peaks(footprints(), runs, [schedule], 60.0)[0, 0] == 300.0
 
 
 def test_a_trace_that_rises_and_falls_peaks_where_it_rises() -> None:
@@ -201,9 +261,9 @@ def test_a_trace_that_rises_and_falls_peaks_where_it_rises() -> None:
     simultaneous = Trace(10.0, used, together=1.0, horizon_seconds=1000.0)
     staggered = Trace(10.0, used, stagger_seconds=200.0, horizon_seconds=1000.0)
     random = np.random.default_rng(5)
-    assert trace_peaks(footprints(), runs, simultaneous, random)[:, -1] == pytest.approx(
+    assert trace_peaks(footprints(), runs, simultaneous, random, [""] * 3)[:, -1] == pytest.approx(
         np.full(30, 900.0)
     )
-    assert trace_peaks(footprints(), runs, staggered, random)[:, -1] == pytest.approx(
+    assert trace_peaks(footprints(), runs, staggered, random, [""] * 3)[:, -1] == pytest.approx(
         np.full(30, 500.0)
     )

@@ -52,7 +52,7 @@ def test_measured_density_is_reproduced_within_one_guest(
     builder: Builder, pause_seconds: float
 ) -> None:
     comparisons = validate(measured(write_measured(builder, pause_seconds)).rows)
-    assert {c.mechanism for c in comparisons} == set(LAPTOP)
+    assert {c.arm for c in comparisons} == set(LAPTOP)
     assert all(c.held_out and c.agrees for c in comparisons), comparisons
 
 
@@ -61,7 +61,7 @@ def test_the_pause_between_guests_matters_to_slow_mechanisms(builder: Builder) -
     counts = {}
     for pause in (0.0, 6.0):
         rows = measured(write_measured(builder, pause)).rows
-        counts[pause] = {c.mechanism: max(c.predicted) for c in validate(rows)}
+        counts[pause] = {c.arm: max(c.predicted) for c in validate(rows)}
     assert counts[0.0]["free_page_reporting"] < counts[6.0]["free_page_reporting"]
     assert counts[0.0]["none"] == counts[6.0]["none"]
 
@@ -113,19 +113,21 @@ def test_a_plan_from_a_study_answers_first(builder: Builder, run: Run) -> None:
     options = (
         "--from", str(folder), "--nodes", "400", "--hours", "1", "--node", "960x20",
         "--active-minutes", "1", "--idle-minutes", "60", "--workers", "1",
+        "--stagger-minutes", "5", "--spread", "0",
     )  # fmt: skip
     code, text = run(*options)
     assert code == 0
-    first, second = text.splitlines()[:2]
-    assert first == "none: place 40 guests on 20 nodes."
-    assert second.startswith("free_page_reporting: place ") and "against none (" in second
+    words = " ".join(text.replace("│", " ").split())
+    assert "On 20 nodes of 960 MiB each place 40 guests with none, 160 with free_page" in words
+    assert "(4 times as many)" in words
+    assert "1 measured host cannot speak for 20 nodes and its guests were emulated" in words
     code, text = run(*options, "--format", "json")
     plan = json.loads(text)
-    assert plan["schema"] == "hintfleet.plan/1"
+    assert plan["schema"] == "hintfleet.plan/2"
     assert plan["fleet_guests"]["none"] == 40
     assert len(plan["footprints"]) == 9
-    answer = next(a for a in plan["answers"] if a["mechanism"] == "page_hinting")
-    assert answer["guests_low"] <= answer["guests"] <= answer["guests_high"]
+    answer = next(a for a in plan["answers"] if a["arm"] == "page_hinting")
+    assert answer["guests_low"] is None and answer["guests_high"] is None
     assert answer["guests"] > 2
     assert answer["guests_if_all_peak_at_once"] == 2
     assert answer["guests"] <= answer["guests_if_they_peak_in_turn"]
@@ -140,8 +142,8 @@ def test_a_plan_from_a_trace_and_a_footprint_by_hand(tmp_path: Path, run: Run) -
         "--trace", str(trace), "--hours", "1", "--nodes", "400", "--workers", "1",
     )  # fmt: skip
     assert code == 0
-    words = " ".join(text.split())
-    assert "Guests repeat 1 recorded trace(s) of 1200 s, each at its own time." in words
+    words = " ".join(text.replace("│", " ").split())
+    assert "Demand: each guest repeats the recorded trace of 20 min, at its own time." in words
 
 
 GIVEN = ("--mechanism", "none,active=2,idle=1", "--node", "9")

@@ -7,12 +7,23 @@ import argparse
 import dataclasses
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from hintfleet.commands.output import add_terminal_options, exit_code, write, write_terminal
-from hintfleet.plan.answer import Question, make_plan
-from hintfleet.plan.input import Measured, load_trace, measured, parse_mechanism, parse_node
-from hintfleet.plan.model import Demand, Footprint, Trace, by_mechanism
+from hintfleet.plan.answer import make_plan
+from hintfleet.plan.arms import chosen_arms
+from hintfleet.plan.demand import Demand, Trace
+from hintfleet.plan.given import (
+    GivenType,
+    load_trace,
+    parse_guests,
+    parse_mechanisms,
+    parse_node,
+)
+from hintfleet.plan.input import Measured, joined, measured
+from hintfleet.plan.model import by_arm
+from hintfleet.plan.nodes import Question
 from hintfleet.plan.validation import validate
 from hintfleet.records.read import UnusableError
 from hintfleet.render.plan import plan_json, plan_text, validation_json, validation_text
@@ -34,16 +45,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RESULTS",
         help="results/<study> or a Parquet store with consolidation runs",
     )
+    source.add_argument("--study", metavar="NAME", help="which study of a store to plan with")
+    source.add_argument(
+        "--guest",
+        action="append",
+        default=[],
+        metavar="NAME,...",
+        help="one type of the guests on a node, of several: share=N (as many as fit, so many parts "
+        "of all) or count=N (so many on every node), from=RESULTS and study=NAME unless they are "
+        "those of --from, active-minutes= idle-minutes= spread= least-level= unless they are those "
+        "of all",
+    )
     source.add_argument(
         "--mechanism",
         action="append",
         default=[],
         metavar="NAME,active=MIB,idle=MIB,...",
-        help="a footprint by hand instead; also touched=MIB, freed=MIB and the seconds until "
-        "50, 90 and 99 %% of it are back: s50= s90= s99=",
+        help="a footprint by hand instead; also touched=MIB, freed=MIB, the seconds until 50, 90 "
+        "and 99 %% of it are back: s50= s90= s99=, and guest=NAME if --guest names types",
     )
     source.add_argument(
-        "--only", action="append", default=[], metavar="NAME", help="plan for this mechanism only"
+        "--arm",
+        "--only",
+        dest="arms",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="plan for this arm; may be repeated (default: all arms, of more than five the "
+        "baseline and the two that hold most guests)",
     )
     source.add_argument(
         "--validate",
@@ -132,48 +161,68 @@ def main(options: argparse.Namespace) -> int:
     """Runs the command: 0 sound or unsettled, 2 not to be trusted."""
     if options.validate:
         return _validate(options)
-    found = _found(options)
-    footprints = _chosen(found, options.only)
     if options.workers < 1:
         raise UnusableError(f"--workers must be at least 1, found {options.workers}")
+    given = parse_guests(options.guest)
+    demand = _demand(options)
+    types = tuple(one.as_type(demand) for one in given)
+    found = _found(options, given)
     question = Question(
-        kinds=tuple(parse_node(text) for text in options.node) or found.nodes,
-        demand=_demand(options),
+        kinds=tuple(parse_node(text) for text in options.node) or found.basis.cells,
+        demand=demand,
         bound=options.bound,
         confidence=options.confidence,
         nodes=options.nodes,
         reserve_mib=options.reserve_mib,
         seed=options.seed,
+        types=types,
     )
-    plan = make_plan(question, by_mechanism(footprints), options.workers)
+    footprints, arms_note = chosen_arms(found, question, options.arms)
+    notes = [*arms_note, *found.notes]
+    arrays = by_arm(footprints, types, found.baseline)
+    plan = make_plan(question, arrays, found.basis, options.workers)
     if options.format == "json":
-        _write_json(options, plan_json(plan, footprints, found.notes))
+        _write_json(options, plan_json(plan, footprints, notes))
     else:
         write_terminal(
-            lambda width: plan_text(plan, found.notes, options.ascii), options, options.output
+            lambda width: plan_text(plan, notes, found.baseline, options.ascii),
+            options,
+            options.output,
         )
     return exit_code(plan.verdict)
 
 
-def _chosen(found: Measured, only: list[str]) -> list[Footprint]:
-    known = dict.fromkeys(footprint.mechanism for footprint in found.footprints)
-    unknown = [name for name in only if name not in known]
-    if unknown:
-        raise UnusableError(
-            f"--only {', '.join(unknown)}: no such footprint; there are {', '.join(known)}"
-        )
-    return [f for f in found.footprints if not only or f.mechanism in only]
+def _found(options: argparse.Namespace, given: Sequence[GivenType]) -> Measured:
+    """The footprints of every type of guest, from where the command line says."""
+    by_hand = parse_mechanisms(options.mechanism, given)
+    stated = {footprint.type for footprint in by_hand}
+    sources = {one.name: one.source or options.results for one in given}
+    for one in given:
+        if (one.name in stated) == bool(sources[one.name]):
+            raise UnusableError(_where_from(one.name, one.name in stated))
+    parts: list[Measured] = [Measured(tuple(by_hand))] if by_hand else []
+    for one in given:
+        source = sources[one.name]
+        if source is not None:
+            parts.append(measured(source, one.study or options.study).of_type(one.name))
+    return joined(parts)
 
 
-def _found(options: argparse.Namespace) -> Measured:
-    if bool(options.results) == bool(options.mechanism):
-        raise UnusableError(
+def _where_from(name: str, is_stated: bool) -> str:
+    if not name:
+        return (
             "a plan needs footprints from one place: either --from RESULTS or --mechanism "
             "NAME,active=MIB,idle=MIB,..."
         )
-    if options.results:
-        return measured(options.results)
-    return Measured(tuple(parse_mechanism(text) for text in options.mechanism), (), (), ())
+    if is_stated:
+        return (
+            f"--guest {name} has footprints from two places: a study (from= or --from) and "
+            f"--mechanism ...,guest={name}; leave one away"
+        )
+    return (
+        f"--guest {name} has no footprint: name a study (from=RESULTS, or --from for all), or "
+        f"state one with --mechanism NAME,active=MIB,idle=MIB,guest={name}"
+    )
 
 
 def _demand(options: argparse.Namespace) -> Demand | Trace:
@@ -198,7 +247,7 @@ def _demand(options: argparse.Namespace) -> Demand | Trace:
 
 
 def _validate(options: argparse.Namespace) -> int:
-    comparisons = validate(measured(options.validate).rows)
+    comparisons = validate(measured(options.validate, options.study).rows)
     if not comparisons:
         raise UnusableError(
             f"{options.validate} has no finished consolidation run with a boot time: "

@@ -3,67 +3,25 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hintfleet.figures.figure import Judgement, Verdict, worst
-from hintfleet.plan.model import GIVEN_HOST, Demand, Footprints, NodeKind, Trace
-from hintfleet.plan.simulation import (
-    CHUNK_GUESTS,
-    Indices,
-    draw_schedule,
-    peaks,
-    trace_peaks,
-)
+from hintfleet.plan.demand import NodeKind, placed
+from hintfleet.plan.judge import Basis, Open, judge
+from hintfleet.plan.model import Footprints
+from hintfleet.plan.nodes import AS_MEASURED, LARGER, SMALLER, Question, simulate
 from hintfleet.records.read import UnusableError
-from hintfleet.statistics.intervals import Floats, Interval, share_interval, trials_for_share
+from hintfleet.statistics.intervals import Interval, share_interval
+from hintfleet.statistics.replication import HOSTS_AS_SAMPLE, Codes
 
 MOST_GUESTS = 512
 """Guests on one node that a plan looks at; the work grows with the square of it."""
 
 RESAMPLES = 999
 PILOT_NODES = 200
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked of a plan: on which nodes, for which demand, at which risk.
-
-    bound is the largest chance that a node swaps at some time within the horizon; nodes is how
-    many are simulated, whatever the size of the fleet.
-    """
-
-    kinds: tuple[NodeKind, ...]
-    demand: Demand | Trace
-    bound: float = 0.01
-    confidence: float = 0.95
-    nodes: int = 4000
-    reserve_mib: float = 0.0
-    seed: int = 20190603
-
-    def __post_init__(self) -> None:
-        if not self.kinds:
-            raise UnusableError("a plan needs a node: name its memory with --node MIB[xCOUNT]")
-        if not 0.0 < self.bound < 1.0 or not 0.5 <= self.confidence < 1.0:
-            raise UnusableError(
-                "--bound must lie between 0 and 1 and --confidence in 0.5..1, found "
-                f"{self.bound:g} and {self.confidence:g}"
-            )
-        if self.nodes < 1 or self.seed < 0:
-            raise UnusableError("--nodes must be at least 1 and --seed at least 0")
-        if not 0.0 <= self.reserve_mib < min(kind.memory_mib for kind in self.kinds):
-            raise UnusableError(
-                f"--reserve-mib must lie between 0 and the smallest node's memory, "
-                f"found {self.reserve_mib:g}"
-            )
 
 
 @dataclass(frozen=True)
@@ -82,18 +40,22 @@ class Chance:
 
 @dataclass(frozen=True)
 class Answer:
-    """Guests that one node of a kind may hold under one mechanism.
+    """Guests that one node of a kind may hold under one arm.
 
-    guests is the count to use: the chance of swap is shown to be within the bound. low..high is
-    where the true count lies, given how many nodes were simulated and which hosts were measured.
-    at_once and in_turn bracket every demand: all guests peak together, and no two ever do.
+    guests is the count to use: the chance of swap is shown to be within the bound even if the
+    footprints are as much larger as their few boots leave open. of_type is how many of them are of
+    each type. low..high is where the true count lies, given how many nodes were simulated, how well
+    footprints are known and which hosts were measured; None where too few hosts were, to say
+    so of the nodes that the plan is for. at_once and in_turn bracket every demand: all guests peak
+    together, and no two ever do.
     """
 
     kind: NodeKind
-    mechanism: str
+    arm: str
     guests: int
-    low: int
-    high: int
+    of_type: tuple[int, ...]
+    low: int | None
+    high: int | None
     at_once: int
     in_turn: int
     curve: tuple[Chance, ...]
@@ -106,9 +68,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Plan:
-    """The answers for each kind of node and mechanism, and the question they answer."""
+    """The answers for each kind of node and arm, the question they answer, and on what."""
 
     question: Question
+    basis: Basis
     hosts_measured: int
     answers: tuple[Answer, ...]
 
@@ -117,191 +80,146 @@ class Plan:
         """The worst of the answers'."""
         return worst(answer.judgement.verdict for answer in self.answers)
 
-    def fleet_guests(self, mechanism: str) -> int:
+    def fleet_guests(self, arm: str) -> int:
         """Guests on the whole fleet."""
-        mine = [answer for answer in self.answers if answer.mechanism == mechanism]
+        mine = [answer for answer in self.answers if answer.arm == arm]
         return sum(answer.guests * answer.kind.count for answer in mine)
 
+    def fleet_of_type(self, arm: str) -> tuple[int, ...]:
+        """How many of them are of each type."""
+        mine = [answer for answer in self.answers if answer.arm == arm]
+        return tuple(
+            sum(answer.of_type[index] * answer.kind.count for answer in mine)
+            for index in range(len(self.question.types))
+        )
+
     @property
-    def mechanisms(self) -> list[str]:
-        return list(dict.fromkeys(answer.mechanism for answer in self.answers))
+    def arms(self) -> list[str]:
+        return list(dict.fromkeys(answer.arm for answer in self.answers))
 
 
-def make_plan(question: Question, footprints: Mapping[str, Footprints], workers: int = 1) -> Plan:
-    """Simulates the nodes and answers for each mechanism; the hosts of all must be the same.
+def make_plan(
+    question: Question,
+    footprints: Mapping[str, Footprints],
+    basis: Basis | None = None,
+    workers: int = 1,
+) -> Plan:
+    """Simulates the nodes and answers for each arm; the hosts of all must be the same.
 
     The answer depends on the question and its seed alone, not on the number of workers.
     """
+    basis = basis or Basis()
+    _require_room(question, footprints)
     guests = _guests_needed(question, footprints)
     hosts = next(iter(footprints.values())).hosts
-    shape = (len(question.kinds), len(hosts), guests)
+    shape = (len(question.kinds), 3, len(hosts), guests)
     swapping = {name: np.zeros(shape, dtype=np.int64) for name in footprints}
     trials = np.zeros(len(hosts), dtype=np.int64)
     for host, over in simulate(question, footprints, guests, question.nodes, workers):
         np.add.at(trials, host, 1)
-        for name, of_kind in over.items():
-            for index, flags in enumerate(of_kind):
-                np.add.at(swapping[name][index], host, flags)
+        for name, flags in over.items():
+            for place in np.ndindex(flags.shape[:2]):
+                np.add.at(swapping[name][place], host, flags[place])
     return Plan(
         question,
+        basis,
         len(hosts),
         tuple(
-            _answer(question, kind, name, swapping[name][index], trials, footprints[name])
+            _answer(question, basis, kind, swapping[name][index], trials, footprints[name])
             for index, kind in enumerate(question.kinds)
             for name in footprints
         ),
     )
 
 
-Swapping = dict[str, NDArray[np.bool_]]
-"""By mechanism: whether a node swaps, of shape (kinds of node, nodes, guests)."""
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """A job small enough for a processor's cache, with a random stream of its own."""
-
-    nodes: int
-    guests: int
-    stream: np.random.SeedSequence
-
-
-def simulate(
-    question: Question,
-    footprints: Mapping[str, Footprints],
-    guests: int,
-    nodes: int,
-    workers: int = 1,
-) -> Iterator[tuple[Indices, Swapping]]:
-    """Chunks of nodes: (index of the host that each node behaves like, whether it swaps).
-
-    All mechanisms meet the same demand on the same hosts. Memory does not grow with nodes.
-    """
-    rows = max(CHUNK_GUESTS // guests, 1)
-    counts = [min(rows, nodes - start) for start in range(0, nodes, rows)]
-    streams = np.random.SeedSequence(question.seed).spawn(len(counts))
-    chunks = [Chunk(n, guests, stream) for n, stream in zip(counts, streams, strict=True)]
-    if workers == 1 or len(chunks) == 1:
-        yield from (_simulate_chunk(question, footprints, chunk) for chunk in chunks)
+def _require_room(question: Question, footprints: Mapping[str, Footprints]) -> None:
+    """UnusableError if not even the guests that every node must hold fit the largest node."""
+    room = max(kind.memory_mib for kind in question.kinds) - question.reserve_mib
+    order = placed(question.types, MOST_GUESTS)
+    fixed = sum(one.count for one in question.types)
+    fit = max(f.guests_in_turn(room, order) for f in footprints.values())
+    if fit >= max(fixed, 1):
         return
-    with ProcessPoolExecutor(
-        workers,
-        # A fork would copy the locks of threads that reading Parquet has started.
-        multiprocessing.get_context("spawn"),
-        initializer=_share,
-        initargs=(question, footprints),
-    ) as pool:
-        yield from pool.map(_simulate_shared, chunks)
-
-
-_shared: dict[str, Any] = {}
-"""What every chunk of a worker process needs; sent once to each process, not with each chunk."""
-
-
-def _share(question: Question, footprints: Mapping[str, Footprints]) -> None:
-    _shared.update(question=question, footprints=footprints)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for the next chunk for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _simulate_shared(chunk: Chunk) -> tuple[Indices, Swapping]:
-    return _simulate_chunk(_shared["question"], _shared["footprints"], chunk)
-
-
-def _simulate_chunk(
-    question: Question, footprints: Mapping[str, Footprints], chunk: Chunk
-) -> tuple[Indices, Swapping]:
-    host_stream, demand_stream = chunk.stream.spawn(2)
-    random = np.random.default_rng(host_stream)
-    first = next(iter(footprints.values()))
-    host = random.integers(0, len(first.hosts), chunk.nodes)
-    pick = random.random((chunk.nodes, chunk.guests))
-    runs = {
-        name: f.first[host][:, None] + (pick * f.runs[host][:, None]).astype(np.int64)
-        for name, f in footprints.items()
-    }
-    largest = _largest(question.demand, footprints, runs, demand_stream)
-    room = np.array([kind.memory_mib for kind in question.kinds]) - question.reserve_mib
-    return host, {name: values > room[:, None, None] for name, values in largest.items()}
-
-
-def _largest(
-    demand: Demand | Trace,
-    footprints: Mapping[str, Footprints],
-    runs: Mapping[str, Indices],
-    stream: np.random.SeedSequence,
-) -> dict[str, Floats]:
-    """Largest memory by mechanism, of shape (nodes, guests)."""
-    if isinstance(demand, Trace):
-        return {
-            name: trace_peaks(f, runs[name], demand, np.random.default_rng(stream))
-            for name, f in footprints.items()
-        }
-    shape = next(iter(runs.values())).shape
-    schedule = draw_schedule(demand, np.random.default_rng(stream), *shape)
-    return {
-        name: peaks(f, runs[name], schedule, demand.horizon_seconds)
-        for name, f in footprints.items()
-    }
+    needs = min(footprints.values(), key=lambda f: float(f.active_mib.min()))
+    what = (
+        f"the {fixed} guests that every node is to hold (count=) do not fit"
+        if fixed > 1
+        else f"no guest fits, for one in use needs {needs.active_mib.min():g} MiB with {needs.arm}"
+    )
+    of = f"a node of {room + question.reserve_mib:g} MiB"
+    kept = f" of which {question.reserve_mib:g} are kept (--reserve-mib)"
+    raise UnusableError(
+        f"{of}{kept if question.reserve_mib else ''}: {what}; plan for larger nodes (--node) or "
+        "smaller guests"
+    )
 
 
 def _guests_needed(question: Question, footprints: Mapping[str, Footprints]) -> int:
     """Enough guests that clearly more nodes than the bound allows swap, by a small pilot."""
-    memory = max(kind.memory_mib for kind in question.kinds)
-    most_each = min((f.base_mib + f.span_mib).max() for f in footprints.values())
+    room = max(kind.memory_mib for kind in question.kinds)
     wanted = min(1.0, 4.0 * question.bound + 0.1)
-    guests = 8
-    while memory < MOST_GUESTS * most_each:
+    every = placed(question.types, MOST_GUESTS).size  # fewer if each type has a count
+    guests = min(8, every)
+    at_once = max(
+        f.guests_at_once(room, placed(question.types, MOST_GUESTS)) for f in footprints.values()
+    )
+    while at_once < MOST_GUESTS:
         over = np.zeros(guests)
         for _, flags in simulate(question, footprints, guests, PILOT_NODES):
-            # The largest kind under the mechanism that needs least decides how far to look.
-            over += np.min([f.sum(axis=1).min(axis=0) for f in flags.values()], axis=0)
+            # The largest kind under the arm that needs least decides how far to look.
+            over += np.min([f[:, LARGER].sum(axis=1).min(axis=0) for f in flags.values()], axis=0)
         reached = np.flatnonzero(over >= wanted * PILOT_NODES)
         if reached.size:
             return int(reached[0]) + 1
+        if guests == every < MOST_GUESTS:
+            return guests
         if guests >= MOST_GUESTS:
             break
-        guests *= 2
+        guests = min(2 * guests, every)
     raise UnusableError(
-        f"more than {MOST_GUESTS} guests fit on a node of {memory:g} MiB; plan for a part of the "
-        "node (--node with less memory) and multiply"
+        f"more than {MOST_GUESTS} guests fit on a node of {room:g} MiB; plan for a part of the "
+        "node (--node with less memory) and multiply, or for guests that use memory more often"
     )
 
 
 def _answer(
     question: Question,
+    basis: Basis,
     kind: NodeKind,
-    mechanism: str,
-    swapping: Indices,
-    trials: Indices,
+    swapping: Codes,
+    trials: Codes,
     footprints: Footprints,
 ) -> Answer:
-    """swapping[host, n - 1] of trials[host] nodes swapped with n guests."""
+    """swapping[room, host, n - 1] of trials[host] nodes swapped with n guests; room: nodes.py."""
     nodes = int(trials.sum())
-    curve = tuple(
-        Chance(n, nodes, int(hits), share_interval(int(hits), nodes, question.confidence))
-        for n, hits in enumerate(swapping.sum(axis=0), 1)
-    )
-    guests = _leading([chance.interval.high <= question.bound for chance in curve])
-    high = _leading([chance.interval.low <= question.bound for chance in curve])
-    low, most = _over_hosts(question, swapping, trials)
-    judgement = _judge(question, footprints, high - guests, most - low)
+
+    def curve_of(room: int) -> tuple[Chance, ...]:
+        return tuple(
+            Chance(n, nodes, int(hits), share_interval(int(hits), nodes, question.confidence))
+            for n, hits in enumerate(swapping[room].sum(axis=0), 1)
+        )
+
+    smaller, curve, larger = (curve_of(room) for room in (SMALLER, AS_MEASURED, LARGER))
+    guests = _leading([chance.interval.high <= question.bound for chance in smaller])
+    shown = _leading([chance.interval.high <= question.bound for chance in curve])
+    perhaps = _leading([chance.interval.low <= question.bound for chance in curve])
+    high = _leading([chance.interval.low <= question.bound for chance in larger])
+    least, most = _over_hosts(question, swapping[AS_MEASURED], trials)
+    left_open = Open(perhaps - shown, max(high, perhaps) - guests, most - least)
+    judgement = judge(question, basis, footprints, left_open)
+    known = basis.covers(question.kinds) or len(footprints.hosts) >= HOSTS_AS_SAMPLE
+    known = known and not footprints.by_hand
     room = kind.memory_mib - question.reserve_mib
+    order = placed(question.types, MOST_GUESTS)
     return Answer(
         kind,
-        mechanism,
+        footprints.arm,
         guests,
-        min(guests, low),
-        max(high, most),
-        footprints.guests_at_once(room),
-        footprints.guests_in_turn(room),
+        tuple(np.bincount(order[:guests], minlength=len(question.types)).tolist()),
+        min(guests, least) if known else None,
+        max(high, perhaps, most) if known else None,
+        footprints.guests_at_once(room, order),
+        footprints.guests_in_turn(room, order),
         curve,
         judgement,
     )
@@ -312,7 +230,7 @@ def _leading(flags: Sequence[bool]) -> int:
     return next((index for index, flag in enumerate(flags) if not flag), len(flags))
 
 
-def _over_hosts(question: Question, swapping: Indices, trials: Indices) -> tuple[int, int]:
+def _over_hosts(question: Question, swapping: Codes, trials: Codes) -> tuple[int, int]:
     """Interval of the count had other hosts been measured: percentile bootstrap over hosts."""
     random = np.random.default_rng(question.seed)
     hosts = trials.size
@@ -325,41 +243,3 @@ def _over_hosts(question: Question, swapping: Indices, trials: Indices) -> tuple
     tail = (1.0 - question.confidence) / 2.0
     low, high = np.quantile(counts, [tail, 1.0 - tail], method="nearest")
     return int(low), int(high)
-
-
-def _judge(question: Question, footprints: Footprints, by_chance: int, by_hosts: int) -> Judgement:
-    """by_chance, by_hosts: how many counts the simulation and the measured hosts leave open."""
-    needed = nodes_needed(question)
-    runs, hosts = int(footprints.runs.sum()), len(footprints.hosts)
-    if question.nodes < needed:
-        return Judgement(
-            Verdict.NOT_TO_BE_TRUSTED,
-            f"{question.nodes} simulated nodes cannot show a chance below {question.bound:g}",
-            f"simulate at least {needed} (--nodes {needed})",
-        )
-    if footprints.hosts != (GIVEN_HOST,) and runs < 2:
-        return Judgement(
-            Verdict.NOT_TO_BE_TRUSTED,
-            "the footprint is from one boot of one host",
-            "run at least 2 blocks of the study",
-        )
-    if by_hosts > 0:
-        return Judgement(
-            Verdict.UNSETTLED,
-            f"the {hosts} measured hosts differ by more than one guest's memory",
-            "measure more hosts",
-        )
-    if by_chance > 0:
-        return Judgement(
-            Verdict.UNSETTLED,
-            f"{question.nodes} simulated nodes leave {by_chance} guest(s) open",
-            f"simulate more (--nodes {4 * question.nodes})",
-        )
-    return Judgement(
-        Verdict.SOUND, f"the same for all {hosts} measured host(s) and {question.nodes} nodes"
-    )
-
-
-def nodes_needed(question: Question) -> int:
-    """Nodes that must all stay without swap to show the bound with an exact two-sided interval."""
-    return trials_for_share(1.0 - question.bound, 0.5 + question.confidence / 2.0)

@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where a plan's footprints and demand come from: a study, the command line, a trace file."""
+"""Footprints from the consolidation runs of a study: a folder of records, or a store."""
 
 from __future__ import annotations
 
-import csv
-import math
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from hintfleet.plan.model import GIVEN_HOST, Footprint, NodeKind, Trace
+from hintfleet.plan.demand import NodeKind
+from hintfleet.plan.judge import Basis
+from hintfleet.plan.model import Footprint
 from hintfleet.plan.returns import seen_returns
 from hintfleet.records import columns as store_columns
+from hintfleet.records.observations import BASELINE
 from hintfleet.records.read import Damage, DamagedError, Run, UnusableError, load_study
 from hintfleet.records.samples import load_samples
 from hintfleet.store.parquet import is_store
@@ -29,11 +29,16 @@ Row = Mapping[str, Any]
 
 MEASURED_COLUMNS = (
     "run_id",
+    "study",
     "host",
     "cell",
     "block",
+    "arm",
+    "baseline",
     "mechanism",
     "status",
+    "accelerator",
+    "unshown",
     "memory_mib",
     "active_footprint_mib",
     "idle_footprint_mib",
@@ -50,30 +55,38 @@ MEASURED_COLUMNS = (
     "program_seconds",
 )
 
-TRACE_HEADER = ["seconds", "guest", "used_mib"]
-LONGEST_TRACE_STEPS = 100_000
+ALIKE = 1.05
+"""Programs that touched so much more than others are other programs."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Consolidation runs to plan with, and what was left out of them, in words."""
+    """Consolidation runs to plan with, what they stand for, and what was left out, in words."""
 
     footprints: tuple[Footprint, ...]
-    rows: tuple[Row, ...]
-    nodes: tuple[NodeKind, ...]
-    notes: tuple[str, ...]
+    rows: tuple[Row, ...] = ()
+    basis: Basis = field(default_factory=Basis)
+    baseline: str = BASELINE
+    notes: tuple[str, ...] = ()
+
+    def of_type(self, name: str) -> Measured:
+        """The same as footprints of a type of guest."""
+        if not name:
+            return self
+        footprints = tuple(replace(one, type=name) for one in self.footprints)
+        return replace(self, footprints=footprints, notes=tuple(f"{name}: {n}" for n in self.notes))
 
 
-def measured(folder: Path) -> Measured:
-    """The usable consolidation runs of results/<study> or of a Parquet store."""
+def measured(folder: Path, study: str | None = None) -> Measured:
+    """The usable consolidation runs of results/<study>, or of one study of a Parquet store."""
     used: list[Row] = []
     footprints: list[Footprint] = []
     left_out: Counter[str] = Counter()
-    rows, damages = consolidation_rows(folder)
+    rows, damages = consolidation_rows(folder, study)
     for row in rows:
         cause = unusable(row)
         if cause:
-            left_out[f"{row['mechanism']}: {cause}"] += 1
+            left_out[f"{row['arm']}: {cause}"] += 1
             continue
         used.append(row)
         footprints.append(footprint(row))
@@ -86,12 +99,13 @@ def measured(folder: Path) -> Measured:
             f"{folder} has no consolidation run to plan with{why}: run the consolidation "
             "workload, or state the footprints with --mechanism"
         )
-    cells = {row["cell"]: float(row["memory_mib"]) for row in used}
-    kinds = sorted(Counter(cells.values()).items())
+    _require_one_type(folder, used)
+    baselines = {row["baseline"] or BASELINE for row in used}
     return Measured(
         tuple(footprints),
         tuple(used),
-        tuple(NodeKind(memory, count) for memory, count in kinds),
+        basis_of(used),
+        baselines.pop() if len(baselines) == 1 else BASELINE,
         (
             *(f"left out {count} run(s), {cause}" for cause, count in sorted(left_out.items())),
             *(f"left out {damage}" for damage in damages),
@@ -99,18 +113,101 @@ def measured(folder: Path) -> Measured:
     )
 
 
-def consolidation_rows(folder: Path) -> tuple[list[Row], list[Damage]]:
-    """Every consolidation run of a study's folder or a store, as flat rows; what is damaged."""
+def basis_of(used: Sequence[Row]) -> Basis:
+    """What these runs stand for; at least one."""
+    cells = {(row["study"], row["cell"]): float(row["memory_mib"]) for row in used}
+    counts: dict[tuple[float, str], list[int]] = defaultdict(list)
+    blocks: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for row in used:
+        blocks[row["study"], row["arm"]].add(row["block"])
+        if row["guests_without_swap"] is not None:
+            place = float(row["memory_mib"]), row["arm"]
+            counts[place].append(int(row["guests_without_swap"]))
+    return Basis(
+        tuple(sorted({row["study"] for row in used})),
+        tuple(NodeKind(memory, count) for memory, count in sorted(Counter(cells.values()).items())),
+        min(map(len, blocks.values())),
+        any(row["accelerator"] == "tcg" for row in used),
+        {place: statistics.fmean(found) for place, found in counts.items()},
+    )
+
+
+def joined(parts: Sequence[Measured]) -> Measured:
+    """Footprints of several types of guest as those of one plan; at least one part."""
+    if len(parts) == 1:
+        return parts[0]
+    studied = [part for part in parts if part.basis.studies]
+    baselines = {part.baseline for part in studied}
+    return Measured(
+        tuple(one for part in parts for one in part.footprints),
+        (),
+        _joined_bases([part.basis for part in studied]),
+        baselines.pop() if len(baselines) == 1 else BASELINE,
+        tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+    )
+
+
+def _joined_bases(bases: Sequence[Basis]) -> Basis:
+    """Cells as they were measured for one type of guest at least; what a study counted is of one
+    type only."""
+    cells: dict[float, int] = {}
+    for basis in bases:
+        for kind in basis.cells:
+            cells[kind.memory_mib] = max(cells.get(kind.memory_mib, 0), kind.count)
+    return Basis(
+        tuple(dict.fromkeys(study for basis in bases for study in basis.studies)),
+        tuple(NodeKind(memory, count) for memory, count in sorted(cells.items())),
+        min((basis.blocks for basis in bases), default=0),
+        any(basis.emulated for basis in bases),
+    )
+
+
+def _require_one_type(folder: Path, used: Sequence[Row]) -> None:
+    """UnusableError if guests of several sizes are among these runs."""
+    touched = sorted({float(row["touched_mib"]) for row in used})
+    if touched[-1] > ALIKE * touched[0]:
+        raise UnusableError(
+            f"{folder} has guests of several sizes, whose programs touched from {touched[0]:g} to "
+            f"{touched[-1]:g} MiB: they are several types of guest; choose one study with --study, "
+            "or name each type with --guest NAME,from=...,study=..."
+        )
+
+
+def consolidation_rows(folder: Path, study: str | None = None) -> tuple[list[Row], list[Damage]]:
+    """Every consolidation run of a study's folder or of a study of a store, as flat rows; what is
+    damaged."""
     if is_store(folder):
-        return without_damaged_pages(folder, partial(_stored_rows, folder))
-    study = load_study(folder)
-    runs = [run for run in study.runs if run.workload == "consolidation"]
-    return [_with_returns(run) for run in runs], list(study.damages)
+        return _rows_of_store(folder, study)
+    found = load_study(folder)
+    if study not in (None, found.name):
+        raise UnusableError(f"{folder} is of study {found.name}, not {study}")
+    runs = [run for run in found.runs if run.workload == "consolidation"]
+    return [_with_returns(run) for run in runs], list(found.damages)
+
+
+def _rows_of_store(folder: Path, study: str | None) -> tuple[list[Row], list[Damage]]:
+    rows, damages = without_damaged_pages(folder, partial(_stored_rows, folder))
+    studies = sorted({row["study"] for row in rows})
+    if study is None and len(studies) > 1:
+        raise UnusableError(
+            f"{folder} has {len(studies)} studies ({', '.join(studies[:5])}"
+            f"{', ...' if studies[5:] else ''}): name the one to plan with (--study), or each as "
+            "a type of guest (--guest NAME,from=...,study=...)"
+        )
+    if study is not None and study not in studies:
+        known = ", ".join(studies) or "none"
+        raise UnusableError(f"{folder} has no consolidation run of study {study}; there is {known}")
+    return [row for row in rows if study in (None, row["study"])], damages
 
 
 def _stored_rows(folder: Path, unreadable: Sequence[Damage]) -> tuple[list[Row], list[Damage]]:
     runs = Store(folder, unreadable=unreadable).runs
-    return list(runs.each(MEASURED_COLUMNS, workload="consolidation")), list(runs.damages)
+    rows: list[Row] = [
+        # a store may be older than arms: then the mechanism is the arm
+        {**row, "arm": row["arm"] or row["mechanism"]}
+        for row in runs.each(MEASURED_COLUMNS, workload="consolidation")
+    ]
+    return rows, list(runs.damages)
 
 
 def _with_returns(run: Run) -> Row:
@@ -131,6 +228,8 @@ def unusable(row: Row) -> str | None:
         return "no proof that the mechanism acted"
     if not row["as_expected"]:
         return "the proof shows the mechanism did not act as its name says"
+    if row["unshown"]:
+        return "its guests did not show what the arm states"
     if row["stopped_by"] == "cpu_bound":
         return "the processors were the limit, not memory"
     if not row["active_footprint_mib"] or not row["touched_mib"]:
@@ -142,7 +241,7 @@ def footprint(row: Row) -> Footprint:
     """The footprint of a usable run."""
     active = float(row["active_footprint_mib"])
     return Footprint(
-        mechanism=row["mechanism"],
+        arm=row["arm"],
         host=row["host"],
         active_mib=active,
         # The two are medians over guests at different moments: noise may put idle above.
@@ -158,112 +257,3 @@ def footprint_in_turn(row: Row) -> Footprint:
     measured_in_proof = footprint(row)
     seen = row.get("seen_returns")
     return replace(measured_in_proof, seconds_to=seen) if seen else measured_in_proof
-
-
-def parse_mechanism(text: str) -> Footprint:
-    """NAME,active=MIB,idle=MIB[,touched=MIB][,freed=MIB][,s50=S][,s90=S][,s99=S].
-
-    touched is active - idle unless given, freed is touched; without s50 nothing is returned.
-    """
-    name, *parts = text.split(",")
-    values: dict[str, float] = {}
-    allowed = ("active", "idle", "touched", "freed", "s50", "s90", "s99")
-    for part in parts:
-        key, _, number = part.partition("=")
-        try:
-            values[key] = float(number)
-        except ValueError:
-            values[key] = math.nan
-        if key not in allowed or not math.isfinite(values[key]):
-            raise UnusableError(
-                f"--mechanism {text}: expected {', '.join(allowed)} with a number each, "
-                f"found {part!r}"
-            )
-    if not name or not {"active", "idle"} <= values.keys():
-        raise UnusableError(
-            f"--mechanism {text}: name the mechanism and give at least active= and idle= in MiB"
-        )
-    span = values["active"] - values["idle"]
-    touched = values.get("touched", span if span > 0.0 else values["active"])
-    return Footprint(
-        mechanism=name,
-        host=GIVEN_HOST,
-        active_mib=values["active"],
-        idle_mib=values["idle"],
-        touched_mib=touched,
-        freed_mib=values.get("freed", touched),
-        seconds_to=(values.get("s50"), values.get("s90"), values.get("s99")),
-    )
-
-
-def parse_node(text: str) -> NodeKind:
-    """MEMORY_MIB or MEMORY_MIBxCOUNT."""
-    memory, _, count = text.partition("x")
-    try:
-        return NodeKind(float(memory), int(count or "1"))
-    except ValueError:
-        raise UnusableError(
-            f"--node {text}: expected MiB of memory and how many such nodes, as in 15360x200"
-        ) from None
-
-
-def load_trace(file: Path) -> Trace:
-    """A CSV of seconds,guest,used_mib, on the smallest common step; gaps hold the last value."""
-    curves: dict[str, list[tuple[float, float]]] = {}
-    for number, (seconds, guest, used) in _trace_lines(file):
-        curve = curves.setdefault(guest, [])
-        if curve and seconds <= curve[-1][0]:
-            raise UnusableError(
-                f"{file}: line {number}: seconds of guest {guest} must rise, found {seconds:g} "
-                f"after {curve[-1][0]:g}"
-            )
-        curve.append((seconds, used))
-    arrays = [np.array(curve) for curve in curves.values() if len(curve) > 1]
-    if not arrays:
-        raise UnusableError(f"{file}: expected at least two lines for a guest, found none")
-    start = min(float(array[0, 0]) for array in arrays)
-    end = max(float(array[-1, 0]) for array in arrays)
-    step = min(float(np.median(np.diff(array[:, 0]))) for array in arrays)
-    steps = int((end - start) / step + 1e-9) + 1
-    if steps > LONGEST_TRACE_STEPS:
-        raise UnusableError(
-            f"{file}: {steps} steps of {step:g} s are more than {LONGEST_TRACE_STEPS}; "
-            "sample the trace less often or cut it"
-        )
-    return Trace(step, np.array([_on_grid(array, start, step, steps) for array in arrays]))
-
-
-def _trace_lines(file: Path) -> Iterable[tuple[int, tuple[float, str, float]]]:
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UnusableError(f"{file}: the trace cannot be read: {error}") from error
-    lines = list(csv.reader(text.splitlines()))
-    if not lines or lines[0] != TRACE_HEADER:
-        raise UnusableError(
-            f"{file}: line 1: expected {','.join(TRACE_HEADER)}, "
-            f"found {','.join(lines[0])[:60] if lines else 'nothing'!r}"
-        )
-    for number, line in enumerate(lines[1:], 2):
-        try:
-            seconds, guest, used = line
-            values = float(seconds), guest, float(used)
-        except ValueError:
-            values = math.nan, "", math.nan
-        if not (math.isfinite(values[0]) and math.isfinite(values[2]) and values[2] >= 0.0):
-            raise UnusableError(
-                f"{file}: line {number}: expected seconds, a guest and MiB of at least 0, "
-                f"found {','.join(line)[:60]!r}"
-            )
-        yield number, values
-
-
-def _on_grid(
-    curve: np.ndarray[Any, np.dtype[np.float64]], start: float, step: float, steps: int
-) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Largest value in each step; a step without a sample holds the last one, 0 before any."""
-    slot = np.minimum(((curve[:, 0] - start) / step + 1e-9).astype(np.int64), steps - 1)
-    values = np.full(steps, -np.inf)
-    np.maximum.at(values, slot, curve[:, 1])
-    seen = np.maximum.accumulate(np.where(values > -np.inf, np.arange(steps), -1))
-    return np.where(seen >= 0, values[np.maximum(seen, 0)], 0.0)

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a plan is computed from: measured footprints of a guest, and when guests want memory."""
+"""What a plan is computed from: measured footprints of guests, by arm, type of guest and host."""
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from hintfleet.records.observations import BASELINE
+from hintfleet.plan.demand import ONE_TYPE, GuestType
+from hintfleet.records.observations import BASELINE, baseline_first
 from hintfleet.records.read import UnusableError
-from hintfleet.statistics.intervals import Floats
+from hintfleet.statistics.intervals import Floats, t_quantile
+from hintfleet.statistics.replication import Codes
 
 NEVER_SECONDS = 1e12
 """Stands for "is never returned" in a curve of return times; far beyond any horizon."""
@@ -27,7 +31,7 @@ RETURNED_SHARES = (0.5, 0.9, 0.99, 1.0)
 class Footprint:
     """One guest as measured in one run (or given by hand). Memory in MiB, times in seconds."""
 
-    mechanism: str
+    arm: str
     host: str
     active_mib: float
     idle_mib: float
@@ -35,23 +39,27 @@ class Footprint:
     freed_mib: float
     seconds_to: tuple[float | None, float | None, float | None]
     """Until 50, 90 and 99 % of freed_mib were back at the host; None: not while watched."""
+    type: str = ""
+    """Which guests of a node it is of."""
+    by_hand: bool = False
+    """Whether it was stated, and not measured."""
 
     def __post_init__(self) -> None:
         for name in ("active_mib", "touched_mib", "freed_mib"):
-            if not getattr(self, name) > 0.0:
+            if not 0.0 < getattr(self, name) < math.inf:
                 raise UnusableError(
-                    f"{self.mechanism} on {self.host}: {name} must be above 0, "
+                    f"{self.arm} on {self.host}: {name} must be above 0, "
                     f"found {getattr(self, name)}"
                 )
         if not 0.0 <= self.idle_mib <= self.active_mib:
             raise UnusableError(
-                f"{self.mechanism} on {self.host}: idle_mib must lie in 0..active_mib "
+                f"{self.arm} on {self.host}: idle_mib must lie in 0..active_mib "
                 f"({self.active_mib:g}), found {self.idle_mib:g}"
             )
         known = [value for value in self.seconds_to if value is not None]
         if any(value < 0.0 for value in known) or known != sorted(known):
             raise UnusableError(
-                f"{self.mechanism} on {self.host}: return times must rise from 50 to 99 %, "
+                f"{self.arm} on {self.host}: return times must rise from 50 to 99 %, "
                 f"found {self.seconds_to}"
             )
 
@@ -102,126 +110,126 @@ class Footprint:
 
 
 @dataclass(frozen=True)
-class Demand:
-    """When guests want memory: phases of use and of rest, drawn anew for each guest.
-
-    Phases last active_seconds and idle_seconds on average, log-normal with `spread` as
-    coefficient of variation (0: always as long). In each active phase a guest uses between
-    `least_level` and 1 times what the study's program touched (uniform).
-
-    Guests start at independent moments, unless stagger_seconds is given: then guest k of a
-    node starts k * stagger_seconds after the first. A share `together` of the guests of each
-    node follows one common schedule instead: 1 means that all peak at the same moment.
-    """
-
-    horizon_seconds: float = 86_400.0
-    active_seconds: float = 600.0
-    idle_seconds: float = 3_000.0
-    spread: float = 1.0
-    least_level: float = 1.0
-    together: float = 0.0
-    stagger_seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        for name, low, high in (
-            ("horizon_seconds", 1.0, 1e9),
-            ("active_seconds", 1e-3, 1e9),
-            ("idle_seconds", 1e-3, 1e9),
-            ("spread", 0.0, 10.0),
-            ("least_level", 0.0, 1.0),
-            ("together", 0.0, 1.0),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise UnusableError(
-                    f"demand: {name} must lie in {low:g}..{high:g}, found {value:g}"
-                )
-        if self.stagger_seconds is not None and not self.stagger_seconds >= 0.0:
-            raise UnusableError(
-                f"demand: stagger_seconds must be at least 0, found {self.stagger_seconds:g}"
-            )
-
-
-@dataclass(frozen=True)
-class Trace:
-    """Recorded use of memory: used_mib[i, k] of guest i from k * step_seconds on, repeated."""
-
-    step_seconds: float
-    used_mib: Floats = field(repr=False)
-    together: float = 0.0
-    stagger_seconds: float | None = None
-    horizon_seconds: float = 86_400.0
-
-
-@dataclass(frozen=True)
-class NodeKind:
-    """Nodes of one size in the fleet the plan is for."""
-
-    memory_mib: float
-    count: int
-
-    def __post_init__(self) -> None:
-        if not self.memory_mib > 0.0 or self.count < 1:
-            raise UnusableError(
-                "a kind of node needs memory above 0 MiB and at least one node, "
-                f"found {self.memory_mib:g} MiB x {self.count}"
-            )
-
-
-@dataclass(frozen=True)
 class Footprints:
-    """All footprints of one mechanism as arrays, ordered by host.
+    """All footprints of one arm as arrays, ordered by type of guest and host.
 
-    Host i has the rows first[i] .. first[i] + runs[i] - 1. Arrays over rows: MiB, seconds;
-    return_seconds has one row for each of RETURNED_SHARES.
+    Type t on host i has the rows first[t, i] .. first[t, i] + runs[t, i] - 1. Arrays over rows:
+    MiB, seconds; return_seconds has one row for each of RETURNED_SHARES.
     """
 
-    mechanism: str
+    arm: str
     hosts: tuple[str, ...]
-    first: np.ndarray[Any, np.dtype[np.int64]]
-    runs: np.ndarray[Any, np.dtype[np.int64]]
+    by_hand: tuple[str, ...]
+    """Types of guest whose footprints were stated, and not measured."""
+    first: Codes
+    runs: Codes
     base_mib: Floats
     span_mib: Floats
     kept_share: Floats
     touched_mib: Floats
     freed_mib: Floats
     delay_seconds: Floats
-    return_seconds: np.ndarray[Any, np.dtype[np.float64]]
+    return_seconds: Floats
 
-    def guests_in_turn(self, room_mib: float) -> int:
-        """Guests that fit if no two use memory at once and all is back in between: the most that
-        any demand allows (median over rows)."""
-        active = self.base_mib + self.span_mib
-        idle = self.base_mib + self.kept_share * self.span_mib
-        counts = np.floor((room_mib - active) / np.maximum(idle, 1e-9)) + 1.0
-        return int(np.median(np.where(active <= room_mib, counts, 0.0)))
+    @property
+    def active_mib(self) -> Floats:
+        """Of a guest that uses all that the study's program touched."""
+        return self.base_mib + self.span_mib
 
-    def guests_at_once(self, room_mib: float) -> int:
-        """Guests that fit if all use memory at the same moment: the least (median over rows)."""
-        return int(np.median(np.floor(room_mib / (self.base_mib + self.span_mib))))
+    @property
+    def idle_mib(self) -> Floats:
+        """Of a guest that has used it and rests."""
+        return self.base_mib + self.kept_share * self.span_mib
 
+    @property
+    def fewest_boots(self) -> int:
+        """That stand for a type of guest on a host."""
+        return int(self.runs.min())
 
-def collect(footprints: Iterable[Footprint]) -> Footprints:
-    """The arrays of footprints that share one mechanism, at least one."""
-    ordered = sorted(footprints, key=lambda footprint: footprint.host)
-    names = {footprint.mechanism for footprint in ordered}
-    if len(names) != 1:
-        raise UnusableError(
-            f"expected footprints of one mechanism, found {', '.join(sorted(names)) or 'none'}"
+    @cached_property
+    def error(self) -> float:
+        """What is not known of the mean footprint of these hosts, relative, with 95 % confidence.
+
+        Boots of a host differ; a mean over few of them is off by Student's t times its standard
+        error, pooled over hosts. The largest of any type of guest, in use or at rest.
+        """
+        logs = [np.log(np.maximum(mib, 1e-9)) for mib in (self.active_mib, self.idle_mib)]
+        return max(
+            _relative_error(values[first[0] : first[-1] + runs[-1]], runs)
+            for values in logs
+            for first, runs in zip(self.first, self.runs, strict=True)
         )
-    hosts, first, runs = np.unique(
-        [footprint.host for footprint in ordered], return_index=True, return_counts=True
-    )
+
+    def guests_in_turn(self, room_mib: float, order: Codes) -> int:
+        """Guests that fit if no two use memory at once and all is back in between: the most that
+        any demand allows. order: the type of each; at most so many fit (median over hosts)."""
+        active, idle = (self._of_guests(values, order) for values in self._typical())
+        together = np.cumsum(idle, axis=1) + np.maximum.accumulate(active - idle, axis=1)
+        return _median_count(together, room_mib)
+
+    def guests_at_once(self, room_mib: float, order: Codes) -> int:
+        """Guests that fit if all use memory at the same moment: the least (median over hosts)."""
+        active, _ = self._typical()
+        return _median_count(np.cumsum(self._of_guests(active, order), axis=1), room_mib)
+
+    def _typical(self) -> tuple[Floats, Floats]:
+        """Memory of a guest in use and at rest, (types, hosts): medians over runs."""
+        return self._medians(self.active_mib), self._medians(self.idle_mib)
+
+    def _medians(self, values: Floats) -> Floats:
+        place = np.repeat(np.arange(self.runs.size), self.runs.ravel())
+        rising = values[np.lexsort((values, place))]
+        lower, upper = self.first + (self.runs - 1) // 2, self.first + self.runs // 2
+        medians: Floats = (rising[lower] + rising[upper]) / 2.0
+        return medians
+
+    @staticmethod
+    def _of_guests(values: Floats, order: Codes) -> Floats:
+        """Values of types on hosts as those of guests in their order, (hosts, guests)."""
+        return values[order].T
+
+
+def _median_count(memory_mib: Floats, room_mib: float) -> int:
+    """Of rising sums (hosts, guests), how many stay within the room."""
+    return int(np.median(np.count_nonzero(memory_mib <= room_mib, axis=1)))
+
+
+def _relative_error(logs: Floats, runs: Codes) -> float:
+    """Half of the 95 % interval of the mean over hosts, relative, from logarithms ordered by host,
+    so many of each; 0 where no host has two."""
+    degrees = int(runs.sum()) - runs.size
+    if degrees < 1:
+        return 0.0
+    starts = np.cumsum(runs) - runs
+    moved = logs - np.repeat(np.add.reduceat(logs, starts) / runs, runs)
+    error = math.sqrt(float(moved @ moved) / degrees * float((1.0 / runs).sum())) / runs.size
+    return math.expm1(t_quantile(0.975, degrees) * error)
+
+
+def collect(footprints: Iterable[Footprint], types: Sequence[GuestType] = ONE_TYPE) -> Footprints:
+    """The arrays of footprints of one arm on hosts that have every type of guest."""
+    names = [one.name for one in types]
+    ordered = sorted(footprints, key=lambda one: (names.index(one.type), one.host))
+    arms = {footprint.arm for footprint in ordered}
+    if len(arms) != 1:
+        raise UnusableError(
+            f"expected footprints of one arm, found {', '.join(sorted(arms)) or 'none'}"
+        )
+    hosts = sorted({one.host for one in ordered})
+    count = Counter((one.type, one.host) for one in ordered)
+    runs = np.array([[count[name, host] for host in hosts] for name in names], dtype=np.int64)
+    first = np.cumsum(runs).reshape(runs.shape) - runs
 
     def values(name: str) -> Floats:
         return np.array([getattr(footprint, name) for footprint in ordered], dtype=np.float64)
 
     base = values("base_mib")
     return Footprints(
-        mechanism=names.pop(),
-        hosts=tuple(str(host) for host in hosts),
-        first=first.astype(np.int64),
-        runs=runs.astype(np.int64),
+        arm=arms.pop(),
+        hosts=tuple(hosts),
+        by_hand=tuple(name for name in names if any(f.by_hand for f in ordered if f.type == name)),
+        first=first,
+        runs=runs,
         base_mib=base,
         span_mib=values("active_mib") - base,
         kept_share=values("kept_share"),
@@ -232,31 +240,55 @@ def collect(footprints: Iterable[Footprint]) -> Footprints:
     )
 
 
-def by_mechanism(footprints: Sequence[Footprint]) -> dict[str, Footprints]:
-    """Arrays for each mechanism over the hosts that all mechanisms were measured on.
+def by_arm(
+    footprints: Sequence[Footprint],
+    types: Sequence[GuestType] = ONE_TYPE,
+    baseline: str = BASELINE,
+) -> dict[str, Footprints]:
+    """Arrays for each arm, the baseline first, over the hosts that all arms and types of guest were
+    measured on.
 
-    Only those, because a difference between mechanisms must not be one between hosts.
+    Only those, because a difference between arms must not be one between hosts. What was stated by
+    hand holds on every host.
     """
-    names = {footprint.mechanism for footprint in footprints}
-    mechanisms = sorted(names, key=lambda name: (name != BASELINE, name))
-    if not mechanisms:
+    arms = baseline_first({footprint.arm for footprint in footprints}, baseline)
+    if not arms:
         raise UnusableError("no footprint to plan with: run the consolidation workload first")
-    hosts = {name: {f.host for f in footprints if f.mechanism == name} for name in mechanisms}
-    common = set.intersection(*hosts.values())
+    hosts: dict[tuple[str, str], set[str]] = {}
+    for one in footprints:
+        hosts.setdefault((one.arm, one.type), set()).add(one.host)
+    for arm in arms:
+        for name in (one.name for one in types):
+            if (arm, name) not in hosts:
+                raise UnusableError(_no_footprint(arm, name, hosts))
+    measured = [found for found in hosts.values() if found != {GIVEN_HOST}]
+    common = set.intersection(*measured) if measured else {GIVEN_HOST}
     if not common:
+        of = f" and all of the guests {', '.join(one.name for one in types)}" if types[1:] else ""
         raise UnusableError(
-            f"no host has consolidation results of all of {', '.join(mechanisms)}: "
-            "finish the study or name fewer mechanisms with --only"
+            f"no host has consolidation results of all of {', '.join(arms)}{of}: "
+            "finish the study or name fewer arms with --arm"
         )
-    return {
-        name: collect(f for f in footprints if f.mechanism == name and f.host in common)
-        for name in mechanisms
-    }
+    found: dict[str, list[Footprint]] = {arm: [] for arm in arms}
+    for one in footprints:
+        if one.host in common:
+            found[one.arm].append(one)
+        elif one.host == GIVEN_HOST:
+            found[one.arm] += [replace(one, host=host) for host in sorted(common)]
+    return {arm: collect(mine, types) for arm, mine in found.items()}
+
+
+def _no_footprint(arm: str, name: str, known: Iterable[tuple[str, str]]) -> str:
+    with_it = ", ".join(sorted({other for other, of in known if of == name})) or "no arm"
+    return (
+        f"guests of type {name} have no footprint under {arm}, only under {with_it}: measure or "
+        "state it (--mechanism ...,guest=...), or plan for the arms that all types have (--arm)"
+    )
 
 
 def as_json(footprint: Footprint) -> Mapping[str, object]:
     """A footprint as a JSON object with units in the names."""
-    keys = ("mechanism", "host", "active_mib", "idle_mib", "touched_mib", "freed_mib")
+    keys = ("arm", "type", "host", "active_mib", "idle_mib", "touched_mib", "freed_mib")
     result: dict[str, object] = {key: getattr(footprint, key) for key in keys}
     for share, value in zip((50, 90, 99), footprint.seconds_to, strict=True):
         result[f"seconds_to_{share}"] = value

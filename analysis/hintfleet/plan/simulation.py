@@ -10,16 +10,16 @@ between steps.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hintfleet.plan.model import RETURNED_SHARES, Demand, Footprints, Trace
+from hintfleet.plan.demand import Trace
+from hintfleet.plan.model import RETURNED_SHARES, Footprints
+from hintfleet.plan.schedule import Schedule
 from hintfleet.statistics.intervals import Floats
-
-Indices = NDArray[np.int64]
+from hintfleet.statistics.replication import Codes
 
 CHUNK_GUESTS = 32_768
 """Guests simulated at a time: small enough for a processor's cache, large enough for numpy."""
@@ -27,22 +27,10 @@ CHUNK_GUESTS = 32_768
 _PARTS = np.diff((0.0, *RETURNED_SHARES))
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """Changes of demand in order of time, arrays of shape (nodes, changes).
-
-    At `seconds`, the use of `guest` (0 is the first of its node) becomes `level`.
-    """
-
-    seconds: Floats
-    guest: Indices
-    level: Floats
-
-
 class Residency:
     """Memory at the host of every guest, kept as flat arrays of nodes * guests entries."""
 
-    def __init__(self, footprints: Footprints, runs: Indices) -> None:
+    def __init__(self, footprints: Footprints, runs: Codes) -> None:
         """runs[node, guest]: the row of footprints that each guest behaves like."""
         self.shape = runs.shape
         self._run = runs.ravel()
@@ -55,7 +43,7 @@ class Residency:
         self._stretch = np.ones(size)
         self._done_seconds = np.full(size, -np.inf)
 
-    def change(self, at: Indices, seconds: Floats, level: Floats) -> None:
+    def change(self, at: Codes, seconds: Floats, level: Floats) -> None:
         """From `seconds` on, the guests with the flat indices `at` use `level`."""
         f, run = self._footprints, self._run[at]
         before = self._left_mib(at, seconds)
@@ -82,7 +70,7 @@ class Residency:
             -np.inf,
         )
 
-    def resident_mib(self, nodes: Indices, seconds: Floats) -> Floats:
+    def resident_mib(self, nodes: Codes, seconds: Floats) -> Floats:
         """Memory of each guest of these nodes (one time for each): shape (nodes, guests)."""
         guests = self.shape[1]
         resident = self.floor_mib.reshape(self.shape)[nodes]
@@ -92,7 +80,7 @@ class Residency:
             resident[row, guest] += self._left_mib(nodes[row] * guests + guest, seconds[row])
         return resident
 
-    def _left_mib(self, at: Indices, seconds: Floats) -> Floats:
+    def _left_mib(self, at: Codes, seconds: Floats) -> Floats:
         """What these guests no longer need and have not returned yet."""
         f, run = self._footprints, self._run[at]
         age = (seconds - self._freed_seconds[at] - f.delay_seconds[run]) / self._stretch[at]
@@ -105,53 +93,81 @@ class Residency:
         return self._waiting_mib[at] * np.maximum(left, 0.0)
 
 
-def peaks(
-    footprints: Footprints, runs: Indices, schedule: Schedule, horizon_seconds: float
-) -> Floats:
-    """Largest memory of the first n guests of each node, n = 1 .. guests: (nodes, guests).
+class NodeMemory:
+    """The largest memory of the first n guests of each node so far, n = 1 .. guests.
 
-    One simulation answers for every count: the first n guests are a node with n guests.
-    Only what happens from 0 up to horizon_seconds counts; changes before 0 warm up.
+    One simulation answers for every count: the first n guests are a node with n guests. Only what
+    happens from 0 up to horizon_seconds counts; changes before 0 warm up.
     """
-    nodes, guests = runs.shape
-    residency = Residency(footprints, runs)
-    every = np.arange(nodes)
-    level = np.zeros((nodes, guests))
 
-    def apply(k: int, active: NDArray[np.bool_]) -> tuple[Indices, Floats]:
+    def __init__(self, footprints: Footprints, runs: Codes, horizon_seconds: float) -> None:
+        self._residency = Residency(footprints, runs)
+        self._nodes = np.arange(runs.shape[0])
+        self._guests = runs.shape[1]
+        self._level = np.zeros(runs.shape)
+        self._horizon_seconds = horizon_seconds
+        self._largest: Floats | None = None
+
+    def follow(self, schedule: Schedule) -> None:
+        """Lives through changes that come after all that were followed before."""
+        before = (schedule.seconds < 0.0).sum(axis=1)
+        until = (schedule.seconds < self._horizon_seconds).sum(axis=1)
+        for k in range(before.max(initial=0)):
+            self._apply(schedule, k, k < before)
+        largest = self.largest_mib
+        for k in range(before.min(initial=0), until.max(initial=0)):
+            rose, seconds = self._apply(schedule, k, (before <= k) & (k < until))
+            if rose.size:
+                total = np.cumsum(self._residency.resident_mib(rose, seconds), axis=1)
+                largest[rose] = np.maximum(largest[rose], total)
+
+    @property
+    def largest_mib(self) -> Floats:
+        """MiB of shape (nodes, guests)."""
+        if self._largest is None:
+            start = np.zeros(self._nodes.size)
+            resident = self._residency.resident_mib(self._nodes, start)
+            self._largest = np.cumsum(resident, axis=1)
+        return self._largest
+
+    def _apply(self, schedule: Schedule, k: int, active: NDArray[np.bool_]) -> tuple[Codes, Floats]:
         """Change k of the active nodes; the nodes whose demand rose, and when."""
-        node = every[active]
+        node = self._nodes[active]
         seconds, guest, wanted = (
             values[node, k] for values in (schedule.seconds, schedule.guest, schedule.level)
         )
-        rises = wanted > level[node, guest]
-        level[node, guest] = wanted
-        residency.change(node * guests + guest, seconds, wanted)
+        rises = wanted > self._level[node, guest]
+        self._level[node, guest] = wanted
+        self._residency.change(node * self._guests + guest, seconds, wanted)
         return node[rises], seconds[rises]
 
-    before = (schedule.seconds < 0.0).sum(axis=1)
-    until = (schedule.seconds < horizon_seconds).sum(axis=1)
-    for k in range(before.max()):
-        apply(k, k < before)
-    largest = np.cumsum(residency.resident_mib(every, np.zeros(nodes)), axis=1)
-    for k in range(before.min(), until.max()):
-        rose, seconds = apply(k, (before <= k) & (k < until))
-        if rose.size:
-            total = np.cumsum(residency.resident_mib(rose, seconds), axis=1)
-            largest[rose] = np.maximum(largest[rose], total)
-    return largest
+
+def peaks(
+    footprints: Footprints, runs: Codes, schedules: Iterable[Schedule], horizon_seconds: float
+) -> Floats:
+    """Largest memory of the first n guests of each node within the horizon: (nodes, guests)."""
+    memory = NodeMemory(footprints, runs, horizon_seconds)
+    for schedule in schedules:
+        memory.follow(schedule)
+    return memory.largest_mib
 
 
 def trace_peaks(
-    footprints: Footprints, runs: Indices, trace: Trace, random: np.random.Generator
+    footprints: Footprints,
+    runs: Codes,
+    trace: Trace,
+    random: np.random.Generator,
+    type_names: Sequence[str],
 ) -> Floats:
-    """The same for guests that each repeat a recorded trace of their use of memory."""
+    """The same for guests that each repeat a recorded trace of their use of memory; type_names: of
+    guest k."""
     nodes, guests = runs.shape
     residency = Residency(footprints, runs)
     largest = np.zeros((nodes, guests))
     touched = footprints.touched_mib[runs].ravel()
-    recorded, length = trace.used_mib.shape
-    which, shift = _trace_choice(trace, random, nodes, guests, recorded, length)
+    length = trace.used_mib.shape[1]
+    curves = [trace.curves_of(name) for name in type_names]
+    which, shift = _trace_choice(trace, random, (nodes, guests), curves)
     every, at = np.arange(nodes), np.arange(nodes * guests)
     steps = int(np.ceil(trace.horizon_seconds / trace.step_seconds))
     for k in range(-length, steps):  # one round of each trace to warm up
@@ -165,15 +181,12 @@ def trace_peaks(
 
 
 def _trace_choice(
-    trace: Trace,
-    random: np.random.Generator,
-    nodes: int,
-    guests: int,
-    recorded: int,
-    length: int,
-) -> tuple[Indices, Indices]:
-    shape = (nodes, guests)
-    which = random.integers(0, recorded, shape)
+    trace: Trace, random: np.random.Generator, shape: tuple[int, int], curves: Sequence[Codes]
+) -> tuple[Codes, Codes]:
+    """Which curve each guest repeats, and from which step on; curves: those that guest k may."""
+    nodes, guests = shape
+    length = trace.used_mib.shape[1]
+    which = np.column_stack([random.choice(own, nodes) for own in curves])
     if trace.stagger_seconds is None:
         shift = random.integers(0, length, shape)
     else:
@@ -182,57 +195,3 @@ def _trace_choice(
     follows = random.random(shape) < trace.together
     common = random.integers(0, length, (nodes, 1))
     return which, np.where(follows, common, shift)
-
-
-def draw_schedule(demand: Demand, random: np.random.Generator, nodes: int, guests: int) -> Schedule:
-    """Phases of every guest as changes of its use, from before 0 until the horizon."""
-    cycle = demand.active_seconds + demand.idle_seconds
-    shape = (nodes, guests)
-    # One column more than guests: the common schedule of the node.
-    if demand.stagger_seconds is None:
-        start = -random.random((nodes, guests + 1)) * cycle
-    else:
-        start = np.tile(np.append(np.arange(guests), 0) * demand.stagger_seconds, (nodes, 1))
-    follows = random.random(shape) < demand.together
-    times, levels = [np.full((*shape, 1), -2.0 * cycle)], [np.zeros((*shape, 1))]
-    for on, off, level in _phases(demand, random, start):
-        on, off, level = (np.where(follows, a[:, -1:], a[:, :-1]) for a in (on, off, level))
-        times.append(np.stack([on, off], axis=2))
-        levels.append(np.stack([level, np.zeros(shape)], axis=2))
-    return in_order(np.concatenate(times, axis=2), np.concatenate(levels, axis=2))
-
-
-def in_order(seconds: Floats, level: Floats) -> Schedule:
-    """A schedule from the changes of each guest: arrays of shape (nodes, guests, changes)."""
-    nodes, guests, changes = seconds.shape
-    flat = seconds.reshape(nodes, -1)
-    order = np.argsort(flat, axis=1, kind="stable")
-    guest = np.broadcast_to(np.repeat(np.arange(guests), changes), flat.shape)
-    return Schedule(
-        seconds=np.take_along_axis(flat, order, axis=1),
-        guest=np.take_along_axis(guest, order, axis=1),
-        level=np.take_along_axis(level.reshape(nodes, -1), order, axis=1),
-    )
-
-
-def _phases(
-    demand: Demand, random: np.random.Generator, start: Floats
-) -> Iterator[tuple[Floats, Floats, Floats]]:
-    """(on, off, level) of one active phase after another until all are past the horizon."""
-    on = start
-    while bool((on < demand.horizon_seconds).any()):
-        active = _durations(demand.active_seconds, demand.spread, random, start.shape)
-        idle = _durations(demand.idle_seconds, demand.spread, random, start.shape)
-        level = demand.least_level + (1.0 - demand.least_level) * random.random(start.shape)
-        yield on, on + active, level
-        on = on + active + idle
-
-
-def _durations(
-    mean: float, spread: float, random: np.random.Generator, shape: tuple[int, ...]
-) -> Floats:
-    """Log-normal with this mean and coefficient of variation."""
-    variance = np.log1p(spread**2)
-    drawn = random.standard_normal(shape)
-    durations: Floats = mean * np.exp(drawn * np.sqrt(variance) - variance / 2.0)
-    return durations

@@ -17,7 +17,8 @@ import numpy as np
 
 from hintfleet.plan.input import Row, footprint_in_turn
 from hintfleet.plan.model import collect
-from hintfleet.plan.simulation import Schedule, in_order, peaks
+from hintfleet.plan.schedule import Schedule, in_order
+from hintfleet.plan.simulation import peaks
 
 TOLERANCE_GUESTS = 1
 EXTRA_GUESTS = 8
@@ -26,10 +27,10 @@ EXTRA_GUESTS = 8
 
 @dataclass(frozen=True)
 class Comparison:
-    """Measured and predicted guests without swap of one mechanism on one cell, a pair a block."""
+    """Measured and predicted guests without swap of one arm on one cell, a pair a block."""
 
     cell: str
-    mechanism: str
+    arm: str
     measured: tuple[int, ...]
     predicted: tuple[int, ...]
     held_out: bool
@@ -46,18 +47,18 @@ class Comparison:
 
 
 def validate(rows: Iterable[Row]) -> list[Comparison]:
-    """One comparison for each cell and mechanism of usable consolidation runs."""
+    """One comparison for each cell and arm of usable consolidation runs."""
     groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
         if row["guests_without_swap"] is not None and row["boot_seconds"] is not None:
-            groups[row["cell"], row["mechanism"]].append(row)
+            groups[row["cell"], row["arm"]].append(row)
     return [
-        _compare(cell, mechanism, sorted(group, key=lambda row: row["block"]))
-        for (cell, mechanism), group in sorted(groups.items())
+        _compare(cell, arm, sorted(group, key=lambda row: row["block"]))
+        for (cell, arm), group in sorted(groups.items())
     ]
 
 
-def _compare(cell: str, mechanism: str, group: Sequence[Row]) -> Comparison:
+def _compare(cell: str, arm: str, group: Sequence[Row]) -> Comparison:
     held_out = len(group) > 1
     predicted = []
     for row in group:
@@ -65,7 +66,7 @@ def _compare(cell: str, mechanism: str, group: Sequence[Row]) -> Comparison:
         predicted.append(predict(others, float(row["memory_mib"]), _most(group) + EXTRA_GUESTS))
     return Comparison(
         cell,
-        mechanism,
+        arm,
         tuple(int(row["guests_without_swap"]) for row in group),
         tuple(predicted),
         held_out,
@@ -85,7 +86,7 @@ def predict(known: Sequence[Row], memory_mib: float, most: int) -> int:
     for row in known:
         schedule, end = launch_schedule([row], most)
         runs = np.zeros((1, most), dtype=np.int64)
-        largest = peaks(collect([footprint_in_turn(row)]), runs, schedule, end)[0]
+        largest = peaks(collect([footprint_in_turn(row)]), runs, [schedule], end)[0]
         counts.append(int(np.count_nonzero(largest <= memory_mib)))
     return int(statistics.median_low(counts))
 

@@ -120,7 +120,7 @@ class _FittedTable:
             show_edge=False,
         )
         widths = fitted_widths(self.data, options.max_width)
-        shown.add_column("", width=widths[0], overflow="fold")
+        shown.add_column(self.data.corner, width=widths[0], overflow="fold")
         for heading, width in zip(self.data.columns, widths[1:], strict=True):
             shown.add_column(heading, justify="right", width=width, overflow="fold")
         for row in self.data.rows:
@@ -135,7 +135,8 @@ def fitted_widths(data: ReportTable, width: int) -> list[int]:
     labels last; if that is
     not enough every column is cut and its words are broken.
     """
-    rows = [["", *data.columns], *([row.label, *(c.text for c in row.cells)] for row in data.rows)]
+    rows = [[data.corner, *data.columns]]
+    rows += [[row.label, *(cell.text for cell in row.cells)] for row in data.rows]
     columns = list(zip(*rows, strict=True))
     wanted = [max(max(map(len, column)), 1) for column in columns]
     least = [

@@ -82,7 +82,7 @@ def _verdict(words: str, step: str) -> str:
 
 def _table(data: ReportTable) -> str:
     """Columns are padded, so that the source is a table to the eye as well."""
-    rows = [["", *map(escaped, data.columns)]]
+    rows = [[escaped(data.corner), *map(escaped, data.columns)]]
     rows += [[escaped(row.label.strip()), *map(_cell, row.cells)] for row in data.rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [_line(rows[0], widths)]

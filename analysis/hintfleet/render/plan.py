@@ -12,60 +12,45 @@ from rich.text import Text
 
 from hintfleet.figures.figure import Verdict
 from hintfleet.plan.answer import Answer, Plan
-from hintfleet.plan.model import Demand, Footprint, Trace, as_json
+from hintfleet.plan.demand import Trace
+from hintfleet.plan.model import Footprint, as_json
 from hintfleet.plan.validation import TOLERANCE_GUESTS, Comparison
-from hintfleet.records.observations import BASELINE
-from hintfleet.render.console import VERDICT_STYLE, heading_line, table
+from hintfleet.render.console import VERDICT_STYLE, heading_line, panel, table
+from hintfleet.render.plan_words import (
+    answer_words,
+    doubts_of,
+    of_types,
+    plan_title,
+    risk_words,
+    verdict_of,
+)
 from hintfleet.render.tables import Cell, ReportTable, Row
-from hintfleet.statistics.units import number, percent, plural, quantity
+from hintfleet.statistics.units import UNKNOWN, number
 
-PLAN_SCHEMA = "hintfleet.plan/1"
+PLAN_SCHEMA = "hintfleet.plan/2"
 
 
-def plan_text(plan: Plan, notes: Sequence[str], ascii_only: bool = False) -> RenderableType:
-    """The answer first, then how it comes about."""
-    parts: list[RenderableType] = [Text(line, "report.answer") for line in _answers(plan)]
+def plan_text(
+    plan: Plan, notes: Sequence[str], baseline: str, ascii_only: bool = False
+) -> RenderableType:
+    """The answer first with what it assumes and its verdict, then how it comes about."""
+    head = Text(answer_words(plan, baseline), style="report.answer")
+    head.append("\n")
+    words, step = verdict_of(plan)
+    head.append("Verdict: ", "")
+    head.append(words, VERDICT_STYLE[plan.verdict])
+    head.append("." if not step else f". Next: {step}.", "report.next")
+    parts: list[RenderableType] = [panel(head, plan_title(plan), ascii_only)]
     for data in plan_tables(plan):
         parts += [heading_line(data.heading), table(data, ascii_only)]
-    parts.append(Text(f"\n{_conditions(plan)}", "report.dim"))
+    parts.append(Text(f"\n{risk_words(plan)}", "report.dim"))
     parts += _remarks(plan)
     parts += [Text(f"* {note}", "report.dim") for note in notes]
     return Group(*parts)
 
 
-def _answers(plan: Plan) -> list[str]:
-    """What to do, in one sentence for each mechanism."""
-    lines = []
-    nodes = sum(kind.count for kind in plan.question.kinds)
-    baseline = plan.fleet_guests(BASELINE) if BASELINE in plan.mechanisms else None
-    for mechanism in plan.mechanisms:
-        guests = plan.fleet_guests(mechanism)
-        line = f"{mechanism}: place {plural(guests, 'guest')} on {plural(nodes, 'node')}"
-        if baseline and mechanism != BASELINE:
-            if guests == baseline:
-                line += f", as many as with {BASELINE}"
-            else:
-                times = number(guests / baseline)
-                line += f", {guests - baseline:+d} against {BASELINE} ({times} times as many)"
-        lines.append(f"{line}.")
-    return [*lines, *_what_demand_costs(plan)]
-
-
-def _what_demand_costs(plan: Plan) -> list[str]:
-    """Why a mechanism that fits many guests in a study may fit few here: demand decides."""
-    held_back = [a for a in plan.answers if a.mechanism != BASELINE and a.guests < a.in_turn]
-    if not held_back:
-        return []
-    most = max(held_back, key=lambda answer: answer.in_turn - answer.guests)
-    return [
-        f"Demand decides: with {most.mechanism} a node holds {most.in_turn} guests that use "
-        f"memory in turn, {most.at_once} that all do at once, and {most.guests} under the demand "
-        "below. Memory that was given back helps only while nobody else needs it."
-    ]
-
-
 def plan_tables(plan: Plan) -> list[ReportTable]:
-    """One table for each kind of node; columns are mechanisms."""
+    """One table for each kind of node; columns are arms."""
     tables = []
     for kind in plan.question.kinds:
         answers = [answer for answer in plan.answers if answer.kind == kind]
@@ -73,23 +58,40 @@ def plan_tables(plan: Plan) -> list[ReportTable]:
             "guests a node": [
                 Cell(str(answer.guests), answer.judgement.verdict) for answer in answers
             ],
-            "  interval": [Cell(f"{answer.low} to {answer.high}") for answer in answers],
+            "  of each type": [Cell(of_types(plan, answer.of_type)) for answer in answers],
+            "  interval": [Cell(_interval(answer)) for answer in answers],
             "chance of swap": [Cell(_chance(answer, answer.guests)) for answer in answers],
             "  with one more": [Cell(_chance(answer, answer.guests + 1)) for answer in answers],
             "if all peak at once": [Cell(str(answer.at_once)) for answer in answers],
             "if they peak in turn": [Cell(str(answer.in_turn)) for answer in answers],
+            "counted, in turn": [Cell(_counted(plan, answer)) for answer in answers],
             "verdict": [
                 Cell(str(answer.judgement.verdict), answer.judgement.verdict) for answer in answers
             ],
         }
+        if len(plan.question.types) == 1:
+            del cells["  of each type"]
+        if all(cell.text == UNKNOWN for cell in cells["counted, in turn"]):
+            del cells["counted, in turn"]
         tables.append(
             ReportTable(
-                f"{plural(kind.count, 'node')} of {number(kind.memory_mib)} MiB",
-                tuple(answer.mechanism for answer in answers),
+                f"{kind.count:,} {'node' if kind.count == 1 else 'nodes'} of "
+                f"{number(kind.memory_mib)} MiB",
+                tuple(answer.arm for answer in answers),
                 tuple(Row(label, tuple(row)) for label, row in cells.items()),
             )
         )
     return tables
+
+
+def _interval(answer: Answer) -> str:
+    if answer.low is None or answer.high is None:
+        return "unknown"
+    return f"{answer.low} to {answer.high}"
+
+
+def _counted(plan: Plan, answer: Answer) -> str:
+    return number(plan.basis.counted.get((answer.kind.memory_mib, answer.arm)))
 
 
 def _chance(answer: Answer, guests: int) -> str:
@@ -101,45 +103,15 @@ def _chance(answer: Answer, guests: int) -> str:
 
 
 def _remarks(plan: Plan) -> list[Text]:
-    """Reason and next step of every verdict that is not sound, each once."""
-    lines: dict[str, Verdict] = {}
-    for answer in plan.answers:
-        judgement = answer.judgement
-        if judgement.verdict is not Verdict.SOUND:
-            step = f". Next: {judgement.next_step}." if judgement.next_step else "."
-            line = f"* {answer.mechanism}: {judgement.verdict}: {judgement.reason}{step}"
-            lines[line] = judgement.verdict
-    return [Text(line, VERDICT_STYLE[verdict]) for line, verdict in lines.items()]
-
-
-def _conditions(plan: Plan) -> str:
-    question = plan.question
-    return (
-        f"A node may swap with a chance of at most {question.bound:g} within "
-        f"{question.demand.horizon_seconds / 3600.0:g} h "
-        f"({percent(question.confidence)} confidence). "
-        f"{_demand_words(question.demand)} {plural(question.nodes, 'node')} simulated with "
-        f"footprints of {plural(plan.hosts_measured, 'host')}, seed {question.seed}."
-    )
-
-
-def _demand_words(demand: Demand | Trace) -> str:
-    if isinstance(demand, Trace):
-        recorded, steps = demand.used_mib.shape
-        what = f"Guests repeat {recorded} recorded trace(s) of {steps * demand.step_seconds:g} s,"
-    else:
-        what = (
-            f"Guests use memory for {quantity(demand.active_seconds, 's')} and rest for "
-            f"{quantity(demand.idle_seconds, 's')} on average "
-            f"(coefficient of variation {demand.spread:g}),"
+    """What else is not sound beside the worst, which the verdict has told."""
+    return [
+        Text(
+            f"* {', '.join(arms)}: {one.verdict}: {one.reason}. Next: {one.next_step}.",
+            VERDICT_STYLE[one.verdict],
         )
-    if demand.stagger_seconds is None:
-        when = "each at its own time"
-    else:
-        when = f"each {quantity(demand.stagger_seconds, 's')} after the one before"
-    if demand.together:
-        when += f", {percent(demand.together)} of them all at once"
-    return f"{what} {when}."
+        for one, arms in doubts_of(plan)[1:]
+        if one.verdict is not Verdict.SOUND
+    ]
 
 
 def plan_json(plan: Plan, footprints: Sequence[Footprint], notes: Sequence[str]) -> dict[str, Any]:
@@ -156,8 +128,13 @@ def plan_json(plan: Plan, footprints: Sequence[Footprint], notes: Sequence[str])
         "reserve_mib": question.reserve_mib,
         "seed": question.seed,
         "demand": demand,
+        "types": [dataclasses.asdict(one) for one in question.types],
+        "studies": list(plan.basis.studies),
+        "emulated": plan.basis.emulated,
+        "blocks": plan.basis.blocks,
         "hosts_measured": plan.hosts_measured,
-        "fleet_guests": {name: plan.fleet_guests(name) for name in plan.mechanisms},
+        "verdict": str(plan.verdict),
+        "fleet_guests": {name: plan.fleet_guests(name) for name in plan.arms},
         "answers": [_answer_json(answer) for answer in plan.answers],
         "footprints": [as_json(footprint) for footprint in footprints],
         "notes": list(notes),
@@ -168,8 +145,9 @@ def _answer_json(answer: Answer) -> dict[str, Any]:
     return {
         "memory_mib": answer.kind.memory_mib,
         "nodes": answer.kind.count,
-        "mechanism": answer.mechanism,
+        "arm": answer.arm,
         "guests": answer.guests,
+        "guests_of_type": list(answer.of_type),
         "guests_low": answer.low,
         "guests_high": answer.high,
         "guests_if_all_peak_at_once": answer.at_once,
@@ -200,7 +178,7 @@ def validation_text(comparisons: Sequence[Comparison], ascii_only: bool = False)
     )
     rows = tuple(
         Row(
-            f"{c.cell} {c.mechanism}",
+            f"{c.cell} {c.arm}",
             (
                 Cell(str(len(c.measured))),
                 Cell(_counts(c.measured)),
@@ -243,13 +221,13 @@ def _counts(counts: Sequence[int]) -> str:
 def validation_json(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     """The same for programs."""
     return {
-        "schema": "hintfleet.plan_validation/1",
+        "schema": "hintfleet.plan_validation/2",
         "tolerance_guests": TOLERANCE_GUESTS,
         "agrees": all(c.agrees for c in comparisons),
         "cells": [
             {
                 "cell": c.cell,
-                "mechanism": c.mechanism,
+                "arm": c.arm,
                 "measured_guests": list(c.measured),
                 "simulated_guests": list(c.predicted),
                 "held_out": c.held_out,

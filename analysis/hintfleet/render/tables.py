@@ -51,17 +51,22 @@ class Row:
 
 @dataclass(frozen=True)
 class ReportTable:
-    """A table with its heading; columns are arms unless said otherwise."""
+    """A table with its heading; columns are arms unless said otherwise. corner stands above the
+    labels of the rows: what holds for all of them."""
 
     heading: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    corner: str = ""
 
 
 MOST_COLUMNS = 4
 """Arms beside each other on a screen; of more each has a row."""
 
 MOST_ROWS = 9
+
+IN_TURN = "memory used in turn"
+"""What every count of guests of a study assumes; a plan is made for other demands."""
 
 
 def summary_table(report: Report, most_rows: int = MOST_ROWS) -> ReportTable:
@@ -87,7 +92,8 @@ def summary_table(report: Report, most_rows: int = MOST_ROWS) -> ReportTable:
     ]
     if len(arms(report)) > 1:
         rows.append(Row("Unbeaten on all counts", tuple(_front(report))))
-    return ReportTable("Gain and cost", tuple(arms(report)), _filled(rows))
+    corner = IN_TURN if report.density else ""
+    return ReportTable("Gain and cost", tuple(arms(report)), _filled(rows), corner)
 
 
 def _summary_of_many(report: Report, most_rows: int) -> ReportTable:
@@ -122,7 +128,8 @@ def _summary_of_many(report: Report, most_rows: int) -> ReportTable:
         soundly = sum(name in beaten for name in folded)
         label = f"{len(folded)} more, {soundly} soundly beaten"
         rows.append(Row(label, tuple(Cell("") for _ in columns)))
-    return ReportTable("Gain and cost", tuple(name for name, *_ in columns), tuple(rows))
+    corner = IN_TURN if report.density else ""
+    return ReportTable("Gain and cost", tuple(name for name, *_ in columns), tuple(rows), corner)
 
 
 def ranked_arms(report: Report) -> list[str]:
@@ -154,6 +161,7 @@ def in_columns_that_fit(data: ReportTable, first: Sequence[str]) -> list[ReportT
             f"{data.heading} ({number} of {len(parts)})",
             tuple(data.columns[k] for k in (0, *part)),
             tuple(Row(row.label, tuple(row.cells[k] for k in (0, *part))) for row in data.rows),
+            data.corner,
         )
         for number, part in enumerate(parts, 1)
     ]
