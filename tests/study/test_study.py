@@ -154,7 +154,7 @@ def test_nothing_is_left_running_after_a_study(study: Study) -> None:
         ({"study_memhog_mib": 256}, ["less than 64 MiB to live"]),
         ({"study_blocks": 0}, ["study_blocks is 0: give 1 to 10000"]),
         ({"study_name": "../x"}, ["study_name", "folder"]),
-        ({"study_blocks": "many"}, ["study_blocks", "int"]),
+        ({"study_blocks": "many"}, ["study_blocks", "whole number"]),
     ],
 )
 def test_bad_parameters_get_a_sentence_before_anything_changes(
