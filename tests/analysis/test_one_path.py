@@ -136,6 +136,16 @@ SPOILS: dict[str, Callable[[Record], Any]] = {
         )
     ),
     "cell pressure": lambda r: r.update(cell_pressure_seconds={"some": 2.0, "full": 1.0}),
+    "another node, unseen": lambda r: [
+        r["provenance"]["host"].update(nodes=[{}, {}]),
+        *(guest.update(remote_share=None) for guest in r["guests"]),
+    ],
+    "told late": lambda r: (
+        of(r, "memhog") and r["result"]["guests"][0].update(late_seconds=r["duration_seconds"])
+    ),
+    "footprint missed": lambda r: (
+        of(r, "consolidation") and r["result"].update(active_footprint_mib=1.0)
+    ),
     "load": lambda r: r["provenance"]["host"].update(load_1min_before=9.0),
     "no load": lambda r: r["provenance"]["host"].update(load_1min_before=None),
     "debug options": lambda r: r["provenance"]["guest_kernel"].update(debug_options=["KASAN"]),

@@ -123,7 +123,7 @@ def damage_columns(table: pa.Table, draw: random.Random) -> pa.Table:
 def damage_rows(table: pa.Table, draw: random.Random) -> pa.Table:
     """Rows that are missing, there twice, or in another order."""
     rows = [draw.randrange(table.num_rows) for _ in range(draw.randint(0, 2 * table.num_rows))]
-    return table.take(rows)
+    return table.take(pa.array(rows, pa.int64()))
 
 
 TABLES = (damage_cells, damage_cells, damage_columns, damage_rows)

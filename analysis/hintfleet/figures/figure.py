@@ -70,6 +70,10 @@ class Thresholds:
     quiet_load_per_cpu: float = 2.0
     starved_share: float = 0.1
     """A page_fault run that got so much less CPU time than the median run shared its CPUs."""
+    unsampled_share: float = 0.1
+    """A longer time without a sample, as a share of the run, hides what memory did meanwhile."""
+    late_share: float = 0.1
+    """An agent that tells so late of a program's end, as a share of its time, measured little."""
 
 
 DEFAULTS = Thresholds()

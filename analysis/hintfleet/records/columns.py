@@ -191,8 +191,25 @@ def _share(part: str, whole: str) -> Callable[[Record], float | None]:
     return read
 
 
-def _remote_share(record: Record) -> float:
-    return max((guest["remote_share"] or 0.0 for guest in record["guests"]), default=0.0)
+def _remote_share(record: Record) -> float | None:
+    """The largest of all guests; None if it was seen of none, on a host that has other nodes."""
+    shares = [guest["remote_share"] for guest in record["guests"]]
+    known = [share for share in shares if share is not None]
+    nodes = at(record, "provenance.host.nodes")
+    several = isinstance(nodes, list) and len(nodes) > 1
+    return max(known) if known else (None if several and shares else 0.0)
+
+
+def _late_share(record: Record) -> float | None:
+    """By how much of memhog's time at most the agent told of its end too late; the most of all
+    guests."""
+    guests = _workload("memhog", "guests")(record) or []
+    shares = [
+        one["late_seconds"] / one["seconds"]
+        for one in guests
+        if one.get("late_seconds") and one["seconds"]
+    ]
+    return max(shares, default=None)
 
 
 def _load_per_cpu(record: Record) -> float | None:
@@ -268,6 +285,7 @@ RECORD_COLUMNS: tuple[Column, ...] = (
     Column("guests_died", "integer", _guests(lambda guest: guest["end"] == "died")),
     Column("remote_share", "number", _remote_share),
     Column("load_per_cpu_before", "number", _load_per_cpu),
+    Column("late_share", "number", _late_share),
     Column(
         "proactive_reclaim",
         "flag",
@@ -342,7 +360,13 @@ RATES = ("processes", "processes_idle", "threads", "threads_idle", "linear")
 
 CURVE_COLUMNS: tuple[Column, ...] = tuple(
     Column(name, "number", name)
-    for name in ("footprint_gib_min", "peak_mib", "swapped_out_mib", "swapped_in_mib")
+    for name in (
+        "footprint_gib_min",
+        "peak_mib",
+        "swapped_out_mib",
+        "swapped_in_mib",
+        "unsampled_share",
+    )
 )
 """What a run's samples come to (curves.py), or what an imported table told of them; else null."""
 
@@ -350,7 +374,7 @@ COLUMNS = (*RECORD_COLUMNS, *CURVE_COLUMNS)
 
 NOT_OBSERVED = frozenset({
     "run_id", "reason", "kernel_key", "parity_digest", "freed_mib", "dropped_mib", "acted",
-    "touched_mib", "launch_seconds", "boot_seconds", "program_seconds", "fault_count",
+    "launch_seconds", "boot_seconds", "program_seconds", "fault_count",
 })  # fmt: skip
 """What no figure and no doubt looks at: names of single runs, and what only a plan reads."""
 

@@ -76,7 +76,11 @@ def contradictions(record: RunRecord) -> Iterator[tuple[str, str, str]]:
             number(swap),
         )
     if workload == "consolidation" and "imported" not in record:
-        yield from _consolidation_contradictions(cast(Consolidation, result), cell["memory_mib"])
+        # pages that guests share are charged once, and held by each
+        shares_pages = record["provenance"]["host"].get("ksm_run") not in (0, "0", None)
+        yield from _consolidation_contradictions(
+            cast(Consolidation, result), cell["memory_mib"], shares_pages
+        )
     if workload == "page_fault":
         yield from _page_fault_contradictions(cast(PageFault, result))
 
@@ -104,7 +108,7 @@ def _is_null(value: Any, keys: Sequence[str]) -> bool:
 
 
 def _consolidation_contradictions(
-    result: Consolidation, memory_mib: float
+    result: Consolidation, memory_mib: float, shares_pages: bool
 ) -> Iterator[tuple[str, str, str]]:
     clock = 0.0
     for index, step in enumerate(result["steps"]):
@@ -119,6 +123,14 @@ def _consolidation_contradictions(
             yield (
                 f"result.steps[{index}].cell_memory_mib",
                 f"at most the cell's {memory_mib:g} MiB (another unit?)",
+                number(step["cell_memory_mib"]),
+            )
+        held = sum(step["guest_resident_mib"])
+        if not shares_pages and held > step["cell_memory_mib"] * 1.05 + 32.0:
+            yield (
+                f"result.steps[{index}].cell_memory_mib",
+                f"at least the {number(held)} MiB that its guests hold (were they moved out of the "
+                "cell?)",
                 number(step["cell_memory_mib"]),
             )
     if result["guests_without_swap"] > len(result["steps"]):
@@ -147,6 +159,11 @@ def _page_fault_contradictions(result: PageFault) -> Iterator[tuple[str, str, st
             f"counts that add up to the {result['latency']['count']} of result.latency.count",
             str(sum(counts)),
         )
+    shares = [result["latency"][name] for name in ("p50_ns", "p95_ns", "p99_ns", "p999_ns")]
+    if any(after < before for before, after in pairwise(shares)):
+        yield "result.latency", "percentiles that rise", ", ".join(map(number, shares)) + " ns"
+    if result["latency"]["count"] == 0:
+        yield "result.latency.count", "some faults, as it was measured", "0"
     if any(high <= low for low, high in pairwise(bounds)):
         yield "result.latency.histogram.bounds_ns", "rising bounds", "a bound below the one before"
 

@@ -31,8 +31,11 @@ class Timeline:
     cell_swap_mib: float
 
 
-def reduced(samples: Samples) -> dict[str, float]:
-    """The columns of CURVE_COLUMNS (columns.py); none if the cell was not sampled."""
+def reduced(samples: Samples, until: float = 0.0) -> dict[str, float]:
+    """The columns of CURVE_COLUMNS (columns.py); none if the cell was not sampled.
+
+    until: seconds up to which there should be samples, as far as it is known.
+    """
     cell = samples.of(0)
     if not cell.seconds.size:
         return {}
@@ -42,7 +45,26 @@ def reduced(samples: Samples) -> dict[str, float]:
         "peak_mib": float(cell.resident_mib.max()),
         "swapped_out_mib": swapped_out,
         "swapped_in_mib": swapped_in,
+        "unsampled_share": unsampled_share(cell.seconds, until),
     }
+
+
+def unsampled_share(seconds: Floats, until: float = 0.0) -> float:
+    """The longest time without a sample, as a share of the time that there should be samples of.
+
+    What memory did meanwhile nobody saw: an integral over it is the straight line between its
+    ends, and a peak in it is none.
+    """
+    times = np.append(seconds, max(until, float(seconds[-1])))
+    whole = float(times[-1] - times[0])
+    return float(np.diff(times).max()) / whole if whole > 0.0 else 1.0
+
+
+def sampled_until(run: Run) -> float:
+    """Seconds into a run up to which it should have been sampled: guests are ended after that. 0
+    if that is not known, as of a run that did not say what its time went into."""
+    spent = run.record.get("spent")
+    return run.record["duration_seconds"] - spent.get("teardown", 0.0) if spent else 0.0
 
 
 def footprint_gib_min(samples: Samples) -> float:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hintfleet.records import columns
-from hintfleet.records.curves import Timeline, reduced, timeline_of
+from hintfleet.records.curves import Timeline, reduced, sampled_until, timeline_of
 from hintfleet.records.damage import Damage, DamagedError
 from hintfleet.records.files import read_note
 from hintfleet.records.observations import (
@@ -141,7 +141,7 @@ def observe(study: Study) -> Observed:
 
 def row_of(run: Run, samples: Samples | None) -> dict[str, Any]:
     """A run by column name: scalars, and what it has several of as lists."""
-    curve = reduced(samples) if samples is not None else None
+    curve = reduced(samples, sampled_until(run)) if samples is not None else None
     return {**columns.flat(run.record, curve), **columns.lists(run.record)}
 
 

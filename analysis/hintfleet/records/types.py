@@ -90,6 +90,7 @@ class MemhogGuest(TypedDict):
     guest: int
     seconds: float | None
     censored: NotRequired[str | None]
+    late_seconds: NotRequired[float]
     swap_after_mib: float
 
 

@@ -53,6 +53,7 @@ DOUBTED = {
     "load_per_cpu_before": "whether hosts were quiet",
     "killers": "whether daemons that end processes ran on hosts",
     "parity": "which settings differ",
+    "unsampled_share": "whether samples have gaps",
 }
 """Columns of doubts that stores did not always have, and what they tell."""
 

@@ -332,6 +332,37 @@ def _guests(workload: str, runs: Observations, limits: Thresholds) -> Iterator[F
         "a guest's memory lay on another node than its cell",
         "bind guests to their node (cpuset) and free memory there before the study",
     )
+    yield Finding(
+        np.isnan(runs.numbers["remote_share"]) & ~_are_imported(runs),
+        UNSETTLED,
+        "nobody saw on which node the guests' memory lay",
+        "look at their consoles for why they ended early (hintfleet show), and run again",
+    )
+
+
+def _watched(workload: str, runs: Observations, limits: Thresholds) -> Iterator[Finding]:
+    """Footprints, peaks and swap are what samples showed."""
+    yield Finding(
+        (runs.numbers["unsampled_share"] > limits.unsampled_share) & ~_are_imported(runs),
+        UNSETTLED,
+        "samples have a gap: what memory did meanwhile nobody saw",
+        "look for what held up the host (its kernel log, hintfleet show), and run again",
+    )
+    yield Finding(
+        runs.numbers["active_footprint_mib"] < runs.numbers["touched_mib"],
+        UNSETTLED,
+        "samples missed the moment at which guests held most, so footprints are too small",
+        "sample more often (study_sample_hz), and look for what held up the host",
+    )
+
+
+def _late(workload: str, runs: Observations, limits: Thresholds) -> Iterator[Finding]:
+    yield Finding(
+        runs.numbers["late_share"] > limits.late_share,
+        UNSETTLED,
+        "a guest's agent told late that memhog had ended, so the time is known only roughly",
+        "give the guests more memory beside memhog, or the host a quicker swap device",
+    )
 
 
 def _killers(workload: str, runs: Observations, limits: Thresholds) -> Iterator[Finding]:
@@ -419,4 +450,6 @@ CHECKS: Sequence[Callable[[str, Observations, Thresholds], Iterator[Finding]]] =
     _quiet,
     _stopped,
     _starved,
+    _watched,
+    _late,
 )

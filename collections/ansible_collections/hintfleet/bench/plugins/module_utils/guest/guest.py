@@ -11,7 +11,7 @@ import re
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,13 +74,18 @@ CRASHES = (signal.SIGABRT, signal.SIGSEGV)
 
 @dataclass(frozen=True)
 class Completed:
-    """A program that has ended in a guest; `seconds` is wall time on the host."""
+    """A program that has ended in a guest; `seconds` is wall time on the host.
+
+    `late_seconds`: how long the agent took to say so. A guest that is short of memory may have its
+    agent swapped out, and the program may have ended by so much earlier.
+    """
 
     exit_code: int | None
     signal: int | None
     output: str
     errors: str
     seconds: float
+    late_seconds: float = 0.0
 
     @property
     def failure(self) -> str | None:
@@ -277,6 +282,7 @@ class Guest:
         since = time.monotonic() if started is None else started
         give_up = time.monotonic() + seconds
         while True:
+            asked = time.monotonic()
             status = self._ask("guest-exec-status", {"pid": process_id}, ANSWER_SECONDS)
             now = time.monotonic()
             try:
@@ -284,7 +290,7 @@ class Guest:
             except (ValueError, TypeError, KeyError, AttributeError):
                 raise self._nonsense("guest-exec-status") from None
             if done:
-                return done
+                return replace(done, late_seconds=now - asked)
             if now > give_up:
                 raise self._failure("deadline", f"its program did not end within {seconds:g} s")
             time.sleep(poll_seconds)

@@ -99,6 +99,13 @@ def _step(bench: Bench, number: int, started: float, actives: list[float]) -> di
             f"The allocation program in guest {guest.name} does not say what it touched "
             f"({one_line(str(error))}); build the guest image again (role guest_image).",
         ) from None
+    if touched_mib < bench.parameters["allocation_mib"]:
+        raise GuestError(
+            "stopped",
+            f"The allocation program in guest {guest.name} touched {touched_mib:g} MiB of "
+            f"{bench.parameters['allocation_mib']} MiB: a guest that used less fits more easily; "
+            "build the guest image again (role guest_image).",
+        )
     files = {}
     if guest.machine.files_mib:
         read_mib, read_seconds = read_files(bench, guest)

@@ -39,32 +39,29 @@ def run(bench: Bench, result: dict[str, Any]) -> None:
         if number > 1:
             with bench.spending("settling"):
                 time.sleep(bench.parameters["pause_seconds"])
-        seconds, censored = _memhog(bench, guest)
-        rows.append(
-            {
-                "guest": number,
-                "seconds": None if seconds is None else round(seconds, 3),
-                "censored": censored,
-                "swap_after_mib": round(bench.cgroup.swap_mib(), 3),
-            }
-        )
+        took = _memhog(bench, guest)
+        swap_mib = round(bench.cgroup.swap_mib(), 3)
+        rows.append({"guest": number, **took, "swap_after_mib": swap_mib})
     result.update(
         swap_end_mib=round(bench.cgroup.swap_mib(), 3),
         swap_peak_mib=round(bench.sampler.peak_swap_mib(begun), 3),
     )
 
 
-def _memhog(bench: Bench, guest: Guest) -> tuple[float | None, str | None]:
-    """Seconds of memhog, or why there are none: a slow or dead guest is a finding here."""
+def _memhog(bench: Bench, guest: Guest) -> dict[str, Any]:
+    """Seconds of memhog and how late its end was told, or why there are none: a slow or dead guest
+    is a finding here."""
     command = ["/bin/memhog", f"{bench.parameters['memhog_mib']}M"]
     try:
         done = guest.run(command, bench.seconds_left())
     except GuestError as error:
-        return None, str(error)
+        return {"seconds": None, "censored": str(error)}
     if done.failure:
-        return None, f"memhog in guest {guest.name} ended with {done.failure}; lower memhog_mib."
+        cause = f"memhog in guest {guest.name} ended with {done.failure}; lower memhog_mib."
+        return {"seconds": None, "censored": cause}
     bench.rest(guest)
-    return done.seconds, None
+    late = round(done.late_seconds, 3)
+    return {"seconds": round(done.seconds, 3), "censored": None, "late_seconds": late}
 
 
 def summary(result: dict[str, Any]) -> str:

@@ -23,6 +23,7 @@ MODES = ("processes", "threads")
 LATENCY = ("count", "p50_ns", "p95_ns", "p99_ns", "p999_ns")
 BUCKETS = 4096  # more than any histogram of ours has
 Parsed = TypeVar("Parsed")
+CLOCK_SHARE = 0.9  # by more a guest's clock does not run ahead of the host's
 POLL_SECONDS = 0.25  # questions to the agent are load in a guest whose idle time is measured
 FIRST_ROW = {
     "tasks": 0, "processes": 0, "processes_idle": 100,
@@ -62,10 +63,12 @@ def run(bench: Bench, result: dict[str, Any]) -> None:
 
 
 def _measured(
-    bench: Bench, guest: Guest, command: list[str], parse: Callable[[str], Parsed]
-) -> Parsed:
-    """What a program in the guest has measured; raises GuestError."""
-    output = _run(bench, guest, command)
+    bench: Bench, guest: Guest, command: list[str], parse: Callable[[str], Parsed],
+    least_seconds: float = 0.0,
+) -> Parsed:  # fmt: skip
+    """What a program in the guest has measured that goes on for `least_seconds` of the guest's
+    clock; raises GuestError."""
+    output = _run(bench, guest, command, least_seconds)
     try:
         return parse(output)
     except ValueError as error:
@@ -76,13 +79,20 @@ def _measured(
         ) from None
 
 
-def _run(bench: Bench, guest: Guest, command: list[str]) -> str:
+def _run(bench: Bench, guest: Guest, command: list[str], least_seconds: float) -> str:
     done = guest.run(command, bench.seconds_left(), poll_seconds=POLL_SECONDS)
     if done.failure:
         raise GuestError(
             "stopped",
             f"{command[0]} in guest {guest.name} failed with {done.failure}; lower task_mib or "
             "latency_mib, or build the guest image again (role guest_image).",
+        )
+    if done.seconds < CLOCK_SHARE * least_seconds:
+        raise GuestError(
+            "stopped",
+            f"{command[0]} in guest {guest.name} says it went on for {least_seconds:g} s and the "
+            f"host saw {done.seconds:.2f} s: the guest's clock has jumped, so its rates are none; "
+            "look at the host's clock source and its kernel log.",
         )
     return done.output
 
@@ -92,7 +102,7 @@ def _own_program(bench: Bench, guest: Guest, tasks: int, mode: str) -> tuple[flo
     seconds, task_mib = f"{parameters['seconds']:g}", str(parameters["task_mib"])
     command = ["/bin/hf-page-fault", "--tasks", str(tasks), "--mode", mode]
     command += ["--seconds", seconds, "--task-mib", task_mib]
-    rate, idle = _measured(bench, guest, command, _rate_and_idle)
+    rate, idle = _measured(bench, guest, command, _rate_and_idle, parameters["seconds"])
     return rate, idle
 
 
@@ -110,7 +120,8 @@ def _will_it_scale(bench: Bench, guest: Guest, tasks: int, mode: str) -> tuple[f
         )
     seconds = max(1, round(bench.parameters["seconds"]))
     script = f"head -n1 /proc/stat; {program} -t {tasks} -s {seconds} || exit; head -n1 /proc/stat"
-    return _measured(bench, guest, ["/bin/sh", "-c", script], parse_will_it_scale)
+    command = ["/bin/sh", "-c", script]
+    return _measured(bench, guest, command, parse_will_it_scale, seconds)
 
 
 def parse_will_it_scale(output: str) -> tuple[float, float]:

@@ -83,6 +83,12 @@ def prove(bench: Bench, arm: Arm, mib: int, seconds: float) -> dict[str, Any]:
     # An engine that still has a round to go from the boot would look quicker than it is.
     time.sleep(SETTLED_SECONDS)
     before = guest.memory().footprint_mib
+    if before < mib:  # a reader that sees nothing would see nothing go back under `none`
+        raise GuestError(
+            "stopped",
+            f"The proof's guest holds {mib} MiB and the host sees {before:.0f} MiB of it: what "
+            "goes back would not be seen; look at /proc/PID/status of its QEMU (RssAnon, VmSwap).",
+        )
     let_go, since = time.monotonic(), bench.sampler.seconds()
     done = _let_go(bench, guest, arm)
     taken = [one for one in done if one.step == TAKEN]

@@ -35,6 +35,13 @@ class Sample:
         return "".join(f"{self.seconds:.3f},{n},{r:.3f},{s:.3f}\n" for n, r, s in rows)
 
 
+def _memory(qemu: Qemu) -> ProcessMemory:
+    """What a QEMU holds; nothing once it has ended. Asked afterwards: until somebody has heard of
+    its end, no other process can have its number."""
+    memory = read_process_memory(qemu.process_id)
+    return memory if qemu.exit_status is None else ProcessMemory(0.0, 0.0)
+
+
 class Sampler:
     """Use as a context manager: samples are taken in a thread and written to `path` at once.
 
@@ -83,7 +90,7 @@ class Sampler:
             self.seconds(),
             self._cgroup.memory_mib(),
             self._cgroup.swap_mib(),
-            {n: read_process_memory(qemu.process_id) for n, qemu in self._qemus.items()},
+            {number: _memory(qemu) for number, qemu in self._qemus.items()},
         )
 
     def since(self, seconds: float) -> list[Sample]:

@@ -102,6 +102,23 @@ def test_silence_has_an_end(connect: Connect) -> None:
     assert time.monotonic() - began < 2
 
 
+def test_an_answer_that_comes_late_is_none_to_the_next_question(connect: Connect) -> None:
+    """Or an agent that was swapped out would say of one program how another ended."""
+    asked: list[dict[str, object]] = []
+
+    def answer(question: dict[str, object]) -> bytes:
+        asked.append(question)
+        if len(asked) == 1:
+            return b""
+        late = json.dumps({"return": "late", "id": asked[0]["id"]}).encode() + b"\n"
+        return late + honest(question)
+
+    channel = connect(answer)
+    with pytest.raises(SilenceError):
+        channel.call("x", seconds=0.2)
+    assert channel.call("y", seconds=5) == 7
+
+
 def test_who_does_not_listen_is_hung_up_on() -> None:
     loop = new_loop()
     ours, theirs = socket.socketpair()

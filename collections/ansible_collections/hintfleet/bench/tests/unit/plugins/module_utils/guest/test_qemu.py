@@ -66,6 +66,12 @@ def test_a_guest_has_no_network_and_no_default_devices() -> None:
     assert "elevateprivileges=deny" in after(line, "-sandbox")[0]
 
 
+def test_a_guest_that_starts_over_ends_instead() -> None:
+    """One that reset or panicked would answer again, with all of its memory free."""
+    assert "-no-reboot" in _qemu.command_line(MACHINE)
+    assert "panic=-1" in MACHINE.kernel_command_line.split()
+
+
 def test_emulation_bounds_its_translation_buffer() -> None:
     assert after(_qemu.command_line(replace(MACHINE, tb_size_mib=16)), "-accel") == [
         "tcg,tb-size=16"

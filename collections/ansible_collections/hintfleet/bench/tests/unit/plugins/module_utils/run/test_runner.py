@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -125,6 +126,15 @@ def test_how_a_run_ends_is_recorded(
     record = perform(tmp_path, monkeypatch, ending)
     assert record["outcome"]["status"] == status
     assert sentence in record["outcome"]["reason"]
+
+
+def test_a_wall_clock_that_is_set_back_ends_no_run_before_it_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = itertools.count(1_800_000_000.0, -1_000_000.0)
+    monkeypatch.setattr(_runner.time, "time", lambda: next(times))
+    record = perform(tmp_path, monkeypatch, BenchError("It broke."))
+    assert record["finished"] >= record["started"] and record["duration_seconds"] < 60
 
 
 def test_what_was_measured_before_a_failure_is_kept(

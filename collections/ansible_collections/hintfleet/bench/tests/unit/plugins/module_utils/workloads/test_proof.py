@@ -21,10 +21,14 @@ TOUCHED = f'{{"touched_mib": {FREED_MIB}, "seconds": 1.5}}'
 
 
 class FakeGuest:
-    """A guest whose footprint goes through `footprints_mib`; the last stays. None: it has died."""
+    """A guest whose footprint goes through `footprints_mib`; the last stays. None: it has died.
+    What it holds less than HELD_MIB is in `swap`, if that is told."""
 
-    def __init__(self, footprints_mib: list[float | None], again: str) -> None:
+    def __init__(
+        self, footprints_mib: list[float | None], again: str, is_swapped: bool = False
+    ) -> None:
         self._footprints = iter(footprints_mib)
+        self._is_swapped = is_swapped
         self._now: float | None = HELD_MIB
         self._outputs = iter([TOUCHED, again])
         self.machine = SimpleNamespace(files_mib=0)
@@ -40,7 +44,7 @@ class FakeGuest:
         self._now = next(self._footprints, self._now)
         if self._now is None:
             raise GuestError("died", "Guest proof failed: its QEMU was killed by signal 9.")
-        return ProcessMemory(self._now, 0.0)
+        return ProcessMemory(self._now, HELD_MIB - self._now if self._is_swapped else 0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -57,9 +61,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def prove(
     footprints_mib: list[float | None], mechanism: str = "page_hinting",
-    again: str = TOUCHED,
+    again: str = TOUCHED, is_swapped: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
-    guest = FakeGuest(footprints_mib, again)
+    guest = FakeGuest(footprints_mib, again, is_swapped)
     sampler = SimpleNamespace(seconds=lambda: 0.0)
     bench: Any = SimpleNamespace(
         launch=lambda _name: guest, seconds_left=lambda: 100.0, wake=lambda _guest: [],
@@ -168,3 +172,18 @@ def test_what_the_host_asked_for_is_what_must_come_back(done_mib: float, acted: 
     assert entry["acted"] is entry["as_expected"] is acted
     assert entry["seconds_to_50"] == 1.0
     assert entry["seconds_to_90"] == (2.0 if acted else None)
+
+
+@pytest.mark.parametrize("mechanism", ["none", "page_hinting"])
+def test_memory_that_swap_took_was_not_given_back(mechanism: str) -> None:
+    """Resident memory falls as it does when it comes back."""
+    entry = prove([HELD_MIB, 150.0, 72.0], mechanism, is_swapped=True)
+    assert (entry["dropped_mib"], entry["acted"]) == (0.0, False)
+    assert entry["as_expected"] == (mechanism == "none")
+
+
+@pytest.mark.parametrize("mechanism", ["none", "page_hinting"])
+def test_a_reader_that_sees_nothing_proves_nothing(mechanism: str) -> None:
+    """Under `none` nothing would go back, which is what is expected of it."""
+    with pytest.raises(GuestError, match="the host sees 0 MiB of it"):
+        prove([0.0], mechanism)

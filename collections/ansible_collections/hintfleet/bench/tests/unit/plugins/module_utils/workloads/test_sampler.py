@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -67,3 +69,15 @@ def test_another_failure_is_not_hidden_by_it(tmp_path: Path) -> None:
 def test_a_watched_cell_ends_without_a_word(tmp_path: Path) -> None:
     with sampler(FakeCell(1_000_000), tmp_path) as watching:
         assert watching.since(0.0)
+
+
+def test_a_number_that_is_another_process_now_holds_nothing_of_a_guest(tmp_path: Path) -> None:
+    """A QEMU has ended and been waited for, and its process id was given away again."""
+    watching = sampler(FakeCell(1_000_000), tmp_path)
+    running: Any = SimpleNamespace(process_id=os.getpid(), exit_status=None)
+    replaced: Any = SimpleNamespace(process_id=os.getpid(), exit_status=-9)
+    watching.add(1, running)
+    watching.add(2, replaced)
+    guests = watching.take().guests
+    assert guests[1].footprint_mib > 0.0
+    assert guests[2].footprint_mib == 0.0

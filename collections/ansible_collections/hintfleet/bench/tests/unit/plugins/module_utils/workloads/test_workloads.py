@@ -213,6 +213,15 @@ def test_files_that_are_not_read_whole_are_a_sentence() -> None:
         read_files(bench, guest)  # type: ignore[arg-type]
 
 
+def test_a_program_that_touched_less_than_it_was_told_makes_no_guest_fit() -> None:
+    def behave(_command: list[str]) -> Completed:
+        return answered('{"touched_mib":255,"checksum":"4ff44acf9afab483","seconds":1.35}')
+
+    bench = FakeBench({"allocation_mib": 256, "max_guests": 3}, behave, footprint_mib=1)
+    with pytest.raises(GuestError, match="touched 255 MiB of 256 MiB"):
+        _workload_consolidation.run(bench, {})
+
+
 def test_a_swap_of_less_than_the_threshold_is_none() -> None:
     assert consolidate(footprint_mib=250.2)["guests_without_swap"] == 4
     assert consolidate(footprint_mib=250.3)["guests_without_swap"] == 3
@@ -311,6 +320,12 @@ def test_a_memhog_that_does_not_end_is_censored_and_not_dropped() -> None:
     assert rows[2]["censored"] == "Guest guest3 failed: too slow."
 
 
+def test_an_agent_that_tells_late_of_an_end_says_by_how_much() -> None:
+    late = Completed(0, None, "....", "", 9.0, 7.5)
+    rows = memhog(lambda _: late)["guests"]
+    assert [(row["seconds"], row["late_seconds"]) for row in rows] == [(9.0, 7.5)] * 3
+
+
 LATENCY = {
     "count": 3, "p50_ns": 5591.7, "p95_ns": 11623.7, "p99_ns": 91968.8, "p999_ns": 24397031.5,
     "bounds_ns": [64, 67, 70], "counts": [2, 1],
@@ -336,7 +351,7 @@ def test_page_fault_has_the_columns_of_will_it_scale() -> None:
         options = dict(zip(command[1::2], command[2::2], strict=True))
         rate = rates[options["--mode"]][int(options["--tasks"])]
         assert options["--seconds"] == "2"
-        return answered(json.dumps({"touches_per_second": rate, "idle_percent": 45.97}))
+        return answered(json.dumps({"touches_per_second": rate, "idle_percent": 45.97}), 2.1)
 
     result = page_fault(behave, "hintfleet")
     assert result["rows"] == [
@@ -348,6 +363,13 @@ def test_page_fault_has_the_columns_of_will_it_scale() -> None:
     ]  # fmt: skip
     assert result["latency"]["histogram"]["counts"] == [2, 1]
     assert result["thp"] == {"guest": "never", "in_play": False}
+
+
+def test_a_rate_by_a_clock_that_jumped_is_none() -> None:
+    """The guest's two seconds took the host one."""
+    told = json.dumps({"touches_per_second": 100.0, "idle_percent": 1.0})
+    with pytest.raises(GuestError, match=r"the host saw 1\.00 s: the guest's clock has jumped"):
+        page_fault(lambda _: answered(told, 1.0), "hintfleet")
 
 
 # Format of will-it-scale's main.c; the cpu lines are of a guest, 2026-11-22.
