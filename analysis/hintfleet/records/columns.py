@@ -380,6 +380,13 @@ NOT_OBSERVED = frozenset({
 
 OBSERVED = tuple(column for column in COLUMNS if column.name not in NOT_OBSERVED)
 
+SIGNED = frozenset({
+    "dropped_mib", "cache_back_share", "load_per_cpu_before",
+    *(f"held_{part}_mib" for part in HELD), *(f"spent_{name}" for name in SPENT),
+    *(column.name for column in COLUMNS if column.kind == "time"),
+})  # fmt: skip
+"""Numbers that run_record.schema.json lets be below 0; all others are amounts."""
+
 LIST_COLUMNS: tuple[ListColumn, ...] = (
     ListColumn(
         "steps",

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from hintfleet.records.columns import MATRICES, OBSERVED, Column
+from hintfleet.records.columns import MATRICES, OBSERVED, SIGNED
 from hintfleet.records.curves import Timeline
 from hintfleet.records.damage import Damage, DamagedError, UnusableError
 from hintfleet.records.document import LARGEST, LEAST, checked, countable
@@ -160,10 +160,7 @@ class _Reader:
                 scale = 1.0
                 if column.kind == "time":
                     values, scale = values.cast(pa.int64()), 1e-6
-                array = np.asarray(
-                    values.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64
-                )
-                numbers[column.name] = self._fit(column.name, array) * scale
+                numbers[column.name] = self._fit(column.name, _floats(values)) * scale
         if texts[COMPARED].equal(None).any():
             texts[COMPARED] = _or_else(texts[COMPARED], texts["mechanism"])
         if texts["parity"].equal(None).any():
@@ -191,8 +188,9 @@ class _Reader:
         self.damages.append(Damage(file, "parity or facts", "a JSON object", "something else"))
         return "{}"
 
-    def _fit(self, column: str, values: Floats, least: float = 0.0) -> Floats:
+    def _fit(self, column: str, values: Floats) -> Floats:
         """Numbers that figures can be computed with; others are named, and not measured."""
+        least = -float(LARGEST) if column in SIGNED else 0.0
         unfit = ~(np.isnan(values) | _are_fit(values, least))
         if unfit.any():
             found = f"{np.count_nonzero(unfit)} others"
@@ -349,12 +347,6 @@ def _settings(table: Any, parity: Texts) -> Texts:
     unknown = parity.equal(None)
     texts = (*parity.texts, *(json.dumps({"settings": text}) for text in digest.texts))
     return Texts(np.where(unknown, digest.codes + len(parity.texts), parity.codes), texts)
-
-
-def _least(column: Column) -> float:
-    """The least that a number may be: as in run_record.schema.json, most are amounts."""
-    is_amount = column.kind != "time" and not column.name.startswith(("held_", "spent_"))
-    return 0.0 if is_amount else -float(LARGEST)
 
 
 def _floats(values: Any) -> Floats:
