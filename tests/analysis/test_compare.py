@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +123,72 @@ def test_a_map_of_what_is_not_there_is_refused(
     builder.write()
     assert main(["compare", str(builder.folder), str(builder.folder), "--map", given]) == 1
     assert words in capsys.readouterr().err
+
+
+def fleet(folder: Path, name: str, hosts: str, guests: int = 7, seed: int = 1) -> str:
+    """A study of six blocks on these hosts, where page_hinting fits so many guests."""
+    builder = Builder(folder, study=name, blocks=6, seed=seed, workloads=("consolidation",))
+    builder.cells = tuple(f"{host}-node0" for host in hosts)
+    builder.truth["page_hinting"] = Truth(guests, 1.22, 0.0, 1e5, 915.0, 0.6)
+    return str(builder.write())
+
+
+SCOPES = {
+    "the same host": ("a", "a", "on this host"),
+    "the same three hosts": ("abc", "abc", "on these 3 hosts"),
+    "the same six hosts": ("abcdef", "abcdef", "on hosts like these"),
+    "six other hosts": ("abcdef", "ghijkl", "on hosts like these"),
+    "some hosts in common": ("abcdef", "defghi", "on hosts like these"),
+}
+"""By what is compared: hosts of either side, and for whom a difference holds."""
+
+
+@pytest.mark.parametrize("name", SCOPES)
+def test_a_comparison_says_for_which_hosts_it_holds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    left, right, words = SCOPES[name]
+    first = fleet(tmp_path, "before", left)
+    found = document(capsys, first, fleet(tmp_path, "after", right, guests=14, seed=2))
+    assert (
+        f"Different beyond chance {words}: guests without swap under page_hinting"
+        in (found["answer"])
+    )
+    change = found["arms"]["page_hinting"]["figures"]["density.guests_without_swap"]["change"]
+    assert (change["speaks_for"], change["verdict"]) == (words, "sound")
+    same = document(capsys, first, fleet(tmp_path, "again", right, seed=3))
+    assert re.search(
+        f"No value differs (by more than what matters|beyond chance) {words}", (same["answer"])
+    )
+
+
+def test_one_host_against_one_other_says_nothing_of_hosts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However many blocks: what differs between two hosts is no effect of what was changed."""
+    first = fleet(tmp_path, "before", "a")
+    found = document(capsys, first, fleet(tmp_path, "after", "b", guests=14))
+    assert (
+        "Whether anything differs is not known: 1 host cannot show how far others would lie"
+        in (found["answer"])
+    )
+    assert any(one["next_step"] == "measure at least 1 more host" for one in found["warnings"])
+
+
+def test_two_hosts_against_two_others_are_no_sound_difference_where_hosts_differ(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A true difference of two guests among hosts that differ by as much settles nothing."""
+    sides = []
+    for study, counts in (("before", (6, 9)), ("after", (8, 11))):
+        folder = tmp_path / study
+        for host, guests in zip("ab" if study == "before" else "cd", counts, strict=True):
+            made = fleet(tmp_path / f"{study}{host}", study, host, guests)
+            for run in (Path(made) / "runs").iterdir():
+                target = folder / "runs" / run.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                run.rename(target)
+        sides.append(str(folder))
+    found = document(capsys, *sides)
+    assert "Different beyond chance" not in found["answer"]
+    assert "No value differs beyond chance on hosts like these; " in found["answer"]

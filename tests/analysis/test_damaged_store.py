@@ -159,7 +159,10 @@ VALUES: dict[str, tuple[Change, str]] = {
         lambda table: put(table, "sampled_seconds", [None] * table.num_rows),
         "timeline: memory and swap over time",
     ),
-    "facts that are none": (first("facts", "[[["), "parity or facts: a JSON object"),
+    "facts that are none": (first("facts", "[[["), "facts: a flat JSON object"),
+    "settings of settings": (first("parity", '{"a": {"b": 1}}'), "parity: a flat JSON object"),
+    "a list of statements": (first("states", "[1]"), "states: a JSON object"),
+    "pieces that are lists": (first("differs", '{"a": []}'), "differs: a flat JSON object"),
 }
 """By what is wrong with values of a part: how, and what is said. No run is lost."""
 

@@ -20,6 +20,9 @@ UNENDED = (
 )
 """What it means that a value is censored, and what to do about it."""
 
+FEWEST_HOSTS = 2
+"""Of which a scatter is seen at all."""
+
 MANY_TIMES = 10
 """If so many times the blocks were needed, a quieter host is the shorter way."""
 
@@ -139,7 +142,13 @@ def judge_absolute(
 
 
 def too_few(n: int, mean: Replication | None, limits: Thresholds) -> Judgement:
-    """Of so few values nothing can be said."""
+    """Of so few values nothing can be said; of one host for others however many they are."""
+    if mean is not None and mean.of_hosts:
+        return Judgement(
+            Verdict.UNSETTLED,
+            f"{plural(mean.hosts, 'host')} cannot show how far others would lie",
+            f"measure at least {plural(max(FEWEST_HOSTS - mean.hosts, 1), 'more host')}",
+        )
     each = n if mean is None or mean.units > mean.hosts else 1
     more = plural(max(limits.fewest_blocks - each, 1), "more block")
     return Judgement(

@@ -12,7 +12,7 @@ from hintfleet.render.names import label
 from hintfleet.render.tables import INTERVAL, Cell, ReportTable, Row
 from hintfleet.render.words import interval_text, short
 from hintfleet.report.compare import Comparison, Entry
-from hintfleet.statistics.units import UNKNOWN, number
+from hintfleet.statistics.units import UNKNOWN, number, plural
 
 COMPARISON_SCHEMA = "hintfleet.comparison/2"
 
@@ -23,7 +23,7 @@ def comparison_title(comparison: Comparison) -> str:
 
 
 def comparison_answer(comparison: Comparison) -> str:
-    """What each side gained over its own baseline, in one sentence."""
+    """What each side gained over its own baseline, what differs, and for which hosts that holds."""
     if not comparison.entries:
         return "The two have no arm in common: nothing can be compared."
     gains = []
@@ -35,18 +35,39 @@ def comparison_answer(comparison: Comparison) -> str:
         gains.append(
             f"{name} {first} in {comparison.first.label}, {second} in {comparison.second.label}"
         )
-    claims = [
-        f"{label(*e.name.split('.'))} under {name} ({short(e.change)})"
-        for name, entries in comparison.entries.items()
-        for e in entries
-        if e.change and e.change.claims_effect and e.change.verdict == Verdict.SOUND
+    said = [f"More guests than none: {'; '.join(gains)}."] if gains else []
+    said += _differences(comparison)
+    return " ".join(said) or "The two have no figure in common."
+
+
+def _differences(comparison: Comparison) -> list[str]:
+    """What differs beyond chance, and for which hosts that holds, in a sentence each."""
+    claims: dict[str, list[str]] = {}
+    changes: list[Figure] = []
+    for name, entries in comparison.entries.items():
+        for entry in entries:
+            change = entry.change
+            if change is None:
+                continue
+            changes.append(change)
+            if change.claims_effect and change.verdict == Verdict.SOUND:
+                claim = f"{label(*entry.name.split('.'))} under {name} ({short(change)})"
+                claims.setdefault(str(change.scope), []).append(claim)
+    if claims or not changes:
+        return [
+            f"Different beyond chance {scope}: {', '.join(told)}." for scope, told in claims.items()
+        ]
+    known = [change for change in changes if change.interval is not None]
+    if not known:
+        return [f"Whether anything differs is not known: {changes[0].judgement.reason}."]
+    where = " and ".join(dict.fromkeys(str(change.scope) for change in known))
+    still_open = sum(change.verdict != Verdict.SOUND for change in changes)
+    if not still_open:
+        return [f"No value differs by more than what matters {where}."]
+    return [
+        f"No value differs beyond chance {where}; {still_open} of "
+        f"{plural(len(changes), 'change')} {'is' if still_open == 1 else 'are'} open."
     ]
-    said = f"More guests than none: {'; '.join(gains)}." if gains else ""
-    if claims:
-        said += f" Different beyond chance: {', '.join(claims)}."
-    elif comparison.first.measured and comparison.second.measured:
-        said += " No value differs beyond chance."
-    return said.strip() or "The two have no figure in common."
 
 
 def comparison_tables(comparison: Comparison) -> list[ReportTable]:

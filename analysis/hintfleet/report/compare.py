@@ -9,7 +9,7 @@ both are shown.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hintfleet.figures.estimate import absolute, independent_difference, independent_ratio
 from hintfleet.figures.family import corrected
@@ -101,11 +101,17 @@ def compare(
     limits: Thresholds = DEFAULTS,
     pairs: Sequence[str] = (),
 ) -> Comparison:
-    """Every figure both sides have, the changes judged as one family.
+    """Every figure both sides have, the changes judged as one family. Sides of one name are told
+    apart by a letter.
 
     pairs: "a=b" for an arm that is called otherwise on the second side; UnusableError if there are
     no such arms.
     """
+    if first.label == second.label:
+        first, second = (
+            replace(side, label=f"{side.label} ({letter})")
+            for side, letter in ((first, "A"), (second, "B"))
+        )
     named = dict(_pair(text, first, second) for text in pairs)
     shared = {
         name: other

@@ -58,8 +58,9 @@ DOUBTED = {
 """Columns of doubts that stores did not always have, and what they tell."""
 
 
-DOCUMENTS = ("parity", "facts")
-"""Columns of JSON."""
+FLAT = ("parity", "facts", "differs")
+DOCUMENTS = (*FLAT, "states")
+"""Columns of JSON objects; those that are flat have a text, number, flag or null at each name."""
 
 ORDER = ("study", "cell", "block", "order", "workload")
 """In which runs are told."""
@@ -153,9 +154,10 @@ class _Reader:
             if column.kind != "text" and values.null_count == len(values):
                 numbers[column.name] = unknown
             elif column.kind == "text":
-                texts[column.name] = coded_texts(
-                    values, self._document if column.name in DOCUMENTS else _cleaned
-                )
+                clean_one = _cleaned
+                if column.name in DOCUMENTS:
+                    clean_one = partial(self._document, column.name)
+                texts[column.name] = coded_texts(values, clean_one)
             else:
                 scale = 1.0
                 if column.kind == "time":
@@ -173,19 +175,24 @@ class _Reader:
         rows = np.arange(table.num_rows)
         return Observations(texts, numbers, matrices, rows, rows)
 
-    def _document(self, text: str) -> str:
-        """An object of settings or facts, as clean as that of a record; empty if it is none."""
+    def _document(self, column: str, text: str) -> str:
+        """An object of settings, statements or facts, as clean as that of a record; empty if it is
+        none."""
         file = self.root / "runs"
         try:
             found = checked(file, json.loads(text))
-            if isinstance(found, dict):
+            nested = isinstance(found, dict) and any(
+                isinstance(value, dict | list) for value in found.values()
+            )
+            if isinstance(found, dict) and not (nested and column in FLAT):
                 return json.dumps(found)
         except (ValueError, RecursionError):
             pass
         except DamagedError as error:
             self.damages.append(error.damage)
             return "{}"
-        self.damages.append(Damage(file, "parity or facts", "a JSON object", "something else"))
+        kind = "a flat JSON object" if column in FLAT else "a JSON object"
+        self.damages.append(Damage(file, column, kind, "something else"))
         return "{}"
 
     def _fit(self, column: str, values: Floats) -> Floats:

@@ -24,6 +24,10 @@ EPOCH = 1e8
 """Seconds beyond this are since 1970, not since the run began."""
 
 MOST_MOMENTS = 2_000_000
+MOMENTS_A_SAMPLE = 20
+"""At most, once there are thousands: few samples far apart, two of them by chance close to each
+other, make no long file."""
+FEW_MOMENTS = 10_000
 ROUND = (1.0, 2.0, 5.0)
 
 
@@ -105,7 +109,9 @@ def _cell(curve: Curve, guests: list[Floats]) -> Floats:
     gaps = np.concatenate([np.diff(array[:, 0]) for array in guests])
     gaps = gaps[gaps > 0.0]
     step = rounded_down(float(np.median(gaps))) if gaps.size else 1.0
-    step = max(step, end / MOST_MOMENTS)
+    samples = sum(len(array) for array in guests)
+    most = min(MOST_MOMENTS, max(FEW_MOMENTS, MOMENTS_A_SAMPLE * samples))
+    step = max(step, end / most)
     moments = np.append(np.arange(0.0, end, step), end)
     total = np.zeros((moments.size, 3))
     total[:, 0] = moments
