@@ -130,12 +130,12 @@ def random_study(root: Path, seed: int) -> Study:
     planned, damages, attempts = [], [], []
     for cell, block, order, arm, workload in _places(builder):
         record = builder.record(cell, block, order, arm, workload, random)
-        for change in changes:
-            change(record)
-        planned.append(planned_run(record))
         for spoil in SPOILS.values():
             if random.random() < share / 3:
                 spoil(record)
+        for change in changes:
+            change(record)
+        planned.append(planned_run(record))
         folder = builder.folder / "runs" / record["run_id"]
         fate = random.random()
         if fate < share / 4:
