@@ -66,7 +66,7 @@ def measure(record: dict[str, Any], physics: Physics, pause_seconds: float) -> d
             "touched_mib": physics.program_mib,
             "cell_memory_mib": min(float(curve[: k + 1, -1].sum()), memory),
             "cell_swap_mib": 0.0 if k < fits else 60.0,
-            "guest_resident_mib": curve[: k + 1, -1].tolist(),
+            "guest_resident_mib": _resident(curve[: k + 1, -1], memory).tolist(),
         }
         for k in range(fits + 1)
     ]
@@ -84,6 +84,11 @@ def measure(record: dict[str, Any], physics: Physics, pause_seconds: float) -> d
     for share in (50, 90, 99):
         record["proof"][f"seconds_to_{share}"] = physics.seconds_to(share / 100.0, 128.0)
     return record
+
+
+def _resident(held: np.ndarray[Any, Any], memory: float) -> np.ndarray[Any, Any]:
+    """What of it stays in the node's memory: swap takes the rest, from each guest its share."""
+    return held * min(1.0, memory / float(held.sum()))
 
 
 def samples_csv(physics: Physics, pause_seconds: float, guests: int) -> str:

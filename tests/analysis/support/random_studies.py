@@ -88,7 +88,7 @@ SPOILS: dict[str, Callable[[Record], Any]] = {
     "maximum": lambda r: stop(r, "maximum"),
     "cpu bound": lambda r: stop(r, "cpu_bound"),
     "not ended": lambda r: (
-        of(r, "memhog") and r["result"]["guests"][2].update(seconds=None, censored="died")
+        of(r, "memhog") and r["result"]["guests"][-1].update(seconds=None, censored="died")
     ),
     "fewer guests": lambda r: of(r, "memhog") and r["result"]["guests"].pop(),
     "other tasks": lambda r: of(r, "page_fault") and r["result"]["rows"].pop(),
@@ -268,7 +268,8 @@ def _broken(record: Record, factor: float) -> None:
     result = record["result"]
     if of(record, "memhog"):
         for guest in result["guests"]:
-            guest["seconds"] *= factor
+            if guest["seconds"] is not None:
+                guest["seconds"] *= factor
     elif of(record, "page_fault"):
         for row in result["rows"]:
             row.update(processes=row["processes"] / factor, threads=row["threads"] / factor)
