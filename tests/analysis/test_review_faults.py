@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,17 @@ from hintfleet.report.build import build_report
 from random_studies import random_study
 from situations import Arm, Place, figures_of, workloads_of
 from synthetic import Builder
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "statistics.md"
+
+
+def test_every_fault_names_its_tests() -> None:
+    """That each name is a test's is held for the whole page by test_evidence."""
+    rows = dict(re.findall(r"^\| (A\d+) \| (.+) \|$", PAGE.read_text(), re.MULTILINE))
+    assert list(rows) == [f"A{k}" for k in range(1, 16)]
+    for fault, row in rows.items():
+        wrong, changed, tests = row.split(" | ")
+        assert wrong and changed and re.match(r"test_\w+", tests), fault
 
 
 def counted(builder: Builder, gains: list[int]) -> Builder:
