@@ -502,6 +502,45 @@ def test_secrets_of_a_kernel_command_line_are_masked(
     assert "rd.iscsi.password=*** luks.KEY=*** api_token=*** quiet" in said
 
 
+LEAKS = {
+    "a key of settings": ("parity", "x rd.password=hunter2"),
+    "a key of a fact": ("provenance", "host", "x rd.password=hunter2"),
+    "a fact": ("provenance", "host", "kernel_release"),
+    "a reason": ("outcome", "reason"),
+    "a warning": ("guests", 0, "warnings"),
+    "what an arm shows": ("arm", "shows"),
+    "a number that is none": ("duration_seconds",),
+}
+
+
+@pytest.mark.parametrize("place", LEAKS)
+def test_a_secret_is_masked_wherever_it_stands(
+    builder: Builder, file: Path, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    """As a value, in a name, and where a damage quotes what was found."""
+    path = LEAKS[place]
+    if path[-1] == "shows":
+        changed(file, *path, value={"kernel_arguments": "rd.password=hunter2"})
+    else:
+        poisoned(file, path, "rd.password=hunter2")
+    store = builder.root / "store"
+    assert main(["export", str(builder.folder), "--output", str(store)]) == 0
+    for form in ("terminal", "json"):
+        assert main(["report", str(store), "--format", form]) in (0, 2)
+    assert "hunter2" not in everything(builder.folder, capsys)
+
+
+def test_a_secret_of_a_note_or_a_console_is_masked(
+    builder: Builder, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed(file, "files", "consoles", value=["console-a.log"])
+    (file.parent / "console-a.log").write_text("Command line: quiet rd.password=hunter2\n")
+    planned_only(builder).write_text("It was started with token=hunter2.")
+    said = everything(builder.folder, capsys)
+    assert "rd.password=***" in said and "token=***" in said
+    assert "hunter2" not in said
+
+
 def test_a_document_of_empty_lists_is_not_parsed(file: Path) -> None:
     """16 MiB of them take more than a GiB."""
     text = file.read_text().replace(

@@ -6,15 +6,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from hintfleet.records.text import clean
+from hintfleet.records.text import clean, harmless
 
 LONGEST = 80
 
 
 @dataclass(frozen=True)
 class Damage:
-    """One file that could not be used, and why. Its texts are clean and short: they may quote
-    what was found."""
+    """One file that could not be used, and why. Its texts are harmless and short: they may
+    quote what was found."""
 
     file: Path
     field: str
@@ -23,7 +23,7 @@ class Damage:
 
     def __post_init__(self) -> None:
         for name, most in (("field", LONGEST), ("expected", 2 * LONGEST), ("found", LONGEST)):
-            text = clean(getattr(self, name))
+            text = harmless(getattr(self, name))
             shown = text if len(text) <= most else text[: most - 1] + "…"
             object.__setattr__(self, name, shown)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hintfleet.records.damage import Damage, DamagedError
-from hintfleet.records.text import clean, without_secrets
+from hintfleet.records.text import harmless
 
 LARGEST = 2**53
 """The largest integer up to which a float holds every one."""
@@ -28,15 +28,15 @@ def countable(value: float) -> bool:
 
 
 def checked(file: Path, document: Any) -> Any:
-    """The document with clean texts and keys, secrets of command lines masked; DamagedError names
-    the first place that breaks a limit. Changes the document."""
+    """The document with texts and keys made harmless; DamagedError names the first place that
+    breaks a limit. Changes the document."""
     stack: list[tuple[str, Any, int]] = [("", document, 0)]
     while stack and isinstance(document, dict | list):
         where, node, depth = stack.pop()
         if depth > DEEPEST:
             raise _damaged(file, where[:60], f"at most {DEEPEST} levels", "more within each other")
-        if type(node) is dict and not all(map(str.isprintable, node)):
-            items = [(clean(key), value) for key, value in node.items()]
+        if type(node) is dict and ("=" in (names := "".join(node)) or not names.isprintable()):
+            items = [(harmless(key), value) for key, value in node.items()]
             node.clear()
             node.update(items)
         for key, value in node.items() if type(node) is dict else enumerate(node):
@@ -46,7 +46,7 @@ def checked(file: Path, document: Any) -> Any:
                     expected = f"at most {LONGEST_TEXT} characters"
                     raise _damaged(file, f"{where}{key}", expected, f"{len(value)}")
                 if "=" in value or not value.isprintable():  # few texts of a record
-                    node[key] = without_secrets(clean(value))
+                    node[key] = harmless(value)
             elif kind is dict or kind is list:
                 stack.append((f"{where}{key}.", value, depth + 1))
             elif (kind is float or kind is int) and not (

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hintfleet.records.damage import Damage, DamagedError, UnusableError
-from hintfleet.records.text import clean
+from hintfleet.records.text import harmless
 
 KINDS = {
     stat.S_IFLNK: "a symbolic link",
@@ -79,7 +79,8 @@ def read_note(folder: Path, name: str) -> str | None:
     try:
         if folder.is_symlink():
             raise _irregular(folder, stat.S_IFLNK)
-        return clean(read_regular(file, LARGEST_NOTE_BYTES).decode("utf-8", "replace").strip())
+        note = read_regular(file, LARGEST_NOTE_BYTES).decode("utf-8", "replace")
+        return harmless(note.strip())
     except DamagedError as error:
         return str(error)
 

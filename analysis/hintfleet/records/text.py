@@ -34,6 +34,11 @@ def _visible(character: str) -> str:
     return " " if character.isspace() else REPLACEMENT
 
 
+def harmless(text: str) -> str:
+    """The text as it may be shown to anybody: one clean line, secrets masked."""
+    return without_secrets(clean(text))
+
+
 def without_secrets(text: str) -> str:
     """A command line with `***` for the value of every setting that may be a secret."""
     if "=" not in text or not SECRET.search(text):  # nearly every text

@@ -15,7 +15,7 @@ from hintfleet.records.provenance import fact_text
 from hintfleet.records.read import DamagedError, Run
 from hintfleet.records.reproduce import as_text
 from hintfleet.records.samples import Samples, load_samples
-from hintfleet.records.text import clean
+from hintfleet.records.text import harmless
 from hintfleet.records.types import Guest
 from hintfleet.render.charts import columns, stretch
 from hintfleet.render.console import chart_line, heading_line, table
@@ -202,7 +202,7 @@ def _tail(file: Path, most: int) -> list[str]:
         text = read_end(file, CONSOLE_BYTES).decode("utf-8", errors="replace")
     except DamagedError as error:
         return [f"not shown: {error}"]
-    return [clean(line.rstrip())[:LONGEST_LINE] for line in text.splitlines()[-most:]]
+    return [harmless(line.rstrip())[:LONGEST_LINE] for line in text.splitlines()[-most:]]
 
 
 def _timeline(run: Run, width: int, ascii_only: bool) -> RenderableType:

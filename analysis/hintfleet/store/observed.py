@@ -37,7 +37,7 @@ from hintfleet.records.observed import (
     Observed,
     unfinished_run,
 )
-from hintfleet.records.text import clean, without_secrets
+from hintfleet.records.text import harmless
 from hintfleet.statistics.intervals import Floats
 from hintfleet.statistics.series import Histogram, merged_bins
 from hintfleet.store.parquet import studies_schema
@@ -92,7 +92,7 @@ class _Reader:
     def __init__(self, store: Store, study: str | None) -> None:
         self.root = root = store.root
         if study is not None and study not in store.studies:
-            known = ", ".join(map(clean, store.studies)) or "none"
+            known = ", ".join(map(harmless, store.studies)) or "none"
             raise UnusableError(f"{root} holds no study {study}; it has {known}")
         self.chosen = store.studies if study is None else [study]
         if not self.chosen:
@@ -121,7 +121,7 @@ class _Reader:
         if self.beside is None:
             lacking.append("what was planned")
         return Observed(
-            tuple(map(clean, self.chosen)),
+            tuple(map(harmless, self.chosen)),
             self.root,
             workloads,
             partial(_histograms, self),
@@ -154,10 +154,10 @@ class _Reader:
             if column.kind != "text" and values.null_count == len(values):
                 numbers[column.name] = unknown
             elif column.kind == "text":
-                clean_one = _cleaned
+                harmless_one = harmless
                 if column.name in DOCUMENTS:
-                    clean_one = partial(self._document, column.name)
-                texts[column.name] = coded_texts(values, clean_one)
+                    harmless_one = partial(self._document, column.name)
+                texts[column.name] = coded_texts(values, harmless_one)
             else:
                 scale = 1.0
                 if column.kind == "time":
@@ -236,7 +236,7 @@ class _Reader:
         columns = (*ORDER, "run_id", "status", "reason")
         table = self.table(columns, ds.field("status") != "finished")
         return [
-            unfinished_run(*(_cleaned(row[name] or "") for name in ("run_id", "status", "reason")))
+            unfinished_run(*(harmless(row[name] or "") for name in ("run_id", "status", "reason")))
             for row in sorted(table.to_pylist(), key=_place)
         ]
 
@@ -269,7 +269,7 @@ class _Reader:
             absent = pc.invert(pc.is_in(mine, value_set=ids.combine_chunks()))
             for run_id in mine.filter(absent).to_pylist():
                 words = told.get((study, run_id), ("not run", NOT_RUN))
-                found.append(Missing(clean(run_id), *map(clean, words)))
+                found.append(Missing(harmless(run_id), *map(harmless, words)))
         return found
 
     def _timelines(self) -> tuple[Timeline, ...]:
@@ -287,7 +287,7 @@ class _Reader:
                 self.damages.append(Damage(where, "timeline", expected, "other numbers, left out"))
                 continue
             run_id, workload, arm = (
-                clean(text)
+                harmless(text)
                 for text in (row["run_id"], row["workload"], row["arm"] or row["mechanism"])
             )
             first.setdefault(
@@ -320,11 +320,7 @@ def _is_curve(row: Mapping[str, Any]) -> bool:
     return None not in known and all(one >= 0.0 and countable(one) for one in numbers)
 
 
-def _cleaned(text: str) -> str:
-    return without_secrets(clean(text))
-
-
-def coded_texts(column: Any, cleaned: Callable[[str], str] = _cleaned) -> Texts:
+def coded_texts(column: Any, made: Callable[[str], str] = harmless) -> Texts:
     """A text column of Arrow, each text made harmless."""
     import pyarrow as pa
 
@@ -335,7 +331,7 @@ def coded_texts(column: Any, cleaned: Callable[[str], str] = _cleaned) -> Texts:
         one = pa.concat_arrays(one.chunks) if one.num_chunks else None
     if one is None:
         return Texts(np.zeros(0, dtype=np.int64), ())
-    texts = [cleaned(text) for text in one.dictionary.to_pylist()]
+    texts = [made(text) for text in one.dictionary.to_pylist()]
     indices = one.indices.fill_null(len(texts)) if one.null_count else one.indices
     codes = np.asarray(indices.to_numpy(zero_copy_only=False), dtype=np.int64)
     return Texts(codes, (*texts, None))

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from hintfleet.records.damage import Damage
 from hintfleet.records.document import checked
 from hintfleet.records.observed import WORKLOADS
-from hintfleet.records.text import clean, without_secrets
+from hintfleet.records.text import harmless
 from hintfleet.store.parquet import REPEATED, folder_columns, parquet, schema_of
 from hintfleet.store.parts import folders_of, levels_of, parts, without_damaged_pages
 from hintfleet.store.studies import KINDS, MISSING, PLANNED
@@ -66,7 +66,7 @@ class Rows:
         for batch in self.batches(columns, workload):
             for row in batch.to_pylist():
                 yield {
-                    name: without_secrets(clean(value)) if isinstance(value, str) else value
+                    name: harmless(value) if isinstance(value, str) else value
                     for name, value in row.items()
                 }
 
