@@ -20,6 +20,13 @@ class GuestError(BenchError):
         self.cause = cause or sentence
 
 
+class WrongGuestError(GuestError):
+    """A guest is up and is not what was asked for: whatever is measured with it says nothing."""
+
+    def __init__(self, sentence: str, cause: str = "") -> None:
+        super().__init__("stopped", sentence, cause)
+
+
 class StopRequest(KeyboardInterrupt):
     """Somebody asked the runner to stop.
 

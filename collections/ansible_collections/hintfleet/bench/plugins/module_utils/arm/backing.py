@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from ansible_collections.hintfleet.bench.plugins.module_utils.arm.piece import Piece, unlike
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.piece import (
+    Piece,
+    read_of_qemu,
+    unlike,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import Guest
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import Machine
 
@@ -36,7 +39,7 @@ class Backing(Piece):
 
     def shown(self, value: str, guest: Guest) -> str:
         name, wanted = SHOWS[value]
-        text = Path(f"/proc/{guest.qemu.process_id}/{name}").read_text()
+        text = read_of_qemu(guest, name)
         if (found := re.search(wanted, text)) is None:
             cause = f"the {name} of its QEMU does not show it (thp needs study_thp: madvise)"
             raise unlike(guest, f"backing {value}", cause)

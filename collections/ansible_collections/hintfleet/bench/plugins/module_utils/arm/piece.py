@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import shlex
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Any
 
-from ansible_collections.hintfleet.bench.plugins.module_utils.errors import GuestError
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import WrongGuestError
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import Guest
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.handed import Handed
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import Machine
@@ -92,9 +93,19 @@ def write_in(guest: Guest, path: str, text: str) -> None:
         raise unlike(guest, f"{path} as {text!r}", f"it cannot be written ({done.failure})")
 
 
-def unlike(guest: Guest, stated: str, cause: str) -> GuestError:
-    return GuestError(
-        "stopped",
+def read_of_qemu(guest: Guest, name: str) -> str:
+    """A file of /proc of a guest's QEMU; raises GuestError once it has ended, as it then has none
+    of what it was started with."""
+    try:
+        text = Path(f"/proc/{guest.qemu.process_id}/{name}").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        text = ""
+    guest.memory()
+    return text
+
+
+def unlike(guest: Guest, stated: str, cause: str) -> WrongGuestError:
+    return WrongGuestError(
         f"The arm states {stated}, and guest {guest.name} does not have it: {cause}; state what "
         "this guest's kernel and image have, or see who changed it in the guest.",
         cause,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.backing import Backing
@@ -20,6 +19,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.arm.driven import 
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.piece import (
     Piece,
     read_in,
+    read_of_qemu,
     text_of,
     unlike,
     write_in,
@@ -150,7 +150,7 @@ class MachineOptions(Piece):
 
     def shown(self, value: str, guest: Guest) -> str:
         # QEMU refuses an option or a value that its machine does not have, and does not start.
-        line = Path(f"/proc/{guest.qemu.process_id}/cmdline").read_text().split("\0")
+        line = read_of_qemu(guest, "cmdline").split("\0")
         if not any(word.endswith(f",{value}") for word in line):
             raise unlike(guest, f"machine options {value}", "its QEMU was started without them")
         return f"its QEMU was started with -M …,{value}"

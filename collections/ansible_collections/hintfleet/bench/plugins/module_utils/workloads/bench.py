@@ -10,7 +10,10 @@ from typing import Any
 
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import Arm
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.pieces import PIECES
-from ansible_collections.hintfleet.bench.plugins.module_utils.errors import GuestError
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import (
+    GuestError,
+    WrongGuestError,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.balance import (
     take_balance,
 )
@@ -121,7 +124,7 @@ class Bench:
         guest.boot(min(self.parameters["boot_deadline_seconds"], self.seconds_left()))
         release = guest.facts.kernel_release if guest.facts else ""
         if release != self._kernel_release:
-            raise GuestError("stopped", wrong_kernel(guest.name, release, self._kernel_release))
+            raise WrongGuestError(wrong_kernel(guest.name, release, self._kernel_release))
         for piece, value in self._arm.states.items():
             PIECES[piece].booted(value, guest)
         if self._arm.states:
@@ -133,7 +136,7 @@ class Bench:
         GuestError."""
         engine = guest.facts.engine if guest.facts else ""
         if sentence := wrong_engine(guest.name, self._arm.mechanism, engine):
-            raise GuestError("stopped", sentence)
+            raise WrongGuestError(sentence)
         for piece, value in self._arm.states.items():
             self.shows[piece] = PIECES[piece].shown(value, guest)
 

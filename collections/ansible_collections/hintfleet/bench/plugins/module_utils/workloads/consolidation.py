@@ -12,7 +12,10 @@ import statistics
 import time
 from typing import Any
 
-from ansible_collections.hintfleet.bench.plugins.module_utils.errors import GuestError
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import (
+    GuestError,
+    WrongGuestError,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.answers import (
     parse_numbers,
 )
@@ -53,8 +56,9 @@ def run(bench: Bench, result: dict[str, Any]) -> None:
         try:
             step = _step(bench, number, started, actives)
         except GuestError as error:
-            if number == 1:
-                raise  # nothing has been measured: that is no density but a broken setup
+            # Nothing has been measured, or not what was asked for: no density but a broken setup.
+            if number == 1 or isinstance(error, WrongGuestError):
+                raise
             result["stop_reason"] = str(error)
             stopped_by = _why_no_more(bench, started, used_before, threshold)
             if stopped_by == "swap":

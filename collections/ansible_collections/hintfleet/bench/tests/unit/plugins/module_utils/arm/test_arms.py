@@ -12,7 +12,11 @@ import pytest
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm import arm as _arm
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.pieces import PIECES
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.sweep import with_sweeps
-from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError, GuestError
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import (
+    BenchError,
+    GuestError,
+    WrongGuestError,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import (
     Completed,
     Guest,
@@ -148,6 +152,11 @@ class _Guest:
         self.machine = replace(MACHINE, kernel_arguments="")
         self.files = files
         self.facts = GuestFacts("6.1.0", command_line, {}, "madvise")
+        self.has_died = False
+
+    def memory(self) -> None:
+        if self.has_died:
+            raise GuestError("died", "its QEMU is gone")
 
     def run(self, command: list[str], seconds: float) -> Completed:
         if command[0] == "/bin/cat":
@@ -216,8 +225,13 @@ def test_small_pages_are_seen_in_qemus_proc(monkeypatch: pytest.MonkeyPatch) -> 
         {"/proc/7/status": "THP_enabled:\t1\n", "/proc/7/smaps_rollup": "AnonHugePages: 0 kB"}
     )
     for backing in ("4k", "thp"):
-        with pytest.raises(GuestError, match=f"backing {backing}, and guest guest1 does not"):
+        with pytest.raises(WrongGuestError, match=f"backing {backing}, and guest guest1 does not"):
             PIECES["backing"].shown(backing, one)
+    one.has_died = True  # type: ignore[attr-defined] # it lacks everything, which was not wrong
+    for piece, value in (("backing", "4k"), ("machine", "hpet=off")):
+        said.update({"/proc/7/status": "", "/proc/7/cmdline": ""})
+        with pytest.raises(GuestError, match="its QEMU is gone"):
+            PIECES[piece].shown(value, one)
 
 
 def test_every_piece_says_what_it_is() -> None:

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import Arm
-from ansible_collections.hintfleet.bench.plugins.module_utils.errors import GuestError
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import (
+    GuestError,
+    WrongGuestError,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import Guest, GuestFacts
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.handed import Handed
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import Machine
@@ -132,3 +135,26 @@ def test_what_an_arm_states_is_done_when_work_has_ended(
     assert [one.by for one in guest.handed] == done
     bench._arm = Arm("b", "none", {})
     assert bench.rest(guest) == bench.wake(guest) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        (GuestFacts("6.12", "", {}, "never"), "runs kernel 6.12 and not 6.1"),
+        (GuestFacts("6.1", "", {}, "never", engine="bitmap"), "finds free pages by 'bitmap'"),
+    ],
+)
+def test_every_guest_is_held_against_what_was_asked_for(
+    bench: Any, facts: GuestFacts, words: str
+) -> None:
+    bench.launch()
+    later = FakeGuest.boot
+
+    def boot(guest: FakeGuest, seconds: float) -> None:
+        later(guest, seconds)
+        guest.facts = facts
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FakeGuest, "boot", boot)
+        with pytest.raises(WrongGuestError, match=words):
+            bench.launch()

@@ -12,7 +12,11 @@ from typing import Any
 
 import jsonschema
 import pytest
-from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError, GuestError
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import (
+    BenchError,
+    GuestError,
+    WrongGuestError,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import (
     Completed,
     GuestFacts,
@@ -244,6 +248,25 @@ def test_a_launch_that_fails_ends_the_run_and_keeps_what_was_measured() -> None:
 def test_a_launch_that_fails_while_the_cell_swaps_is_swap() -> None:
     result = consolidate(footprint_mib=300, fails_at=4)
     assert (result["stopped_by"], result["guests_at_first_swap"]) == ("swap", 4)
+
+
+@pytest.mark.parametrize("footprint_mib", [100, 300])
+def test_a_guest_that_is_not_what_was_asked_for_fails_the_run(footprint_mib: int) -> None:
+    """Whichever it is, and also where the cell swaps: it would count as no more guests."""
+    bench = FakeBench(
+        {"allocation_mib": 256, "max_guests": 9}, allocate, footprint_mib=footprint_mib
+    )
+    launch = bench.launch
+
+    def unlike_at_the_fourth() -> FakeGuest:
+        guest = launch()
+        if len(bench.guests) == 4:
+            raise WrongGuestError("Guest guest4 does not have it.")
+        return guest
+
+    bench.launch = unlike_at_the_fourth  # type: ignore[method-assign]
+    with pytest.raises(WrongGuestError, match="guest4 does not have it"):
+        _workload_consolidation.run(bench, {})
 
 
 @pytest.mark.parametrize("victims", [1, 2])
