@@ -287,9 +287,15 @@ AGED = {"name": "aged", "mechanism": "free_page_reporting", "reclaim": "damon"}
             },
             r"set fragments: \[handback\] in guest_kernels for other",
         ),
+        (
+            {"study_mechanisms": ["none", "ballooon"]},
+            r"study_mechanisms names 'ballooon', which is no mechanism \(did you mean balloon",
+        ),
+        ({"study_arms": ["none", "ballooon"]}, "study_arms names 'ballooon'"),
+        ({"study_mechanisms": ""}, "has no arm: name at least one in study_mechanisms"),
     ],
 )
-def test_a_policy_that_cannot_act_is_refused(
+def test_arms_that_cannot_be_or_act_are_refused(
     tmp_path: Path, given: dict[str, Any], words: str
 ) -> None:
     _, said = play_with(tmp_path, json.dumps(given))

@@ -23,6 +23,10 @@ options:
     type: list
     elements: raw
     required: true
+  variable:
+    description: Name of the variable in which they were written, for what is said of them.
+    type: str
+    default: study_arms
   baseline:
     description: The arm that the others are compared with. By default V(none), or else the first.
     type: str
@@ -87,6 +91,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import (
+    USUAL_VARIABLE,
     Arm,
     arms_of,
     baseline_of,
@@ -98,6 +103,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.guest.drivers impo
 
 ARGUMENTS = {
     "arms": {"type": "list", "elements": "raw", "required": True},
+    "variable": {"type": "str", "default": USUAL_VARIABLE},
     "baseline": {"type": "str", "default": ""},
     "sweeps": {"type": "list", "elements": "dict", "default": []},
     "many": {"type": "bool", "default": False},
@@ -110,7 +116,9 @@ FRAGMENT = "handback"  # of roles/guest_kernel/files/config/fragments: all that 
 
 def worked_out(params: dict[str, Any]) -> dict[str, Any]:
     """What the module returns; raises BenchError."""
-    arms = arms_of(with_sweeps(params["arms"], params["sweeps"], params["many"]))
+    arms = arms_of(
+        with_sweeps(params["arms"], params["sweeps"], params["many"]), params["variable"]
+    )
     for arm in arms:
         kernel = arm.states.get("kernel")
         if kernel is not None and kernel not in params["kernels"]:

@@ -22,6 +22,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=,:/+-]*", re.ASCII)
 LONGEST_NAME = 100
 NOT_OF_A_FILE = re.compile(r"[^A-Za-z0-9._-]")
 USUAL_BASELINE = "none"
+USUAL_VARIABLE = "study_arms"
 
 
 @dataclass(frozen=True)
@@ -51,22 +52,23 @@ class Arm:
         return {"name": self.name, "mechanism": self.mechanism, "states": self.states}
 
 
-def arm_of(given: Any) -> Arm:
+def arm_of(given: Any, variable: str = USUAL_VARIABLE) -> Arm:
     """An arm from its name, or from a mapping with `name`, `mechanism` and pieces.
 
-    Raises BenchError with a sentence that says what is wrong, and how to write it.
+    variable: where somebody wrote it. Raises BenchError with a sentence that says what is wrong,
+    and how to write it.
     """
     if isinstance(given, str):
         given = {"name": given, "mechanism": given}
         if given["name"] not in MECHANISMS:
             raise BenchError(
-                f"study_arms names {_shown(given['name'])}, which is no mechanism"
+                f"{variable} names {_shown(given['name'])}, which is no mechanism"
                 f"{_nearest(given['name'], MECHANISMS)}: choose from {', '.join(MECHANISMS)}, or "
                 "write a mapping with name and mechanism."
             )
     if not isinstance(given, dict):
         raise BenchError(
-            f"study_arms holds {_shown(given)}: write a mechanism, or a mapping such as {{name: "
+            f"{variable} holds {_shown(given)}: write a mechanism, or a mapping such as {{name: "
             "hinting-now, mechanism: page_hinting, kernel_arguments: page_hinting.age_ms=0}."
         )
     given = dict(given)
@@ -97,11 +99,12 @@ def arm_of(given: Any) -> Arm:
     return Arm(name, mechanism, states)
 
 
-def arms_of(given: Sequence[Any]) -> list[Arm]:
-    """The arms of a study; raises BenchError if two of them cannot be told apart."""
-    arms = [arm_of(one) for one in given]
+def arms_of(given: Sequence[Any], variable: str = USUAL_VARIABLE) -> list[Arm]:
+    """The arms of a study, as they were written in `variable`; raises BenchError if two of them
+    cannot be told apart."""
+    arms = [arm_of(one, variable) for one in given]
     if not arms:
-        raise BenchError("The study has no arm: name at least one in study_arms.")
+        raise BenchError(f"The study has no arm: name at least one in {variable}.")
     for place, arm in enumerate(arms):
         for other in arms[:place]:
             if arm.name == other.name:

@@ -38,7 +38,7 @@ MACHINE = Machine(
 
 def given(**changes: Any) -> dict[str, Any]:
     return {"arms": ["none", NOW], "baseline": "", "sweeps": [], "many": False, "kernels": [],
-            "kernel_configs": {}, "smallest_guest_mib": 320,
+            "kernel_configs": {}, "variable": "study_arms", "smallest_guest_mib": 320,
             **changes}  # fmt: skip
 
 
