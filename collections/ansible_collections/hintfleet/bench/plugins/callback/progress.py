@@ -160,8 +160,6 @@ class CallbackModule(DefaultCallback):
         known = play.get_variable_manager().get_vars(play=play)
         self._hosts_of_play = len(known["ansible_play_hosts_all"])
         self._phases.begin(play.get_name().strip())
-        if self._foot is None:
-            self._say(f"{self._phases.name} ...", PHASE_COLOUR)
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         self._phases.task(task.name or "", 1 if task.run_once else self._hosts_of_play)
@@ -172,10 +170,12 @@ class CallbackModule(DefaultCallback):
 
     def v2_runner_retry(self, result: Any) -> None:
         """A look at a long task: how far it is, instead of a line for each look."""
+        self._work()
         if "progress" in result._result:
             self._phases.count(result._result["progress"])
 
     def v2_playbook_on_include(self, included_file: Any) -> None:
+        self._work()
         if not self._brief:
             super().v2_playbook_on_include(included_file)
 
@@ -191,6 +191,11 @@ class CallbackModule(DefaultCallback):
         if line is not None and self._foot is not None:
             self._say(line, PHASE_COLOUR)
 
+    def _work(self) -> None:
+        """Something is done in the phase: a log hears that it begins."""
+        if self._phases.work() and self._foot is None:
+            self._print(f"{self._phases.name} ...", PHASE_COLOUR)
+
     def _foot_lines(self, width: int, height: int) -> list[str]:
         study = self._progress.line()
         phase = [self._phases.line(study)[:width]] if self._phases.name else []
@@ -203,8 +208,14 @@ class CallbackModule(DefaultCallback):
                 self._foot.refresh()
             elif self._phases.quiet_for_long():
                 self._say(self._phases.line(self._progress.line()))
+            if self._phases.is_at_work():
+                self._work()
 
     def _say(self, line: str, colour: str | None = None) -> None:
+        self._work()
+        self._print(line, colour)
+
+    def _print(self, line: str, colour: str | None) -> None:
         self._phases.spoke()
         self._display.display(cleaned(line), color=colour)
         sys.stdout.flush()
@@ -217,6 +228,7 @@ class CallbackModule(DefaultCallback):
             self._announce(host.get_name())
 
     def v2_runner_on_ok(self, result: Any) -> None:
+        self._work()
         self._phases.host_done()
         if result._task.action == PLAN and "runs" in result._result:
             self._progress.plan(result._result["runs"])
@@ -233,6 +245,7 @@ class CallbackModule(DefaultCallback):
         super().v2_runner_on_skipped(result)
 
     def v2_runner_item_on_ok(self, result: Any) -> None:
+        self._work()
         if result._task.action == RUN:
             self._after_run(result)
         elif not self._brief:

@@ -9,6 +9,7 @@ from typing import Any
 from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import one_line
 from ansible_collections.hintfleet.bench.plugins.module_utils.study.progress import duration
 
+SLOW_SECONDS = 2
 QUIET_SECONDS = 50  # on a busy controller, too, no minute passes without a line
 MOST_OBJECTS = 10**6
 STAGE_CHARACTERS = 60
@@ -17,13 +18,15 @@ STAGE_CHARACTERS = 60
 class Phases:
     """`begin` first; then `task` as tasks start, `host_done` as hosts end them, `end`.
 
-    `clock` gives seconds.
+    A phase in which every task is skipped is nothing that anybody asked for, and no phase: one is
+    known by `work`. `clock` gives seconds.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self.name: str | None = None
-        self._began = self._spoke = 0.0
+        self._began = self._spoke = self._moved = 0.0
+        self._works = False
         self._task = ""
         self._hosts = self._done = 0
         self._counted: tuple[float, dict[str, Any]] | None = None  # first count of a long task
@@ -33,16 +36,29 @@ class Phases:
         """A phase begins, and the one before it has ended."""
         self.name = name
         self._began = self._spoke = self._clock()
+        self._works = False
         self.task("", 0)
 
     def task(self, name: str, hosts: int) -> None:
         """A task begins on so many hosts."""
         self._task, self._hosts, self._done = name, hosts, 0
+        self._moved = self._clock()
         self._counted, self._count = None, {}
 
     def host_done(self) -> None:
-        """A host has ended the task."""
+        """A host has ended the task, or passed over it."""
         self._done += 1
+        self._moved = self._clock()
+
+    def work(self) -> bool:
+        """Something is done in the phase; True for the first time."""
+        first = self.name is not None and not self._works
+        self._works = True
+        return first
+
+    def is_at_work(self) -> bool:
+        """Whether a task takes time, which one that is skipped does not."""
+        return self.name is not None and self._clock() - self._moved >= SLOW_SECONDS
 
     def count(self, progress: Any) -> None:
         """How far a long task is: `stage`, `done`, `expected`; the last may be None.
@@ -58,11 +74,10 @@ class Phases:
 
     def end(self) -> str | None:
         """The line that says how long the phase took; None if there was none."""
-        if self.name is None:
+        name, self.name = self.name, None
+        if name is None or not self._works:
             return None
-        line = f"{self.name}: {duration(self._clock() - self._began)}"
-        self.name = None
-        return line
+        return f"{name}: {duration(self._clock() - self._began)}"
 
     def spoke(self) -> None:
         """Something was printed: it is quiet since now."""

@@ -74,8 +74,51 @@ def test_a_phase_is_a_line_and_tasks_that_went_well_are_none(passed_on: list[str
     callback.v2_runner_on_ok(event)
     callback.v2_playbook_on_include(None)
     callback.v2_playbook_on_play_start(play("Report"))
+    callback.v2_playbook_on_include(None)
     assert callback.lines == ["Prepare the hosts ...", "Report ..."]
     assert passed_on == []
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_phase_that_nobody_asked_for_is_passed_over(
+    terminal: bool, passed_on: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of its tasks is skipped, and on a large fleet that may take a while."""
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    callback, event = Callback(), happened("ansible.builtin.include_role", skipped=True)
+    if terminal:
+        callback._foot = MagicMock()
+    callback.v2_playbook_on_play_start(play("Measure until it is settled", 40))
+    callback.v2_playbook_on_task_start(event._task, False)
+    waits = iter([False] * 40 + [True])
+
+    def wait(_: float) -> bool:
+        now[0] += 1
+        callback.v2_runner_on_skipped(event)
+        return next(waits)
+
+    monkeypatch.setattr(callback._ended, "wait", wait)
+    callback._tick()
+    callback.v2_playbook_on_stats(None)
+    assert callback.lines == []
+    assert set(passed_on) == {"v2_runner_on_skipped", "v2_playbook_on_stats"}
+
+
+def test_a_phase_whose_first_task_takes_its_time_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    callback, event = Callback(), happened("ansible.builtin.setup")
+    callback.v2_playbook_on_play_start(play("Check hosts and builder"))
+    callback.v2_playbook_on_task_start(event._task, False)
+
+    def wait(_: float) -> bool:
+        now[0] += 1
+        return now[0] > 1005
+
+    monkeypatch.setattr(callback._ended, "wait", wait)
+    callback._tick()
+    assert callback.lines == ["Check hosts and builder ..."]
 
 
 @pytest.mark.parametrize("asked", ["-v", "--check", "--diff"])

@@ -24,6 +24,7 @@ def clock() -> Clock:
 def phases(clock: Clock) -> Phases:
     begun = Phases(clock)
     begun.begin("Prepare the hosts")
+    begun.work()
     return begun
 
 
