@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 from hashlib import sha256
@@ -27,9 +28,17 @@ EVIL = "\x1b]0;owned\x07" + TEMPLATE
 KERNEL = {"key": "a" * 64, "release": "6.1.0", "version": "6.1", "sha256": SHA256,
           "config_sha256": SHA256, "debug_options": [], "inputs": {"tool": TEMPLATE}}  # fmt: skip
 IMAGE = {"key": "b" * 64, "sha256": SHA256, "packages": {TEMPLATE: TEMPLATE}}
+SWEPT: dict[str, Any] = {"processes": [], "cgroups": [], "files": [], "users": [],
+                         "swap_paths": [], "runs": []}  # fmt: skip
+# What Ansible says of an expression that met something else than it was written for.
+SPEAKS_JINJA = re.compile(r"object of type|has no attribute|is undefined|[Tt]emplat(e|ing) error")
 NODE = {"node": 0, "memory_mib": 4096, "available_mib": 4000, "cpus": [0, 1]}
 FACTS = {"ansible_distribution": "Debian", "ansible_python": {"version": {"major": 3, "minor": 11}}}
+FOLDER: dict[str, Any] = {"removed": [], "left": []}
+SETTINGS: dict[str, Any] = {"found": {}, "settings": {}, "absent": []}
 HONEST: dict[str, Any] = {
+    "own_folder": FOLDER,
+    "host_settings": SETTINGS,
     "setup": {"ansible_facts": FACTS},
     "getent": {"ansible_facts": {"getent_group": {"kvm": None}}},
     "host_info": {**FIT, "nodes": [NODE], "memory_mib": 4096, "available_mib": 4000},
@@ -168,9 +177,13 @@ def test_hosts_that_lie_cost_themselves_only(fleet: Fleet) -> None:
         },
     )
     fleet.add("fool", host_info={**HONEST["host_info"], "nodes": [{**NODE, "node": "../../evil"}]})
+    silent = {name: it for name, it in HONEST["host_info"].items() if name != "held_mib"}
+    fleet.add("silent", host_info=silent)
     fleet.add("honest")
     played = fleet.play("study")
     said = played.stdout + played.stderr
+    assert "Host silent: held_mib is missing from its answer; see what the host is" in said
+    assert not SPEAKS_JINJA.search(said), said
     assert "Host fool: nodes[0].node is '../../evil' and not a whole number" in said
     assert "Host liar brought something else than run liar-node0.b1.none.memhog" in said
     run = "honest-node0.b1.none.memhog"
@@ -212,12 +225,17 @@ def test_where_facts_become_variables_nothing_is_played(fleet: Fleet) -> None:
 
 def test_cleaning_believes_no_host(fleet: Fleet) -> None:
     """Names of runs become paths on the controller there."""
-    swept = {"processes": [], "cgroups": [], "users": [], "swap_paths": [], "runs": []}
-    gone = {"host_settings": {"found": {}}}
-    fleet.add("liar", sweep={**swept, "runs": ["../../secret"]}, **gone)
-    fleet.add("honest", sweep={**swept, "runs": ["s/a.b1.none.memhog"]}, **gone)
+    fleet.add("liar", sweep={**SWEPT, "runs": ["../../secret"]})
+    fleet.add("honest", sweep={**SWEPT, "runs": ["s/a.b1.none.memhog"]})
+    silent = {name: it for name, it in SWEPT.items() if name != "users"}
+    fleet.add("silent", sweep=silent)
+    found = {"notes": {"packages_missing": 7}}
+    fleet.add("vague", sweep=SWEPT, host_settings={**SETTINGS, "found": found})
     played = fleet.play("clean")
     said = played.stdout + played.stderr
+    assert "Host silent: users is missing from its answer; see what the host is" in said
+    assert "Host vague: found.notes.packages_missing is 7, which is no list" in said
+    assert not SPEAKS_JINJA.search(said), said
     assert "A study is named '..', which cannot name a file" in said
     assert "1 runs were not fetched yet" in said
     # What the controller may not have yet stays.

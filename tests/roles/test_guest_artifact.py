@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact imp
     run,
     stored_manifest,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.host import folder as _folder
+from plays import Fleet
 
 INPUTS: dict[str, Any] = {
     "source_sha256": "5f1c",
@@ -140,3 +143,34 @@ def test_a_command_that_fails_says_what_it_was_for_and_its_last_words(tmp_path: 
 def test_a_command_that_is_not_installed_is_named() -> None:
     with pytest.raises(ArtifactError, match=r"no-such-tool does not start .*; install it"):
         run(["no-such-tool"], "try")
+
+
+DELIVER = """\
+- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.include_role: {{name: guest_artifact, tasks_from: deliver}}
+      vars:
+        guest_artifact_cache_dir: {cache}
+        guest_artifact_kind: kernels
+        guest_artifact_key: k1
+        guest_artifact_files: {{bzImage: {sha256}}}
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="what is delivered belongs to root")
+def test_cleaning_knows_a_folder_that_was_made_for_an_artifact(tmp_path: Path) -> None:
+    """Whoever delivers without preparing the host, and wherever that is."""
+    built = tmp_path / "built"
+    built.write_bytes(b"bytes of a kernel")
+    publish(tmp_path / "cache" / "kernels", "k1", {"bzImage": built}, {"key": "k1"})
+    state = tmp_path / "srv" / "state"
+    hosts = Fleet(tmp_path)
+    hosts.add("new", {"numa_host_state_dir": str(state)})
+    hosts.add("foreign")
+    hosts.play(DELIVER.format(cache=tmp_path / "cache", sha256=file_sha256(built)))
+    assert hosts.changed("new") == 3
+    assert (state / "kernels" / "k1" / "bzImage").read_bytes() == b"bytes of a kernel"
+    assert [path.name for path in _folder.ours(state, ["kernels"])] == ["kernels"]
+    assert "holds answer.json, which hintfleet did not put there" in hosts.sentences("foreign")
+    assert [p.name for p in (tmp_path / "hosts/foreign").iterdir()] == ["answer.json"]

@@ -85,11 +85,19 @@ cgroup:
   returned: always
   type: dict
   sample: {version: 2, controllers: [cpuset, memory], counts_swap: true, writable: true}
+  contains:
+    version: {description: 1 or 2., returned: always, type: int}
+    controllers: {description: Those that there are., returned: always, type: list, elements: str}
+    counts_swap: {description: Whether swap is accounted., returned: always, type: bool}
+    writable: {description: Whether root may make some., returned: always, type: bool}
 qemu:
   description: Version and place of the QEMU that runs guests; null for none.
   returned: always
   type: dict
   sample: {installed: "7.2.19", path: /usr/bin/qemu-system-x86_64}
+  contains:
+    installed: {description: Its version., returned: always, type: str}
+    path: {description: Where it lies., returned: always, type: str}
 swap_there:
   description: Whether something lies at O(swap_path).
   returned: always

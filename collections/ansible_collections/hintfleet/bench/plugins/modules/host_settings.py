@@ -68,6 +68,17 @@ found:
   description: The record of what was found; empty if there is none.
   returned: always
   type: dict
+  contains:
+    notes:
+      description: Further facts, as they were given.
+      returned: where there is a record
+      type: dict
+      contains:
+        packages_missing:
+          description: Packages that were not there.
+          returned: if it was given
+          type: list
+          elements: str
 settings:
   description: Values now in force by name; null where this kernel lacks the setting.
   returned: always

@@ -27,6 +27,13 @@ RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]{0,63}")
 OPTION = re.compile(r"[A-Z0-9_]{1,64}")
 # What Ansible would act on instead of keeping it as an answer.
 NOT_AN_ANSWER = ("ansible_facts", "invocation", "skipped", "unreachable")
+KINDS: dict[str, type] = {"bool": bool, "dict": dict, "list": list, "str": str}
+WORDS = {
+    "bool": "neither true nor false",
+    "dict": "no mapping",
+    "list": "no list",
+    "str": "no text",
+}
 REMEDY = "see what the host is and runs, or take it out of the inventory"
 BUILDERS_REMEDY = "see what it is and runs, or build elsewhere (guest_artifact_builder)"
 
@@ -48,6 +55,31 @@ def check_that_facts_stay_facts() -> None:
 def told(answer: dict[str, Any]) -> dict[str, Any]:
     """What a host's module answered, as text that acts on nothing. Raises BenchError."""
     return {name: cleaned(it) for name, it in answer.items() if name not in NOT_AN_ANSWER}
+
+
+def check_promised(answer: dict[str, Any], promised: dict[str, Any], place: str = "") -> None:
+    """What a module returns always is there, and all that it names is of the type it says.
+
+    promised: as in a module's RETURN. Where that says text, there may be null. Raises BenchError.
+    """
+    for name, what in promised.items():
+        if name in answer:
+            _check_kind(answer[name], what, f"{place}{name}")
+        elif what.get("returned") == "always":
+            raise BenchError(f"{place}{name} is missing from its answer; {REMEDY}")
+
+
+def _check_kind(value: Any, what: dict[str, Any], name: str) -> None:
+    kind = what["type"]
+    if kind == "int":
+        _check_whole(value, MOST_MIB, name)
+    elif not isinstance(value, KINDS[kind]) and not (kind == "str" and value is None):
+        raise BenchError(f"{name} is {_shown(value)}, which is {WORDS[kind]}; {REMEDY}")
+    elif kind == "list":
+        for place, each in enumerate(value):
+            _check_kind(each, {"type": what["elements"]}, f"{name}[{place}]")
+    elif kind == "dict":
+        check_promised(value, what.get("contains", {}), f"{name}.")
 
 
 def check_nodes(nodes: Any) -> None:

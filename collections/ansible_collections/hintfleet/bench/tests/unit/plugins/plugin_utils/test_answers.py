@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,17 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.hintfleet.bench.plugins.filter.artifact import artifact
 from ansible_collections.hintfleet.bench.plugins.filter.unfetched import unfetched
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.plugin_utils import asked
 from ansible_collections.hintfleet.bench.plugins.plugin_utils.answers import (
     check_accelerator,
     check_nodes,
+    check_promised,
     checked_artifact,
     told,
 )
 
+PLUGINS = Path(asked.__file__).parents[1]
+ASKED = [path.stem for path in PLUGINS.glob("action/*.py") if "AskedAction" in path.read_text()]
 NODE = {"node": 0, "memory_mib": 4096, "available_mib": 4000, "cpus": [0, 1]}
 DIGEST = "a" * 64
 KERNEL = {"key": DIGEST, "release": "6.1.0-hintfleet-0123456789ab", "sha256": DIGEST,
@@ -121,3 +126,47 @@ def test_runs_without_a_finished_record_are_unfetched(tmp_path: Path) -> None:
 def test_names_of_runs_that_are_paths_are_refused(tmp_path: Path, runs: Any) -> None:
     with pytest.raises(AnsibleFilterError):
         unfetched(runs, str(tmp_path))
+
+
+def honest(promised: dict[str, Any]) -> dict[str, Any]:
+    """An answer that has all that a module's documentation promises."""
+    of = {"bool": True, "int": 1, "list": [], "str": "x", "dict": {}}
+    return {
+        name: honest(what["contains"]) if "contains" in what else of[what["type"]]
+        for name, what in promised.items()
+    }
+
+
+FITS = [("str", None, "x"), ("list", "dict", [{}])]
+
+
+def places(value: Any, way: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    inner = value.items() if isinstance(value, dict) else ()
+    found = [(*way, name) for name, _ in inner]
+    return found + [place for name, each in inner for place in places(each, (*way, name))]
+
+
+@pytest.mark.parametrize("module", ASKED)
+def test_all_that_a_module_promises_is_there_and_of_its_type(module: str) -> None:
+    promised = asked.promised_by(module)
+    answer = honest(promised)
+    check_promised(answer, promised)
+    for *way, name in places(answer):
+        damaged = copy.deepcopy(answer)
+        inner, documented = damaged, promised
+        for step in way:
+            inner, documented = inner[step], documented[step]["contains"]
+        what = documented[name]
+        del inner[name]
+        if what["returned"] == "always":
+            words = rf"^{'[.]'.join([*way, name])} is missing from its answer; see what the host is"
+            with pytest.raises(BenchError, match=words):
+                check_promised(damaged, promised)
+        else:
+            check_promised(damaged, promised)
+        for lie in (7.5, [{}], "x"):
+            if (what["type"], what.get("elements"), lie) in FITS:
+                continue
+            inner[name] = lie
+            with pytest.raises(BenchError, match=rf"^{'[.]'.join([*way, name])}.* is .*; see what"):
+                check_promised(damaged, promised)
