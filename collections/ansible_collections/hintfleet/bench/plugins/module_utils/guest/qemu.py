@@ -22,6 +22,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.errors import Benc
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.files import Files
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.mechanisms import MECHANISMS
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.output import Output
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.limits import lift
 
 BINARY = "qemu-system-x86_64"
 PACKAGE = "qemu-system-x86"  # of Debian
@@ -297,6 +298,7 @@ class Qemu:
     """A running QEMU. It dies with the thread that started it."""
 
     def __init__(self, machine: Machine, user: str, cgroup_procs: list[Path]) -> None:
+        lift()
         self.machine = machine
         self.cpu_user_seconds = 0.0
         self.cpu_system_seconds = 0.0
