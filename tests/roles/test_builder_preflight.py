@@ -25,6 +25,11 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str | None]] = {
     "fit": ({}, {}, None),
     "no-packages": ({"packages_unknown": ["gcc"]}, {}, "apt on localhost has no gcc, which build"),
     "others-folder": ({"exchangeable_folder": "/home/op"}, {}, "may write to /home/op on localh"),
+    "noexec": (
+        {"unfit_mount": "noexec"},
+        {},
+        "mounted noexec, and a kernel's build makes programs",
+    ),
     "no-room": ({"room_lacking_mib": 512}, {}, "takes 512 MiB more than are free: free some"),
     "all-of-it": (
         {"packages_unknown": ["gcc"], "exchangeable_folder": "/o", "room_lacking_mib": 5},

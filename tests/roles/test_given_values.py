@@ -209,6 +209,10 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         "another study_blocks, study_seed than host first",
     ),
     "another-guest": ({"study_memhog_mib": 200}, "another study_memhog_mib than host first"),
+    "merged": (
+        {"study_ksm": "1"},
+        "study_ksm is 1, and memhog fills its memory with one byte, which KSM merges",
+    ),
     "own-size": ({"study_node_mib": 1024, "study_accelerator": "tcg"}, "own_is_taken"),
 }
 

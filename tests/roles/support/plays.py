@@ -12,10 +12,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.hintfleet.bench.plugins.modules import builder_info, host_info
+
 ROOT = Path(__file__).resolve().parents[3]
 SETTINGS = ("thp_enabled", "thp_defrag", "ksm_run", "swappiness", "numa_balancing", "zswap_enabled")
 COLLECTION = "ansible_collections/hintfleet/bench"
-# A module in place of host_info: it returns what lies in the host's state folder.
+# In place of host_info: it returns what lies in the state folder, and promises what that one does.
 ANSWERS = """\
 #!/usr/bin/python
 import json
@@ -23,23 +25,27 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-names = ("user", "packages", "settings", "swap_path")
-module = AnsibleModule(
-    argument_spec={"state_dir": {"type": "path"}, **{name: {"type": "raw"} for name in names}},
-    supports_check_mode=True,
-)
-module.exit_json(**json.loads(Path(module.params["state_dir"], "answer.json").read_text()))
+RETURN = %r
+if __name__ == "__main__":
+    names = ("user", "packages", "settings", "swap_path")
+    module = AnsibleModule(
+        argument_spec={"state_dir": {"type": "path"}, **{name: {"type": "raw"} for name in names}},
+        supports_check_mode=True,
+    )
+    module.exit_json(**json.loads(Path(module.params["state_dir"], "answer.json").read_text()))
 """
 # The same in place of builder_info, where a test says what the builder answers.
 BUILDER_ANSWERS = """\
 #!/usr/bin/python
 from ansible.module_utils.basic import AnsibleModule
 
-names = ("cache", "packages", "kernel_series")
-module = AnsibleModule(
-    argument_spec={name: {"type": "raw"} for name in names}, supports_check_mode=True
-)
-module.exit_json(**%r)
+RETURN = %r
+if __name__ == "__main__":
+    names = ("cache", "packages", "kernel_series")
+    module = AnsibleModule(
+        argument_spec={name: {"type": "raw"} for name in names}, supports_check_mode=True
+    )
+    module.exit_json(**%r)
 """
 # What a host answers that has all it takes.
 FIT: dict[str, Any] = {
@@ -69,7 +75,9 @@ FIT: dict[str, Any] = {
     "closed_folder": None,
     "foreign_entry": None,
     "exchangeable_folder": None,
+    "unfit_mount": None,
     "overcommit_memory": 0,
+    "panic_on_oom": 0,
     "daemons": [],
     "settings": dict.fromkeys(SETTINGS, "0"),
     "settings_refused": [],
@@ -79,6 +87,7 @@ FIT_BUILDER: dict[str, Any] = {
     "packages_unknown": [],
     "kernel_series": None,
     "exchangeable_folder": None,
+    "unfit_mount": None,
     "room_lacking_mib": 0,
 }
 
@@ -106,9 +115,9 @@ class Fleet:
             shutil.copytree(
                 ROOT / "collections" / COLLECTION, copy, ignore=shutil.ignore_patterns("tests")
             )
-            (copy / "plugins/modules/host_info.py").write_text(ANSWERS)
+            (copy / "plugins/modules/host_info.py").write_text(ANSWERS % host_info.RETURN)
             if self.builder is not None:
-                said = BUILDER_ANSWERS % self.builder
+                said = BUILDER_ANSWERS % (builder_info.RETURN, self.builder)
                 (copy / "plugins/modules/builder_info.py").write_text(said)
         local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         inventory = {"all": {"vars": local, "hosts": self.hosts}}

@@ -61,6 +61,10 @@ exchangeable_folder:
   description: A folder on the way to O(cache) that others than root may write to, if any.
   returned: always
   type: str
+unfit_mount:
+  description: V(read-only) or V(noexec) if the file system of O(cache) is mounted so; else null.
+  returned: always
+  type: str
 room_lacking_mib:
   description: What is missing on the disk of O(cache) to build a kernel; 0 once it holds one.
   returned: always
@@ -74,7 +78,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hintfleet.bench.plugins.module_utils.build import apt
 from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact import ArtifactError
 from ansible_collections.hintfleet.bench.plugins.module_utils.build.kernel import SPACE_NEEDED_MIB
-from ansible_collections.hintfleet.bench.plugins.module_utils.host.folder import exchangeable
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.folder import (
+    exchangeable,
+    unfit_mount,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.nodes import disk_free_mib
 
 
@@ -117,6 +124,7 @@ def main() -> None:
         packages_unknown=unknown,
         kernel_series=series,
         exchangeable_folder=str(place) if place else None,
+        unfit_mount=unfit_mount(cache, for_programs=True),
         room_lacking_mib=room_lacking_mib(cache),
     )
 

@@ -133,6 +133,10 @@ exchangeable_folder:
   description: A folder on the way to O(state_dir) that others than root may write to, if any.
   returned: always
   type: str
+unfit_mount:
+  description: V(read-only) if the file system of O(state_dir) is mounted so; else null.
+  returned: always
+  type: str
 foreign_entry:
   description: Something in O(state_dir) that hintfleet did not put there; null if there is nothing.
   returned: always
@@ -144,6 +148,10 @@ closed_folder:
   type: str
 overcommit_memory:
   description: The kernel's C(vm.overcommit_memory).
+  returned: always
+  type: int
+panic_on_oom:
+  description: The kernel's C(vm.panic_on_oom).
   returned: always
   type: int
 daemons:
@@ -178,7 +186,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.host import settin
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import users as _users
 
 # Of util-linux and passwd, which a very small system may lack.
-PROGRAMS = ("mkswap", "swapon", "swapoff", "setpriv", "useradd")
+PROGRAMS = ("mkswap", "swapon", "swapoff", "prlimit", "setpriv", "unshare", "useradd", "userdel")
 CAP_SYS_ADMIN = 21  # its bit, from capability.h
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -187,6 +195,12 @@ def programs_missing() -> list[str]:
     """Programs that preparing takes and that are not there."""
     path = f"{environ.get('PATH', defpath)}:{SYSTEM_FOLDERS}"
     return [name for name in PROGRAMS if shutil.which(name, path=path) is None]
+
+
+def sysctl(name: str, folder: Path = Path("/proc/sys/vm")) -> int:
+    """A number that rules the kernel's memory; 0 where this kernel has no such rule."""
+    file = folder / name
+    return int(file.read_text()) if file.exists() else 0
 
 
 def rules_kernel(proc: Path = Path("/proc/self")) -> bool:
@@ -246,7 +260,9 @@ def main() -> None:
         closed_folder=str(closed) if closed else None,
         exchangeable_folder=str(exchangeable) if exchangeable else None,
         foreign_entry=_folder.foreign_entry(state_dir, "found.json"),
-        overcommit_memory=int(Path("/proc/sys/vm/overcommit_memory").read_text()),
+        unfit_mount=_folder.unfit_mount(state_dir),
+        overcommit_memory=sysctl("overcommit_memory"),
+        panic_on_oom=sysctl("panic_on_oom"),
         daemons=_daemons.at_work(),
         settings=_settings.read_all(),
         settings_refused=_settings.refusals(module.params["settings"]),

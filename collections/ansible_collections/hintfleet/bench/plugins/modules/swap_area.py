@@ -99,6 +99,7 @@ class SwapArea:
 
     def present(self) -> list[Step]:
         """Steps towards an area in use."""
+        self.check_rivals()
         size_bytes = self.module.params["size_mib"] * _swap.MIB
         if self.device:
             ready = _swap.is_ours(self.real, size_bytes)
@@ -143,6 +144,18 @@ class SwapArea:
         elif ours or unfinished:
             steps += [("blank", lambda: _swap.erase(self.real)), ("remove", self.real.unlink)]
         return steps
+
+    def check_rivals(self) -> None:
+        """Raises BenchError: what a cell swaps would go elsewhere, such as into memory (zram)."""
+        wanted = self.module.params["priority"]
+        areas = _swap.parse_swaps(Path("/proc/swaps").read_text())
+        if rivals := _swap.rivals(wanted, areas):
+            raise BenchError(
+                f"Swap area {rivals[0]} of this host has priority {areas[rivals[0]].priority}, and "
+                f"{self.path} is to have {wanted}, so cells would swap to that one, too: give it a "
+                f"lower one (swapoff {rivals[0]}, swapon --priority 100 {rivals[0]}), or take it "
+                "out of use for the time of the study."
+            )
 
     def priority(self) -> int | None:
         """That of the area in use; None if it is listed by a path that does not lead here."""

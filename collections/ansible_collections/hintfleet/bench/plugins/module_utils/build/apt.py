@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable
 
@@ -34,8 +35,13 @@ def unknown(names: Iterable[str]) -> list[str]:
 
 
 def refresh() -> None:
-    """Fetch apt's package lists. Raises ArtifactError, without a network for example."""
-    run(["apt-get", "update", "-q"], "fetch apt's package lists")
+    """Fetch apt's package lists, as far as they are to be had.
+
+    One repository that answers with an error (a subscription that ran out) says nothing of the
+    others: what is still unknown afterwards is what is lacking.
+    """
+    with contextlib.suppress(ArtifactError):
+        run(["apt-get", "update", "-q"], "fetch apt's package lists")
 
 
 def release_kernel_series() -> str | None:

@@ -52,6 +52,18 @@ def exchangeable(folder: Path) -> Path | None:
     return None
 
 
+def unfit_mount(folder: Path, *, for_programs: bool = False) -> str | None:
+    """Why nothing can be put (or, for_programs, started) where a folder lies or would lie: how its
+    file system is mounted. None if it can."""
+    place = folder
+    while not place.exists():
+        place = place.parent
+    flags = os.statvfs(place).f_flag
+    if flags & os.ST_RDONLY:
+        return "read-only"
+    return "noexec" if for_programs and flags & os.ST_NOEXEC else None
+
+
 def check_way(folder: Path) -> None:
     """Refuse a folder that others may exchange. Raises BenchError."""
     place = exchangeable(folder)

@@ -124,6 +124,18 @@ def listed_at(path: Path, areas: dict[str, Active]) -> Active | None:
     return None
 
 
+def rivals(priority: int, areas: dict[str, Active]) -> list[str]:
+    """Areas of others in use that are filled before one of this priority, or by turns with it.
+
+    A path that leads to none from here, or to one of ours, is passed over.
+    """
+    return [
+        name
+        for name, area in areas.items()
+        if area.priority >= priority and Path(name).exists() and not is_ours(Path(name))
+    ]
+
+
 def empty_own() -> None:
     """Bring back into memory what others have put into areas of ours. Raises BenchError.
 

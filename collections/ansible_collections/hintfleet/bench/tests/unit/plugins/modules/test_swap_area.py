@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
 from ansible_collections.hintfleet.bench.plugins.modules import swap_area
 
 MKSWAP = shutil.which("mkswap") or "/usr/sbin/mkswap"
@@ -49,6 +50,26 @@ def test_an_area_with_the_wanted_priority_stays(
     assert area.present() == []
     area.module.params["priority"] = 8
     assert names(area.present()) == ["stop", "use"]
+
+
+@pytest.mark.parametrize(("theirs", "refused"), [(8, True), (7, True), (6, False), (-2, False)])
+def test_an_area_of_others_that_is_filled_first_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, theirs: int, refused: bool
+) -> None:
+    """As zram is, whose priority some give as the highest there is."""
+    other, own = formatted(tmp_path / "zram0", "zram0"), formatted(tmp_path / "own")
+    listed = {
+        str(other): swap_area._swap.Active(1020, 0, theirs),
+        str(own): swap_area._swap.Active(1020, 0, 9),  # of another tree
+        "/nowhere/swap": swap_area._swap.Active(1020, 0, 9),  # of another root
+    }
+    monkeypatch.setattr(swap_area._swap, "parse_swaps", lambda _: listed)
+    area = area_at(tmp_path / "swap", monkeypatch, in_use=False)
+    if not refused:
+        assert names(area.present()) == ["allocate", "format", "use"]
+        return
+    with pytest.raises(BenchError, match=f"zram0 of this host has priority {theirs}, and .* 7, so"):
+        area.present()
 
 
 def test_what_is_not_in_use_is_not_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

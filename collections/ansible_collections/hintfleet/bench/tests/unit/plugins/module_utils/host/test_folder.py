@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
@@ -98,3 +99,25 @@ def test_no_folder_that_others_could_exchange_is_used(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="and could lead elsewhere"):
         _folder.claim(shared / "new", 0o755)
     assert list((shared / "new").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "unfit", "for_programs"),
+    [
+        (0, None, None),
+        (os.ST_NOEXEC | os.ST_NOSUID, None, "noexec"),
+        (os.ST_RDONLY | os.ST_NOEXEC, "read-only", "read-only"),
+    ],
+)
+def test_how_a_disk_is_mounted_is_asked_where_a_folder_will_lie(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    flags: int,
+    unfit: str | None,
+    for_programs: str | None,
+) -> None:
+    asked = {tmp_path: SimpleNamespace(f_flag=flags)}
+    monkeypatch.setattr(os, "statvfs", asked.__getitem__)
+    folder = tmp_path / "not" / "there" / "yet"
+    assert _folder.unfit_mount(folder) == unfit
+    assert _folder.unfit_mount(folder, for_programs=True) == for_programs
