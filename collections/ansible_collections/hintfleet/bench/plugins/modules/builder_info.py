@@ -78,6 +78,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hintfleet.bench.plugins.module_utils.build import apt
 from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact import ArtifactError
 from ansible_collections.hintfleet.bench.plugins.module_utils.build.kernel import SPACE_NEEDED_MIB
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.apt_lists import refresh
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.folder import (
     exchangeable,
     unfit_mount,
@@ -113,7 +114,7 @@ def main() -> None:
     try:
         unknown, series = look()
         if (unknown or (ours and series is None)) and geteuid() == 0:
-            apt.refresh()
+            refresh()
             unknown, series = look()
     except ArtifactError as error:
         module.fail_json(msg=str(error))

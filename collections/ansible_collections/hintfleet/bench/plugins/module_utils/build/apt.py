@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterable
 
@@ -32,16 +31,6 @@ def unknown(names: Iterable[str]) -> list[str]:
     """Return those of the packages that are neither installed nor to be had from apt."""
     wanted = sorted(names)
     return sorted(set(wanted) - parse_policy(run(["apt-cache", "policy", *wanted], "ask apt")))
-
-
-def refresh() -> None:
-    """Fetch apt's package lists, as far as they are to be had.
-
-    One repository that answers with an error (a subscription that ran out) says nothing of the
-    others: what is still unknown afterwards is what is lacking.
-    """
-    with contextlib.suppress(ArtifactError):
-        run(["apt-get", "update", "-q"], "fetch apt's package lists")
 
 
 def release_kernel_series() -> str | None:

@@ -11,6 +11,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.apt_lists import refresh
+
 NODES = Path("/sys/devices/system/node")
 CPUS = Path("/sys/devices/system/cpu")
 CGROUP = Path("/sys/fs/cgroup")
@@ -148,7 +150,7 @@ def offered(names: list[str]) -> dict[str, str]:
         return {}
     found = parse_candidates(_apt("apt-cache", "policy", *names))
     if set(names) - set(found) and os.geteuid() == 0:
-        _apt("apt-get", "update", "--quiet", "--option=Acquire::http::Timeout=20")
+        refresh()
         found = parse_candidates(_apt("apt-cache", "policy", *names))
     return found
 

@@ -69,14 +69,25 @@ def test_version_that_apt_offers() -> None:
     assert _nodes.parse_candidates("") == {}
 
 
+# What `apt-get update` says and ends with: all is well, one of several repositories wants a
+# subscription, or somebody else is fetching, at first.
+UPDATES = {
+    "well": "true",
+    "refused": "echo 'E: Failed to fetch https://enterprise/: 401  Unauthorized' >&2; status=100",
+    "locked": "[ $(wc -l <$0.asked) = 3 ] || { echo 'E: Could not get lock /l' >&2; exit 100; }",
+}
+
+
+@pytest.mark.parametrize("update", UPDATES)
 @pytest.mark.parametrize(("user", "knows"), [(0, True), (1000, False)])
 def test_a_new_system_has_its_lists_fetched_once_by_root(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int, knows: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int, knows: bool, update: str
 ) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
     lists, said = tmp_path / "lists", tmp_path / "said"
     said.write_text(POLICY)
     for name, does in {
-        "apt-get": f'echo "$1" >>{lists}',
+        "apt-get": f'echo "$1" >>$0.asked; {UPDATES[update]}; echo "$1" >>{lists}; exit $status',
         "apt-cache": f"[ ! -e {lists} ] || cat {said}",
         "dpkg-query": "exit 1",
     }.items():
@@ -90,7 +101,8 @@ def test_a_new_system_has_its_lists_fetched_once_by_root(
     assert _nodes.offered(["qemu-system-x86"]) == ({"qemu-system-x86": "7.2"} if knows else {})
     assert _nodes.offered(["qemu-system-x86"]) == ({"qemu-system-x86": "7.2"} if knows else {})
     assert lists.exists() is knows
-    assert not knows or lists.read_text() == "update\n"
+    asked = tmp_path / "apt-get.asked"
+    assert not knows or asked.read_text() == "update\n" * (3 if update == "locked" else 1)
 
 
 def test_a_system_without_dpkg_lacks_all_packages(monkeypatch: pytest.MonkeyPatch) -> None:
