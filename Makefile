@@ -40,6 +40,8 @@ KEPT := $(addprefix PIP_,CACHE_DIR CERT CLIENT_CERT CONFIG_FILE EXTRA_INDEX_URL 
 MEDDLING := $(filter-out $(KEPT),$(filter ANSIBLE_% PIP_% PYTHON%,$(.VARIABLES))) \
 	CDPATH GIT_DIR GIT_INDEX_FILE GIT_WORK_TREE TAR_OPTIONS
 unexport $(MEDDLING)
+# The variable wins over the file of settings, and a venv takes no install of a user's own.
+export PIP_USER := 0
 
 GIVEN = -e study_preset=$(PRESET) -e study_name=$(STUDY) $(ARGS)
 PLAY = ansible-playbook -i $(INVENTORY)
@@ -117,7 +119,10 @@ distclean:
 
 BENCH := collections/ansible_collections/hintfleet/bench
 PACKED := build/ansible_collections/hintfleet/bench
-packed_from = git -C $(1) ls-files -z $(2) | tar -C $(1) --null -T - -c | tar -C $(PACKED) -x
+# What git knows, whoever owns the checkout; of an unpacked archive, which has no git, all there is.
+files_of = { git -C $(1) -c safe.directory='*' ls-files -z --error-unmatch $(2) 2>/dev/null || \
+	{ cd $(1) && find $(2) -name __pycache__ -prune -o -type f -print0; }; }
+packed_from = $(call files_of,$(1),$(2)) | tar -C $(1) --null -T - -c | tar -C $(PACKED) -x
 
 # The top-level folders are the source: roles and playbooks are packed beside the plugins.
 pack: $(RUNTIME)

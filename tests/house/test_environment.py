@@ -7,6 +7,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 PRINT = "include Makefile\nprint-environment:\n\t@env\n"
 HOSTILE = {
@@ -64,7 +66,8 @@ def test_what_would_do_harm_does_not_reach_the_commands() -> None:
     found = seen({**HOSTILE, **WANTED}, os.defpath)
     assert found["LC_ALL"] == "C.UTF-8"
     assert found["ANSIBLE_CONFIG"] == str(ROOT / "ansible.cfg")
-    assert set(HOSTILE) & set(found) == {"LC_ALL", "LANG", "ANSIBLE_CONFIG"}
+    assert found["PIP_USER"] == "0"  # a file of settings may ask for it, too
+    assert set(HOSTILE) & set(found) == {"LC_ALL", "LANG", "ANSIBLE_CONFIG", "PIP_USER"}
 
 
 def test_how_hosts_and_packages_are_reached_stays() -> None:
@@ -76,3 +79,37 @@ def test_folders_of_the_system_come_before_those_of_the_user() -> None:
     folders = seen({}, "/home/op/bin").get("PATH", "").split(":")
     assert folders[0] == str(ROOT / ".venv/bin")
     assert folders.index("/usr/sbin") < folders.index("/home/op/bin")
+
+
+def files(folder: Path) -> set[str]:
+    """What `make collection` would pack of a checkout's roles and playbooks."""
+    recipe = f"include Makefile\nfiles:\n\t@$(call files_of,'{folder}',roles playbooks)\n"
+    done = subprocess.run(
+        ["/usr/bin/make", "-s", "-f", "-", "files"],
+        cwd=ROOT,
+        input=recipe,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.split("\0")) - {""}
+
+
+@pytest.mark.parametrize("kind", ["clone", "clone of another user", "archive"])
+def test_what_is_packed_is_found_however_the_checkout_came(tmp_path: Path, kind: str) -> None:
+    checkout = tmp_path / "hint fleet ä"
+    known = {"roles/a/tasks/main.yml", "playbooks/b.yml"}
+    for name in (*known, "roles/a/__pycache__/c.pyc"):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_text("")
+    if kind != "archive":
+        git = ["git", "-C", str(checkout)]
+        subprocess.run([*git, "init", "-q"], check=True)
+        subprocess.run([*git, "add", *known], check=True)
+        (checkout / "roles" / "notes.orig").write_text("")
+    if kind == "clone of another user":
+        if os.geteuid() != 0:
+            pytest.skip("only root can give a checkout away")
+        for path in (checkout, checkout / ".git"):
+            os.chown(path, 65534, 65534)
+    assert files(checkout) == known
