@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact import (
     ArtifactError,
+    begun_with,
     file_sha256,
     input_key,
     locked,
@@ -107,6 +108,20 @@ def test_a_damaged_artifact_counts_as_absent_and_is_replaced(artifact: Path, har
     assert stored_manifest(artifact.parent, "k1", DIGESTS) is None
     publish(artifact.parent, "k1", {"image": built}, {"key": "k1", "sha256": file_sha256(built)})
     assert stored_manifest(artifact.parent, "k1", DIGESTS) is not None
+
+
+def test_a_study_goes_on_with_what_it_began_with(artifact: Path) -> None:
+    """Packages of the builder move on meanwhile, and the key of today's inputs with them."""
+
+    def found(key: str, now: str) -> dict[str, Any] | None:
+        return begun_with(artifact.parent, key, now, DIGESTS, "guest kernel")
+
+    assert found("", "k1") is found("k1", "k1") is None
+    manifest = found("k1", "k2")
+    assert manifest is not None and manifest["key"] == "k1"
+    lose_image(artifact)
+    with pytest.raises(ArtifactError, match=r"began with guest kernel k1, which .* no longer has"):
+        found("k1", "k2")
 
 
 def test_an_unknown_key_is_absent(artifact: Path) -> None:

@@ -105,6 +105,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact imp
     publish,
     stored_manifest,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.cgroup import leave_session
 
 FILES = {"bzImage": "sha256", "config": "config_sha256"}
 NEEDED_TOOLS = ("gcc", "ld", "make", "ccache", "flex", "bison", "bc", "patch", "tar")
@@ -211,6 +212,7 @@ def main() -> None:
             needed_mib += kernel.SPACE_NEEDED_PACKAGES_MIB if with_packages else 0
             kernel.check_space(wanted.cache, needed_mib)
         if due and not module.check_mode:
+            leave_session()  # a long build goes on when whoever started it is gone
             with locked(wanted.build.folder):
                 # Another play may have built it while this one waited.
                 changed = is_due()

@@ -106,10 +106,7 @@ def merge(kept: dict[str, Any] | None, asked: dict[str, Any]) -> dict[str, Any]:
     for cell in asked["cells"]:
         checked_name(cell["name"], "A cell")
         checked_name(cell["host"], "A host")
-    names = [cell["name"] for cell in asked["cells"]]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise BenchError(f"Two cells of study {asked['study']} are named {twice}; rename one.")
+    _check_told_apart([cell["name"] for cell in asked["cells"]], asked["study"])
     if kept is None:
         return {**asked, "runs": planned_runs(asked)}
     differences = [_difference(name, kept[name], asked[name]) for name in FIXED]
@@ -130,6 +127,21 @@ def merge(kept: dict[str, Any] | None, asked: dict[str, Any]) -> dict[str, Any]:
     blocks = max(kept["blocks"], asked["blocks"])
     merged = {**kept, "blocks": blocks, "cells": list(cells.values()), "artifacts": begun}
     return {**merged, "runs": planned_runs(merged)}
+
+
+def _check_told_apart(names: list[str], study: str) -> None:
+    """Names of cells name folders, and those of hosts are one name in any capitals. Raises
+    BenchError."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.get(name.lower())
+        if other is not None:
+            both = name if name == other else f"{other} and {name}"
+            raise BenchError(
+                f"Two cells of study {study} are named {both}: name each host once, and by names "
+                "that differ in more than capitals."
+            )
+        seen[name.lower()] = name
 
 
 def _difference(name: str, was: Any, now: Any) -> str:

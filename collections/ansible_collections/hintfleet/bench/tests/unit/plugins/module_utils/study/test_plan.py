@@ -128,8 +128,10 @@ def test_what_differs_is_named(changes: dict[str, Any], sentence: str) -> None:
 
 
 def test_cells_have_names_of_their_own() -> None:
-    with pytest.raises(BenchError, match="Two cells of study s are named a"):
+    with pytest.raises(BenchError, match="Two cells of study s are named a: name each host once"):
         _plan.merge(None, asked(cells=[cell("a"), cell("a")]))
+    with pytest.raises(BenchError, match=r"Two cells of study s are named Numa1\.x and numa1\.x:"):
+        _plan.merge(None, asked(cells=[cell("Numa1.x"), cell("b"), cell("numa1.x")]))
 
 
 def test_a_plan_of_something_else_is_refused(tmp_path: Path) -> None:
