@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import Arm
+from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import LONGEST_NAME
+from ansible_collections.hintfleet.bench.plugins.module_utils.study import plan as _plan
 from ansible_collections.hintfleet.bench.plugins.plugin_utils import given as _given
 from plays import Fleet
 
@@ -241,12 +244,12 @@ def test_a_host_is_asked_what_was_meant(fleet: Fleet, name: str) -> None:
     assert "kernel_arguments" not in asked["memhog"]
 
 
-def play_with(tmp_path: Path, *extra: str) -> tuple[Fleet, str]:
+def play_with(tmp_path: Path, *extra: str, host: str = "box") -> tuple[Fleet, str]:
     hosts = Fleet(tmp_path)
-    hosts.add("box")
+    hosts.add(host)
     hosts.play(PREFLIGHT, *(word for pair in extra for word in ("-e", pair)))
-    assert hosts.changed("box") == 0
-    return hosts, hosts.sentences("box")
+    assert hosts.changed(host) == 0
+    return hosts, hosts.sentences(host)
 
 
 def test_one_name_on_the_command_line_is_a_list_of_one(tmp_path: Path) -> None:
@@ -304,6 +307,31 @@ def test_arms_that_cannot_be_or_act_are_refused(
 ) -> None:
     _, said = play_with(tmp_path, json.dumps(given))
     assert re.search(words, said), said
+
+
+def test_names_of_runs_fit_a_file_system(tmp_path: Path) -> None:
+    """Known from host and arm, long before the first of them is kept."""
+    host = "numa1." + "b" * 60 + ".example.org.of.a.large.fleet.one"
+
+    def longest(letters: int) -> int:
+        """Of the names of runs that a plan makes with an arm whose name has so many."""
+        arms = [Arm("none", "none"), Arm("a" * letters, "page_hinting")]
+        planned = {
+            "study_id": "1",
+            "seed": 1,
+            "blocks": 10000,
+            "arms": [arm.as_dict() for arm in arms],
+            "baseline": "none",
+            "workloads": ["consolidation"],
+            "cells": [{"name": f"{host}-node1023", "host": host}],
+        }
+        return max(len(run["run_id"]) for run in _plan.planned_runs(planned))
+
+    assert longest(70) == LONGEST_NAME
+    arm = {"name": "a" * 71, "mechanism": "page_hinting", "backing": "4k"}
+    _, said = play_with(tmp_path, json.dumps({"study_arms": ["none", arm]}), host=host)
+    assert f"with host {host} and arm {arm['name']} a name is too long for files: give that" in said
+    assert "one of at most 70 letters" in said
 
 
 def test_policies_are_taken_with_the_kernel_that_is_built_for_them(tmp_path: Path) -> None:

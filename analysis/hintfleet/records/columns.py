@@ -105,7 +105,7 @@ def _only_stalled(guest: Mapping[str, Any]) -> bool:
     return bool(guest["warnings"]) and all(STALLS.search(line) for line in guest["warnings"])
 
 
-KILLERS = ("earlyoom", "nohang", "oomd", "systemd-oomd")
+KILLERS = ("bustd", "earlyoom", "nohang", "oomd", "systemd-oomd")
 """What ends processes before memory is used up."""
 
 
