@@ -18,6 +18,22 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.record.record impo
 HOST = "box"
 RUN_ID = "box-node0.b1.none.memhog"
 KERNEL = {"key": "a" * 64, "release": "6.1.0", "sha256": "b" * 64, "debug_options": []}
+PARAMETERS = {
+    "guest_memory_mib": 384,
+    "guest_vcpus": 1,
+    "guest_swap_mib": 0,
+    "guest_files_mib": 0,
+    "kernel_arguments": "",
+    "proof_mib": 128,
+    "proof_seconds": 6.0,
+    "sample_hz": 20.0,
+    "swap_threshold_mib": 1.0,
+    "boot_deadline_seconds": 120.0,
+    "deadline_seconds": 1800.0,
+    "guests": 3,
+    "memhog_mib": 256,
+    "pause_seconds": 1.0,
+}
 ASKED: dict[str, Any] = {
     "study": "s",
     "study_id": "1",
@@ -28,7 +44,7 @@ ASKED: dict[str, Any] = {
     "arm": {"name": "none", "mechanism": "none", "states": {}, "differs": {}},
     "baseline": "none",
     "workload": "memhog",
-    "parameters": {"guest_memory_mib": 384, "sample_hz": 20},
+    "parameters": PARAMETERS,
     "accelerator": "tcg",
     "guest_kernel": {"path": "/k", "manifest": KERNEL},
     "guest_image": {"path": "/i", "manifest": {"key": "c" * 64, "sha256": "d" * 64}},

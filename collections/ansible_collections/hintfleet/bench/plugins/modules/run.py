@@ -341,6 +341,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight impo
     ARM,
     ARTIFACT,
     CELL,
+    PARAMETERS,
     check_request,
     check_root,
     relevant_parameters,
@@ -348,29 +349,6 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight impo
 from ansible_collections.hintfleet.bench.plugins.module_utils.run.runner import perform
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.registry import WORKLOADS
 
-PARAMETERS = {
-    "guest_memory_mib": {"type": "int", "required": True},
-    "guest_vcpus": {"type": "int", "required": True},
-    "guest_swap_mib": {"type": "int", "default": 0},
-    "guest_files_mib": {"type": "int", "default": 0},
-    "kernel_arguments": {"type": "str", "default": ""},
-    "proof_mib": {"type": "int", "default": 128},
-    "proof_seconds": {"type": "float", "default": 6},
-    "sample_hz": {"type": "float", "default": 20},
-    "swap_threshold_mib": {"type": "float", "default": 1},
-    "boot_deadline_seconds": {"type": "float", "default": 120},
-    "deadline_seconds": {"type": "float", "default": 1800},
-    "allocation_mib": {"type": "int"},
-    "max_guests": {"type": "int"},
-    "guests": {"type": "int"},
-    "memhog_mib": {"type": "int"},
-    "pause_seconds": {"type": "float"},
-    "tasks": {"type": "int"},
-    "seconds": {"type": "float"},
-    "task_mib": {"type": "int"},
-    "latency_mib": {"type": "int"},
-    "program": {"type": "str", "choices": ["hintfleet", "will-it-scale"], "default": "hintfleet"},
-}
 ARGUMENTS = {
     "study": {"type": "str", "required": True},
     "study_id": {"type": "str", "default": ""},

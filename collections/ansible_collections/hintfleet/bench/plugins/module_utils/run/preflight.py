@@ -54,6 +54,29 @@ ARM = {
     "mechanism": {"type": "str", "choices": list(MECHANISMS), "required": True},
     "states": {"type": "dict", "default": {}},
 }
+PARAMETERS = {
+    "guest_memory_mib": {"type": "int", "required": True},
+    "guest_vcpus": {"type": "int", "required": True},
+    "guest_swap_mib": {"type": "int", "default": 0},
+    "guest_files_mib": {"type": "int", "default": 0},
+    "kernel_arguments": {"type": "str", "default": ""},
+    "proof_mib": {"type": "int", "default": 128},
+    "proof_seconds": {"type": "float", "default": 6},
+    "sample_hz": {"type": "float", "default": 20},
+    "swap_threshold_mib": {"type": "float", "default": 1},
+    "boot_deadline_seconds": {"type": "float", "default": 120},
+    "deadline_seconds": {"type": "float", "default": 1800},
+    "allocation_mib": {"type": "int"},
+    "max_guests": {"type": "int"},
+    "guests": {"type": "int"},
+    "memhog_mib": {"type": "int"},
+    "pause_seconds": {"type": "float"},
+    "tasks": {"type": "int"},
+    "seconds": {"type": "float"},
+    "task_mib": {"type": "int"},
+    "latency_mib": {"type": "int"},
+    "program": {"type": "str", "choices": ["hintfleet", "will-it-scale"], "default": "hintfleet"},
+}
 SLOWEST_HZ = 10
 DISK_MIB = 64  # what a run's samples and logs may take
 MIB = 2**20

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleConnectionFailure
-from host_answer import ASKED, HOST, RUN_ID, Controller, answer, files, packed, record
+from host_answer import ASKED, HOST, PARAMETERS, RUN_ID, Controller, answer, files, packed, record
 
 BOMB = packed(bytes(200 * 2**20))
 # Some KiB on the way, and a GiB of lists once it is read.
@@ -146,6 +146,7 @@ def test_check_mode_keeps_nothing(controller: Controller) -> None:
 
 # --- a host that lies ----------------------------------------------------------------
 
+HONEST = record()
 LIES: dict[str, tuple[dict[str, Any], str]] = {
     "no record": ({"files": {}}, "there is no record.json"),
     "files are no files": ({"files": ["record.json"]}, "there is no record.json"),
@@ -165,6 +166,28 @@ LIES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "another workload's": ({"files": files(record(workload="page_fault"))}, "workload is"),
     "another kernel's": ({"files": files(record(provenance={}))}, "provenance.guest_kernel is"),
+    "another accelerator": (
+        {
+            "files": files(
+                record(provenance={**HONEST["provenance"], "qemu": {"accelerator": "kvm"}})
+            )
+        },
+        "provenance.qemu.accelerator is 'kvm', and 'tcg' was asked for",
+    ),
+    "an arm of its own": (
+        {"files": files(record(arm={**HONEST["arm"], "differs": {"host.thp": "qemu"}}))},
+        "arm.differs is {'host.thp': 'qemu'}",
+    ),
+    "another baseline": ({"files": files(record(baseline="page_hinting"))}, "baseline is"),
+    "smaller guests": (
+        {"files": files(record(parameters={**PARAMETERS, "guest_memory_mib": 64}))},
+        "parameters.guest_memory_mib is 64, and 384 was asked for",
+    ),
+    "a parameter more": (
+        {"files": files(record(parameters={**PARAMETERS, "turbo": 1}))},
+        "parameters.turbo is 1, and None was asked for",
+    ),
+    "no parameters": ({"files": files(record(parameters=None))}, "parameters.boot_deadline_s"),
     "no outcome": ({"files": files(record(outcome=None))}, "has no outcome"),
     "no status": ({"files": files(record(outcome={"reason": None}))}, "outcome.status is None"),
     "a reason that is none": (
