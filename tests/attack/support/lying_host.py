@@ -17,7 +17,7 @@ from typing import Any
 
 INTERPRETER = """\
 #!{python}
-import ast, json, re, sys
+import ast, json, re, runpy, sys
 from pathlib import Path
 
 folder = Path({folder!r})
@@ -32,6 +32,10 @@ for key, answer in answers.items():
     first, *words = key.split()
     if first == name and all(word in params for word in words):
         told.update(answer)
+hook = folder / "hook.py"
+if hook.exists():
+    asked = json.loads(ast.literal_eval(params))["ANSIBLE_MODULE_ARGS"]
+    told = runpy.run_path(str(hook))["answer"](name, asked, told)
 print(json.dumps(told))
 """
 
@@ -47,6 +51,10 @@ class LyingHost:
         self.python.write_text(INTERPRETER.format(python=sys.executable, folder=str(folder)))
         self.python.chmod(0o755)
         self.answer(answers)
+
+    def hook(self, source: str) -> None:
+        """Python with `answer(module, asked, told)`: it may say something else than was chosen."""
+        (self._folder / "hook.py").write_text(source)
 
     def answer(self, answers: dict[str, Any]) -> None:
         (self._folder / "answers.json").write_text(json.dumps({"*": {}, **answers}))

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import from_plan
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
 from ansible_collections.hintfleet.bench.plugins.module_utils.record.record import (
@@ -35,10 +34,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import
     checked_name,
     cleaned,
 )
-from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight import (
-    PARAMETERS,
-    relevant_parameters,
-)
+from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight import asked_parameters
 
 RECORD_MIB = 16
 MOST_VALUES = 1 << 20  # in a record; each takes some hundred bytes once it is read
@@ -96,16 +92,10 @@ def check_answer(record: dict[str, Any], asked: dict[str, Any]) -> None:
     # Else a host would choose in what its runs may differ from others', unnoticed.
     _check_same("arm.differs", record["arm"].get("differs"), from_plan(asked["arm"]).differs)
     _check_same("baseline", record.get("baseline"), asked["baseline"])
-    parameters = _parameters(asked)
+    parameters = asked_parameters(asked)
     for name in sorted(parameters.keys() | (seen.keys() if isinstance(seen, dict) else set())):
         found = seen.get(name) if isinstance(seen, dict) else None
         _check_same(f"parameters.{_shown(name)[1:-1]}", found, parameters.get(name))
-
-
-def _parameters(asked: dict[str, Any]) -> dict[str, Any]:
-    """What the run is asked to do, as an honest host reads it."""
-    read = ArgumentSpecValidator(PARAMETERS).validate(asked["parameters"])
-    return relevant_parameters(read.validated_parameters, asked["workload"])
 
 
 def keep(files: Files, started: str, folder: Path) -> None:

@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import Arm, from_plan
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.drivers import DRIVERS
@@ -92,6 +93,12 @@ def relevant_parameters(parameters: dict[str, Any], workload: str) -> dict[str, 
         )
     foreign = {name for other in WORKLOADS.values() for name in other.NEEDS} - set(needs)
     return {name: value for name, value in parameters.items() if name not in foreign}
+
+
+def asked_parameters(asked: dict[str, Any]) -> dict[str, Any]:
+    """Those of a request as it was written (the module's arguments), as a host reads them."""
+    read = ArgumentSpecValidator(PARAMETERS).validate(asked["parameters"])
+    return relevant_parameters(read.validated_parameters, asked["workload"])
 
 
 def check_root() -> None:
