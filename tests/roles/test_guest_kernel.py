@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -360,6 +361,25 @@ def test_a_build_has_no_network(tmp_path: Path) -> None:
         line.split(":")[0].strip() for line in lines if line.split(":")[1].split()[:1] == ["0"]
     }
     assert cards == {"lo"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="without root a build keeps its user")
+def test_a_build_ends_with_who_called_it(tmp_path: Path) -> None:
+    makefile = "bzImage:\n\twhile sleep 0.01; do echo >> $(O)/alive; done\n"
+    build = kernel.Build(tmp_path / "build", tmp_path / "ccache", jobs=1)
+    build.unpack(tarball(tmp_path, makefile=makefile))
+    caller = get_context("fork").Process(target=build.image)
+    caller.start()
+    until = time.monotonic() + 60
+    while not (found := list(tmp_path.rglob("alive"))) and time.monotonic() < until:
+        time.sleep(0.1)
+    caller.kill()
+    caller.join()
+    (alive,) = found
+    time.sleep(0.5)
+    size = alive.stat().st_size
+    time.sleep(1)
+    assert alive.stat().st_size == size > 0
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make devices")

@@ -49,6 +49,16 @@ HONEST: dict[str, Any] = {
     "stat sha256": {"stat": {"exists": True, "checksum": SHA256}},
     "accelerator_info": {"accelerator": "tcg", "reason": "A guest booted."},
 }
+# The honest records of host_answer are of a study with these.
+SIZES = {
+    **{f"study_{name}": host_answer.PARAMETERS[name]
+       for name in ("proof_mib", "proof_seconds", "sample_hz", "boot_deadline_seconds",
+                    "deadline_seconds", "swap_threshold_mib")},
+    **{f"study_memhog_{name}": host_answer.PARAMETERS[of]
+       for name, of in (("guest_mib", "guest_memory_mib"), ("guest_vcpus", "guest_vcpus"),
+                        ("guest_swap_mib", "guest_swap_mib"), ("guests", "guests"),
+                        ("mib", "memhog_mib"), ("pause_seconds", "pause_seconds"))},
+}  # fmt: skip
 
 
 class Fleet:
@@ -85,6 +95,7 @@ class Fleet:
                     "study_blocks": 1,
                     "study_mechanisms": ["none"],
                     "study_workloads": ["memhog"],
+                    **SIZES,
                     **(variables or {}),
                 },
                 "children": {"builders": {"hosts": {builder: {}}}},

@@ -26,12 +26,13 @@ LOG_LINES_SHOWN = 20
 LOG_CHARACTERS_SHOWN = 8000
 LOG_BYTES = 2**22  # of a log that are looked at: what a foreign source makes it say has no end
 # Who runs what a foreign source says, where root builds: without rights, network and root's
-# environment, and with all that it starts ending when it ends.
+# environment, and with all that it starts ending when it ends, or when who called it is killed: of
+# unshare's own --kill-child nothing is left once the child has changed its user.
 NOBODY = "nobody"
 UNPRIVILEGED = (
-    "unshare --net --pid --fork --kill-child --mount-proc "
-    f"setpriv --reuid={NOBODY} --regid=nogroup --clear-groups --no-new-privs --inh-caps=-all "
-    "--bounding-set=-all"
+    "setpriv --pdeathsig KILL unshare --net --pid --fork --mount-proc "
+    f"setpriv --pdeathsig KILL --reuid={NOBODY} --regid=nogroup --clear-groups --no-new-privs "
+    "--inh-caps=-all --bounding-set=-all"
 ).split()
 LARGEST_FILE_BYTES = 2**30
 
