@@ -106,7 +106,9 @@ class SwapArea:
             if not (ready and self.in_use):
                 _swap.check_device(self.real, size_bytes, self.signature())
         else:
-            kind = _swap.file_system(self.path.parent, Path("/proc/self/mountinfo").read_text())
+            kind = _swap.file_system(
+                self.path.parent, Path("/proc/self/mountinfo").read_text(errors="replace")
+            )
             if kind == "devtmpfs":
                 raise BenchError(f"Device {self.path} does not exist: see `lsblk` on the host.")
             sentence = _swap.refusal(self.path, kind)
@@ -148,7 +150,7 @@ class SwapArea:
     def check_rivals(self) -> None:
         """Raises BenchError: what a cell swaps would go elsewhere, such as into memory (zram)."""
         wanted = self.module.params["priority"]
-        areas = _swap.parse_swaps(Path("/proc/swaps").read_text())
+        areas = _swap.parse_swaps(Path("/proc/swaps").read_text(errors="replace"))
         if rivals := _swap.rivals(wanted, areas):
             raise BenchError(
                 f"Swap area {rivals[0]} of this host has priority {areas[rivals[0]].priority}, and "
@@ -159,7 +161,7 @@ class SwapArea:
 
     def priority(self) -> int | None:
         """That of the area in use; None if it is listed by a path that does not lead here."""
-        listed = _swap.parse_swaps(Path("/proc/swaps").read_text())
+        listed = _swap.parse_swaps(Path("/proc/swaps").read_text(errors="replace"))
         area = _swap.listed_at(self.real, listed)
         return area.priority if area else None
 

@@ -97,7 +97,7 @@ def read_of_qemu(guest: Guest, name: str) -> str:
     """A file of /proc of a guest's QEMU; raises GuestError once it has ended, as it then has none
     of what it was started with."""
     try:
-        text = Path(f"/proc/{guest.qemu.process_id}/{name}").read_text()
+        text = Path(f"/proc/{guest.qemu.process_id}/{name}").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         text = ""
     guest.memory()

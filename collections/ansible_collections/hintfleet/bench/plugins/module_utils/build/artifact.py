@@ -164,7 +164,13 @@ def run(
     try:
         if log is None:
             done = subprocess.run(
-                command, cwd=folder, env=surroundings, capture_output=True, text=True, check=False
+                command,
+                cwd=folder,
+                env=surroundings,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
             )
             said = done.stdout + done.stderr
         else:

@@ -260,7 +260,7 @@ def take_balance(guest: Guest, seconds: float) -> dict[str, Any]:
         held = bytearray()
         for region in ram.regions:
             held += read_held(guest.qemu.process_id, region.address, region.pages)
-        smaps = Path(f"/proc/{guest.qemu.process_id}/smaps").read_text()
+        smaps = Path(f"/proc/{guest.qemu.process_id}/smaps").read_text(errors="replace")
         return balance(uses, ram, held, parse_own(smaps))
     except (ValueError, OSError) as error:
         raise GuestError(

@@ -34,6 +34,7 @@ PLACES = (
     "/usr/bin/qemu-kvm",
 )
 OLDEST = (5, 1)  # the first with free-page-reporting
+VERSION_SECONDS = 30.0  # to --version; a wrapper may wait for something
 STOP_SECONDS = 5.0
 # The kernel takes a process's memory back page by page.
 EXIT_SECONDS_PER_GIB = 0.5
@@ -225,9 +226,17 @@ def ask(place: str) -> Installed | None:
     if path is None:
         return None
     try:
-        done = subprocess.run([path, "--version"], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [path, "--version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=True,
+            timeout=VERSION_SECONDS,
+        )
         return Installed(path, parse_version(done.stdout))
-    except (OSError, subprocess.CalledProcessError, BenchError):
+    except (OSError, subprocess.SubprocessError, BenchError):
         return None  # it is there and of no use, as one for another processor
 
 
@@ -352,7 +361,12 @@ class Qemu:
         """CPU time so far, user and system."""
         if not self.is_alive():
             return self.cpu_user_seconds + self.cpu_system_seconds
-        fields = Path(f"/proc/{self.process_id}/stat").read_text().rpartition(")")[2].split()
+        fields = (
+            Path(f"/proc/{self.process_id}/stat")
+            .read_text(errors="replace")
+            .rpartition(")")[2]
+            .split()
+        )
         # proc(5): utime and stime are fields 14 and 15; the text after ")" starts with field 3.
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

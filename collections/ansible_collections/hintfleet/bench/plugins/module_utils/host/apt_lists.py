@@ -23,7 +23,12 @@ def refresh() -> None:
     give_up = time.monotonic() + PATIENCE_SECONDS
     while True:
         done = subprocess.run(
-            UPDATE, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"}
+            UPDATE,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            env={**os.environ, "LC_ALL": "C"},
         )
         if LOCKED not in done.stderr or time.monotonic() > give_up:
             return

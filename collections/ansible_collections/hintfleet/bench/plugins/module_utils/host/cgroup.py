@@ -54,7 +54,9 @@ def leave_session(mountinfo: str | None = None) -> None:
     What is in a session's cgroup may be ended with it (logind's KillUserProcesses). Best effort: a
     container may not let anybody out.
     """
-    text = Path("/proc/self/mountinfo").read_text() if mountinfo is None else mountinfo
+    text = (
+        Path("/proc/self/mountinfo").read_text(errors="replace") if mountinfo is None else mountinfo
+    )
     legacy, unified = _hierarchy.parse_mounts(text)
     for root in (legacy.get("name=systemd"), unified):
         if root is not None:

@@ -26,7 +26,7 @@ DAMON_ACTIONS = "contexts/*/schemes/*/action"
 
 def _text(path: str) -> str | None:
     file = Path(path)
-    return file.read_text().strip() if file.exists() else None
+    return file.read_text(errors="replace").strip() if file.exists() else None
 
 
 def chosen(text: str | None) -> str | None:

@@ -84,7 +84,9 @@ def parse_mounts(mountinfo: str) -> tuple[dict[str, Path], Path | None]:
 
 def find(mountinfo: str | None = None) -> Hierarchy:
     """The hierarchy of this host, or of the one whose mountinfo is given."""
-    text = Path("/proc/self/mountinfo").read_text() if mountinfo is None else mountinfo
+    text = (
+        Path("/proc/self/mountinfo").read_text(errors="replace") if mountinfo is None else mountinfo
+    )
     legacy, unified = parse_mounts(text)
     offered = _text(unified / "cgroup.controllers").split() if unified else []
     roots: dict[str, Path] = {}
@@ -154,4 +156,4 @@ def _enabled(level: Path) -> list[str]:
 
 
 def _text(path: Path) -> str:
-    return path.read_text().strip() if path.exists() else ""
+    return path.read_text(errors="replace").strip() if path.exists() else ""

@@ -35,7 +35,7 @@ def parse_status(text: str) -> ProcessMemory:
 def read_process_memory(process_id: int) -> ProcessMemory:
     """Zero if the process is gone."""
     try:
-        return parse_status(Path(f"/proc/{process_id}/status").read_text())
+        return parse_status(Path(f"/proc/{process_id}/status").read_text(errors="replace"))
     except (FileNotFoundError, ProcessLookupError):
         return ProcessMemory(0.0, 0.0)
 
@@ -64,7 +64,7 @@ def parse_numa_maps(text: str) -> dict[int, float]:
 def read_placement(process_id: int) -> dict[int, float]:
     """Empty if the process is gone or the kernel has no NUMA."""
     try:
-        return parse_numa_maps(Path(f"/proc/{process_id}/numa_maps").read_text())
+        return parse_numa_maps(Path(f"/proc/{process_id}/numa_maps").read_text(errors="replace"))
     except (FileNotFoundError, ProcessLookupError):
         return {}
 

@@ -121,6 +121,7 @@ def packages_missing(names: list[str]) -> list[str]:
         ["dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Package}\n", *names],
         capture_output=True,
         text=True,
+        errors="replace",
         check=False,  # dpkg-query fails where it does not know a package, which is an answer
     )
     installed = parse_installed(done.stdout)
@@ -158,7 +159,12 @@ def offered(names: list[str]) -> dict[str, str]:
 def _apt(*command: str) -> str:
     """What a program of apt says; where it fails, for want of lists or a network, no offer."""
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"}
+        command,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        env={**os.environ, "LC_ALL": "C"},
     )
     return done.stdout
 

@@ -142,11 +142,13 @@ def empty_own() -> None:
     A host that pages out idle memory by itself fills them between runs, and would leave a cell less
     swap than it is to have.
     """
-    for name, area in parse_swaps(Path("/proc/swaps").read_text()).items():
+    for name, area in parse_swaps(Path("/proc/swaps").read_text(errors="replace")).items():
         if not area.used_kib or not is_ours(Path(name)) or not in_use(Path(name)):
             continue
         for command in (["swapoff", name], ["swapon", "--priority", str(area.priority), name]):
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                command, capture_output=True, text=True, errors="replace", check=False
+            )
             if done.returncode:
                 raise BenchError(
                     f"Command `{' '.join(command)}` failed ({done.stderr.strip()}): others use "

@@ -57,7 +57,7 @@ def parse_stat(text: str) -> int | None:
 def start_time(pid: int) -> int | None:
     """When a process started; None if there is none."""
     try:
-        return parse_stat(Path(f"/proc/{pid}/stat").read_text())
+        return parse_stat(Path(f"/proc/{pid}/stat").read_text(errors="replace"))
     except (FileNotFoundError, ProcessLookupError):
         return None
 
@@ -90,7 +90,9 @@ def of_users(user_ids: Collection[int]) -> list[int]:
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            match = re.search(r"^Uid:\s+(\d+)", (folder / "status").read_text(), re.MULTILINE)
+            match = re.search(
+                r"^Uid:\s+(\d+)", (folder / "status").read_text(errors="replace"), re.MULTILINE
+            )
             if match and int(match.group(1)) in user_ids:
                 found.append(int(folder.name))
     return found

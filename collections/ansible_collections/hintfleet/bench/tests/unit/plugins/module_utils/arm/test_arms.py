@@ -216,7 +216,7 @@ def test_small_pages_are_seen_in_qemus_proc(monkeypatch: pytest.MonkeyPatch) -> 
         "/proc/7/status": "Name:\tqemu\nTHP_enabled:\t0\n",
         "/proc/7/smaps_rollup": "AnonHugePages:\t  2048 kB\n",
     }
-    monkeypatch.setattr(Path, "read_text", lambda path: said[str(path)])
+    monkeypatch.setattr(Path, "read_text", lambda path, **_: said[str(path)])
     assert PIECES["backing"].machine("4k", MACHINE).small_pages
     assert not PIECES["backing"].machine("thp", MACHINE).small_pages
     assert PIECES["backing"].shown("4k", one) == "status of its QEMU reads THP_enabled: 0"

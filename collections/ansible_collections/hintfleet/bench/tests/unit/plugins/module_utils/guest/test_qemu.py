@@ -148,7 +148,9 @@ def test_no_qemu_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         _qemu.usable_qemu()
 
 
-def test_any_qemu_that_is_new_enough_is_found_wherever_it_lies(tmp_path: Path) -> None:
+def test_any_qemu_that_is_new_enough_is_found_wherever_it_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old, broken, other = tmp_path / "old", tmp_path / "broken", tmp_path / "libexec" / "qemu-kvm"
     other.parent.mkdir()
     script(old, "echo QEMU emulator version 4.2.1")
@@ -156,6 +158,12 @@ def test_any_qemu_that_is_new_enough_is_found_wherever_it_lies(tmp_path: Path) -
     script(other, "echo 'QEMU emulator version 9.1.0 (qemu-kvm-9.1.0-29.el10)'")
     places = (str(tmp_path / "none"), str(broken), str(old), str(other))
     assert _qemu.find(places) == _qemu.Installed(str(other), (9, 1, 0))
+    wraps = tmp_path / "wraps"
+    script(wraps, r"printf 'Gru\337 QEMU emulator version 10.0.2\n'")
+    assert _qemu.find((str(wraps),)) == _qemu.Installed(str(wraps), (10, 0, 2))
+    monkeypatch.setattr(_qemu, "VERSION_SECONDS", 0.2)
+    script(wraps, "exec sleep 60")
+    assert _qemu.find((str(wraps),)) is None
     found = _qemu.find(places[:3])
     assert found is not None
     assert found.text == "4.2.1"

@@ -118,6 +118,18 @@ def test_files_say_whether_v2_counts_swap_not_words(tmp_path: Path) -> None:
     assert hierarchy.counts_swap()
 
 
+def test_a_mount_whose_name_is_no_text_hides_no_hierarchy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = tmp_path / "mountinfo"
+    listed.write_bytes(b"50 1 8:1 / /media/B\xfccher rw - vfat /dev/sdb1 rw\n" + LEGACY.encode())
+    monkeypatch.setattr(
+        _hierarchy, "Path", lambda path: listed if "mountinfo" in str(path) else Path(path)
+    )
+    found = _hierarchy.find()
+    assert found.roots == {name: Path("/sys/fs/cgroup") / name for name in ("cpuset", "memory")}
+
+
 def test_memory_that_cells_hold(tmp_path: Path) -> None:
     hierarchy = v2(tmp_path, "cpuset memory")
     assert hierarchy.held_mib() == 0

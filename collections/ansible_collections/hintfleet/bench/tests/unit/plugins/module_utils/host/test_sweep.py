@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -63,6 +64,25 @@ def test_start_time_and_zombies() -> None:
 def test_processes_of_a_user() -> None:
     assert os.getpid() in _sweep.of_users({os.getuid()})
     assert os.getpid() not in _sweep.of_users({os.getuid() + 1})
+
+
+NAMELESS = """\
+import ctypes, time
+ctypes.CDLL(None).prctl(15, bytes([0xff, 0xfe, 0xe4, 10]))  # PR_SET_NAME, and no text of any kind
+print("up", flush=True)
+time.sleep(600)
+"""
+
+
+def test_whatever_a_process_calls_itself_it_is_found_and_ended() -> None:
+    """Anybody may start one that has such a name, and cleaning looks at all there are."""
+    with subprocess.Popen([sys.executable, "-c", NAMELESS], stdout=subprocess.PIPE) as process:
+        assert process.stdout and process.stdout.readline() == b"up\n"
+        assert process.pid in _sweep.of_users({os.getuid()})
+        started = _sweep.start_time(process.pid)
+        assert started is not None
+        _sweep.end([_sweep.Process(process.pid, "", started, False)], 1.0)
+        assert process.wait(10) == -signal.SIGKILL
 
 
 def test_processes_in_a_cgroup_and_below_it(tmp_path: Path) -> None:
