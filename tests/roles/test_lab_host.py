@@ -12,8 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
+from ansible.plugins.filter.core import to_bool
 from ansible_collections.hintfleet.bench.plugins.module_utils.lab import lab as hintfleet_lab
 from ansible_collections.hintfleet.bench.plugins.module_utils.lab.lab import LabError, LabHost
+from jinja2 import Environment
+
+ROLE = Path(__file__).resolve().parents[2] / "roles/numa_lab"
 
 
 def free_port() -> int:
@@ -156,3 +161,19 @@ def test_a_program_that_fails_is_a_sentence() -> None:
         hintfleet_lab.run("no-such-program")
     with pytest.raises(LabError, match=r"ls failed \(.*no-such-file"):
         hintfleet_lab.run("ls", "/no-such-file")
+
+
+def test_whoever_ends_a_lab_finds_where_it_was_put() -> None:
+    jinja = Environment(trim_blocks=True)  # noqa: S701 - as Ansible does
+    jinja.filters["bool"] = to_bool
+    template = jinja.from_string((ROLE / "templates" / "hosts.yml.j2").read_text())
+    host = {"name": "lab1", "port": 22321, "nested_kvm": "yes"}
+    variables = {
+        "numa_lab_dir": "/srv/lab",
+        "__numa_lab_hosts": [host],
+        "__numa_lab_key": "/srv/lab/key",
+        "__numa_lab_known_hosts": "/srv/lab/known_hosts",
+    }
+    written = yaml.safe_load(template.render(variables))
+    assert written["all"]["vars"] == {"numa_lab_dir": "/srv/lab"}
+    assert written["lab"]["hosts"]["lab1"] == {"ansible_port": 22321, "numa_lab_has_kvm": True}
