@@ -88,6 +88,11 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str | None]] = {
         {"numa_host_settings": {"swapiness": 10}},
         "of numa_host_settings swapiness is not known; swappiness cannot be None",
     ),
+    "arms": (
+        {"arms_refused": ["Arm a states zswap, and the kernel of this host has none."]},
+        {},
+        "arms: Arm a states zswap, and the kernel of this host has none",
+    ),
     "container": ({"rules_kernel": False}, {}, "root is not the kernel's here, as in a container"),
     "looking-only": (
         {"cgroup": {**FIT["cgroup"], "writable": False}},

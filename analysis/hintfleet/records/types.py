@@ -49,6 +49,7 @@ class Proof(TypedDict):
     seconds_to_90: float | None
     seconds_to_99: float | None
     asked_mib: NotRequired[float]
+    moved_mib: NotRequired[float]
     first_seconds: NotRequired[float]
     again_seconds: NotRequired[float]
     cache: NotRequired[CacheProof]

@@ -10,7 +10,12 @@ from hintfleet.records.read import Run
 from hintfleet.records.types import Handed
 from hintfleet.statistics.units import number, plural, quantity
 
-STEPS = {"reclaimed": "made free", "taken": "taken", "given": "given back"}
+STEPS = {
+    "reclaimed": "made free",
+    "taken": "taken",
+    "given": "given back",
+    "moved": "moved to swap",
+}
 
 
 def cache_words(run: Run) -> str | None:

@@ -81,6 +81,7 @@ FIT: dict[str, Any] = {
     "daemons": [],
     "settings": dict.fromkeys(SETTINGS, "0"),
     "settings_refused": [],
+    "arms_refused": [],
 }
 # What a builder answers that has all it takes.
 FIT_BUILDER: dict[str, Any] = {

@@ -171,6 +171,7 @@ class _Prober:
         self._params = params
         self._logs = logs
         self._binary = binary
+        self._found = Path(params["state_dir"]) / "found.json"
         self._guests: list[Guest] = []
 
     def boot(self, accelerator: str, deadline: float) -> Booted:
@@ -187,7 +188,10 @@ class _Prober:
         machine = replace(machine, mechanism=arm.mechanism, binary=qemu_of(arm).path)
         for piece, value in arm.states.items():
             machine = PIECES[piece].machine(value, machine)
-        with self._booted(machine, deadline) as guest:
+        with contextlib.ExitStack() as ends:
+            for piece, value in arm.states.items():
+                ends.enter_context(PIECES[piece].hosted(value, self._found))
+            guest = ends.enter_context(self._booted(machine, deadline))
             engine = guest.facts.engine if guest.facts else ""
             if sentence := wrong_engine(guest.name, arm.mechanism, engine):
                 raise BenchError(sentence)

@@ -32,6 +32,17 @@ options:
     type: list
     elements: str
     default: []
+  arms:
+    description: Arms that are to be measured, as M(hintfleet.bench.study_arms) returns them.
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.2.0
+  side_by_side:
+    description: Whether cells of this host will work at the same time.
+    type: bool
+    default: false
+    version_added: 0.2.0
 author:
   - hintfleet contributors (@hintfleet)
 attributes:
@@ -163,6 +174,11 @@ settings:
   description: Kernel settings in force by name; null where this kernel lacks the setting.
   returned: always
   type: dict
+arms_refused:
+  description: A sentence for all that arms state and this host cannot have.
+  returned: always
+  type: list
+  elements: str
 settings_refused:
   description: What is wrong with O(settings).
   returned: always
@@ -177,6 +193,7 @@ from os import defpath, environ, geteuid
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import from_plan
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest import qemu as _qemu
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import daemons as _daemons
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import folder as _folder
@@ -184,6 +201,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.host import hierar
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import nodes as _nodes
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import settings as _settings
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import users as _users
+from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight import refused_arms
 
 # Of util-linux and passwd, which a very small system may lack.
 PROGRAMS = ("mkswap", "swapon", "swapoff", "prlimit", "setpriv", "unshare", "useradd", "userdel")
@@ -219,6 +237,8 @@ def main() -> None:
             "user": {"type": "str", "default": "hintfleet"},
             "settings": {"type": "dict", "default": {}},
             "packages": {"type": "list", "elements": "str", "default": []},
+            "arms": {"type": "list", "elements": "dict", "default": []},
+            "side_by_side": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -265,6 +285,9 @@ def main() -> None:
         panic_on_oom=sysctl("panic_on_oom"),
         daemons=_daemons.at_work(),
         settings=_settings.read_all(),
+        arms_refused=refused_arms(
+            [from_plan(arm) for arm in module.params["arms"]], module.params["side_by_side"]
+        ),
         settings_refused=_settings.refusals(module.params["settings"]),
     )
 

@@ -19,7 +19,8 @@ options:
   settings:
     description:
       - Wanted values by name. Names are V(thp_enabled), V(thp_defrag), V(ksm_run), V(swappiness),
-        V(numa_balancing) and V(zswap_enabled); values are what the kernel's files take.
+        V(numa_balancing), V(zswap_enabled), V(zswap_compressor) and V(zswap_max_pool_percent);
+        values are what the kernel's files take.
       - A setting this kernel does not have is listed in RV(absent) and is no error.
     type: dict
     default: {}
@@ -108,11 +109,13 @@ def present(module: AnsibleModule) -> dict[str, Any]:
     wrong = _settings.refusals(wanted)
     if wrong:
         raise BenchError(f"Host setting {'; '.join(wrong)}.")
-    writes = _settings.changes(before, wanted)
     steps = _hierarchy.plan(hierarchy)
 
     record = _settings.load(path)
     before_us = record
+    # What a run has set for its time is not touched while it may be under way: it puts that back.
+    asked = {n: value for n, value in wanted.items() if n not in _settings.borrowed(record)}
+    writes = _settings.changes(before, asked)
     if record is None:
         record = _settings.new_record(
             before, _hierarchy.subtree_control(hierarchy), module.params["notes"]
@@ -136,6 +139,7 @@ def restored(module: AnsibleModule) -> dict[str, Any]:
     writes = _settings.to_restore(record, before)
     steps = _hierarchy.withdrawal(_hierarchy.find(), record["subtree_control"])
     if not module.check_mode:
+        _settings.put_back(Path(module.params["found"]))  # runs have been ended by now
         _settings.write(writes)
         _hierarchy.apply(steps)
     return result(bool(writes or steps), before, {**before, **writes}, record, {})

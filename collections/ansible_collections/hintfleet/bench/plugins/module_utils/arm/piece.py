@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import shlex
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,21 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.errors import Wron
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import Guest
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.handed import Handed
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import Machine
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.hierarchy import Hierarchy
 from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import one_line
 
 ASK_SECONDS = 30.0
 LONGEST_TEXT = 1024
+
+
+@dataclass(frozen=True)
+class Offers:
+    """What a host has that pieces may need. `settings`: its values, None for what its kernel
+    lacks. `side_by_side`: whether its cells work at the same time."""
+
+    hierarchy: Hierarchy
+    settings: dict[str, str | None]
+    side_by_side: bool = False
 
 
 class Piece(ABC):
@@ -27,6 +40,17 @@ class Piece(ABC):
     def checked(self, value: Any) -> Any:
         """The value in the form that records keep; raises ValueError with what to give instead."""
         return text_of(value)
+
+    def refused(self, value: Any, host: Offers) -> str | None:
+        """Why this host cannot have it, and what to do; None if it can."""
+        return None
+
+    def hosted(self, value: Any, found: Path) -> AbstractContextManager[None]:
+        """What is different about the host while guests run, and put back at the end.
+
+        `found` is the record of the host as it was found. Raises BenchError.
+        """
+        return nullcontext()
 
     def machine(self, value: Any, machine: Machine) -> Machine:
         """The guest's machine with what is stated."""
@@ -41,6 +65,11 @@ class Piece(ABC):
         At most `seconds`. Raises GuestError.
         """
         return []
+
+    @property
+    def acts_at_rest(self) -> bool:
+        """Whether it does something in or to a guest whose work has ended."""
+        return type(self).rested is not Piece.rested
 
     def needs(self, value: Any) -> tuple[str, ...]:
         """Options that the guest's kernel must be built with."""

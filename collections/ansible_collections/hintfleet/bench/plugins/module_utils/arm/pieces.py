@@ -16,6 +16,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.arm.driven import 
     BalloonPolicy,
     VirtioMemPolicy,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.hosts import HostReclaim, Zswap
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.piece import (
     Piece,
     read_in,
@@ -170,6 +171,8 @@ PIECES: dict[str, Piece] = {
     "balloon": BalloonPolicy(),
     "backing": Backing(),
     "virtio_mem": VirtioMemPolicy(),
+    "host_reclaim": HostReclaim(),
+    "zswap": Zswap(),
 }
 
 

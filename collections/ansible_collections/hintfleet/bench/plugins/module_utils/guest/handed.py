@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-RECLAIMED, TAKEN, GIVEN = "reclaimed", "taken", "given"
+RECLAIMED, TAKEN, GIVEN, MOVED = "reclaimed", "taken", "given", "moved"
 SHORT_SHARE, SHORT_MIB = 0.1, 4.0  # what may be missing of what was asked for
 
 
@@ -16,6 +16,7 @@ class Handed:
 
     RECLAIMED: a policy made page cache free in the guest. TAKEN: a mechanism that the host drives
     took memory from the guest. GIVEN: it gave it back for work to come.
+    MOVED: the host moved memory of the guest's cell out of memory, to swap.
     """
 
     step: str

@@ -43,6 +43,18 @@ def find_hierarchy() -> Hierarchy:
     return found
 
 
+def unified_folder(process_id: int, hierarchy: Hierarchy | None = None) -> Path:
+    """The cgroup of v2 that a process is in; raises BenchError where v2 does not limit memory."""
+    found = find_hierarchy() if hierarchy is None else hierarchy
+    if found.version == 1 or found.unified is None:
+        raise BenchError("This host limits memory by cgroup v1: what is of v2 is not there.")
+    for line in Path(f"/proc/{process_id}/cgroup").read_text().splitlines():
+        number, _controllers, path = line.split(":", 2)
+        if number == "0":
+            return found.unified / path.lstrip("/")
+    raise BenchError(f"Process {process_id} is in no cgroup of v2.")
+
+
 def parse_flat_keys(text: str) -> dict[str, int]:
     """Parse `name value` lines as in memory.stat."""
     return {name: int(value) for name, value in (line.split() for line in text.splitlines())}

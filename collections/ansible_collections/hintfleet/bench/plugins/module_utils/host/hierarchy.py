@@ -50,6 +50,13 @@ class Hierarchy:
         memory = self.roots.get("memory")
         return memory is not None and (memory / "memory.memsw.usage_in_bytes").exists()
 
+    def reclaims(self) -> bool:
+        """Whether a cell would have memory.reclaim: on v2 from Linux 5.19 on; its root has none."""
+        if self.version == 1 or self.unified is None:
+            return False
+        children = [path.parent for path in self.unified.glob("*/memory.max")]
+        return not children or any((child / "memory.reclaim").exists() for child in children)
+
     def is_writable(self) -> bool:
         """Whether cells can be made here: a container may only look at its cgroups."""
         return all(os.access(root, os.W_OK) for root in set(self.roots.values()))

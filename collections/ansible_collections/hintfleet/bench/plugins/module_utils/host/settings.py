@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ KNOBS: dict[str, str] = {
     "swappiness": "proc/sys/vm/swappiness",
     "numa_balancing": "proc/sys/kernel/numa_balancing",
     "zswap_enabled": "sys/module/zswap/parameters/enabled",
+    "zswap_compressor": "sys/module/zswap/parameters/compressor",
+    "zswap_max_pool_percent": "sys/module/zswap/parameters/max_pool_percent",
 }
 # What the kernel takes where the file itself does not list it.
 TAKES: dict[str, list[str]] = {
@@ -31,6 +34,8 @@ TAKES: dict[str, list[str]] = {
     "swappiness": [str(number) for number in range(201)],
     "numa_balancing": ["0", "1", "2", "3"],
     "zswap_enabled": ["N", "Y"],
+    "zswap_compressor": ["lzo", "lzo-rle", "lz4", "lz4hc", "zstd", "deflate", "842"],
+    "zswap_max_pool_percent": [str(number) for number in range(1, 101)],
 }
 
 
@@ -159,3 +164,45 @@ def to_restore(record: Mapping[str, Any], current: Mapping[str, str | None]) -> 
     """What to write so that every setting hintfleet changed is again as it was found."""
     found = {name: record["settings"][name] for name in record["changed"]}
     return changes(current, {name: value for name, value in found.items() if value is not None})
+
+
+@contextlib.contextmanager
+def meanwhile(found: Path, wanted: Mapping[str, str], root: Path = Path("/")) -> Iterator[None]:
+    """Have settings for a time, and put back at its end what was there. Raises BenchError.
+
+    The record at `found` has it before anything changes: what is killed meanwhile is put back by
+    the next who asks (`put_back`), or when the host is cleaned.
+    """
+    put_back(found, root)
+    record = load(found)
+    if record is None:
+        raise BenchError(f"Host has no {found}; prepare it first (role numa_host).")
+    now = read_all(root)
+    writes = changes(now, wanted)
+    if not writes:
+        yield
+        return
+    was = {name: now[name] for name in writes}
+    settings = {**{name: now[name] for name in writes}, **record["settings"]}
+    changed = sorted({*record["changed"], *writes})
+    store(found, {**record, "settings": settings, "changed": changed, "meanwhile": was})
+    try:
+        write(writes, root)
+        yield
+    finally:
+        put_back(found, root)
+
+
+def put_back(found: Path, root: Path = Path("/")) -> None:
+    """Put back what somebody has set for a time and did not live to put back."""
+    record = load(found)
+    was = borrowed(record)
+    if record is None or not was:
+        return
+    write(changes(read_all(root), was), root)
+    store(found, {name: value for name, value in record.items() if name != "meanwhile"})
+
+
+def borrowed(record: Mapping[str, Any] | None) -> dict[str, str]:
+    """What a run has set for its time, by name, and what was there before."""
+    return dict((record or {}).get("meanwhile", {}))

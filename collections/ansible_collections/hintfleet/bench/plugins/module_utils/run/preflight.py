@@ -12,6 +12,8 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import Arm, from_plan
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.piece import Offers
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.pieces import PIECES
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.drivers import DRIVERS
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.mechanisms import MECHANISMS
@@ -21,6 +23,8 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import 
     ask,
     usable_qemu,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.host import hierarchy as _hierarchy
+from ansible_collections.hintfleet.bench.plugins.module_utils.host import settings as _settings
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.facts import (
     node_cpus,
     node_ids,
@@ -109,7 +113,10 @@ def check_root() -> None:
 
 def check_request(request: dict[str, Any]) -> None:
     """Raises BenchError with the first thing that stands in the way of a run on this host."""
-    qemu_of(from_plan(request["arm"]))
+    arm = from_plan(request["arm"])
+    qemu_of(arm)
+    for sentence in refused_arms([arm], request["cell"]["side_by_side"]):
+        raise BenchError(sentence)
     check_user(request["user"])
     _check_cell(request["cell"])
     _check_sizes(request)
@@ -124,6 +131,17 @@ def check_request(request: dict[str, Any]) -> None:
         raise BenchError(
             f"{state_dir} has {free_mib:.0f} MiB free and a run may need {need_mib} MiB; free some."
         )
+
+
+def refused_arms(arms: list[Arm], side_by_side: bool) -> list[str]:
+    """A sentence for all that arms state and this host cannot have."""
+    host = Offers(_hierarchy.find(), _settings.read_all(), side_by_side)
+    return [
+        f"Arm {arm.name} states {piece}, and {why}."
+        for arm in arms
+        for piece, value in arm.states.items()
+        if (why := PIECES[piece].refused(value, host))
+    ]
 
 
 def qemu_of(arm: Arm) -> Installed:

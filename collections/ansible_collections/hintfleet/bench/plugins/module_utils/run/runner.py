@@ -33,7 +33,10 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.host.facts import 
     node_ids,
     own_versions,
 )
-from ansible_collections.hintfleet.bench.plugins.module_utils.host.settings import read_all
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.settings import (
+    put_back,
+    read_all,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.swap import empty_own
 from ansible_collections.hintfleet.bench.plugins.module_utils.record.record import (
     new_record,
@@ -172,8 +175,19 @@ class _Run:
             record["duration_seconds"] = round(seconds, 3)
 
     def _carry_out(self, record: dict[str, Any]) -> None:
+        found = self.folder.parents[2] / "found.json"
         try:
             self.cgroup.remove()  # what a runner that was killed has left in this cell
+            put_back(found)
+            with contextlib.ExitStack() as host:
+                for piece, value in self.arm.states.items():
+                    host.enter_context(PIECES[piece].hosted(value, found))
+                self._on_host(record)
+        finally:
+            self.cgroup.remove()
+
+    def _on_host(self, record: dict[str, Any]) -> None:
+        try:
             if not self.cell["side_by_side"]:
                 empty_own()
             check_free_swap(self.cell)

@@ -29,7 +29,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import
     wrong_engine,
     wrong_kernel,
 )
-from ansible_collections.hintfleet.bench.plugins.module_utils.guest.handed import Handed
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.handed import MOVED, Handed
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import Machine
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.cgroup import CellCgroup
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.sampler import Sampler
@@ -70,6 +70,8 @@ class Bench:
         self._arm = arm or Arm(machine.mechanism, machine.mechanism)
         self.shows: dict[str, str] = {}
         """What guests were seen to have of what the arm states, by piece."""
+        self.moved_mib = 0.0
+        """Swap that the cell uses because the arm had the host move memory there."""
 
     @contextlib.contextmanager
     def spending(self, what: str) -> Iterator[None]:
@@ -145,7 +147,11 @@ class Bench:
         take what it can, if the host drives it. Says what was done; raises GuestError."""
         done: list[Handed] = []
         for piece, value in self._arm.states.items():
-            done += PIECES[piece].rested(value, guest, self.seconds_left())
+            before = self.cgroup.swap_mib()
+            steps = PIECES[piece].rested(value, guest, self.seconds_left())
+            if any(one.step == MOVED for one in steps):
+                self.moved_mib += max(0.0, self.cgroup.swap_mib() - before)
+            done += steps
         if driver := DRIVERS.get(self._arm.mechanism):
             done += driver.take(guest, self._arm.policy, self.seconds_left())
         guest.handed += done

@@ -8,13 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import Arm
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.pieces import PIECES
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import GuestError
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.answers import (
     parse_numbers,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.drivers import DRIVERS
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import Guest
-from ansible_collections.hintfleet.bench.plugins.module_utils.guest.handed import TAKEN, Handed
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.handed import (
+    MOVED,
+    TAKEN,
+    Handed,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.meminfo import (
     CACHE_SCRIPT,
     parse_caches,
@@ -110,6 +115,9 @@ def prove(bench: Bench, arm: Arm, mib: int, seconds: float) -> dict[str, Any]:
     entry |= {"first_seconds": round(first_seconds, 3), "again_seconds": round(again_seconds, 3)}
     if taken:
         entry["asked_mib"] = round(asked_mib, 3)
+    if moved := [one for one in done if one.step == MOVED]:
+        entry["moved_mib"] = round(sum(one.done_mib for one in moved), 3)
+        entry["as_expected"] &= not any(one.missed for one in moved)
     if guest.machine.files_mib:
         has_policy = "reclaim" in arm.states
         patience = seconds if has_policy else min(seconds, 2 * SETTLED_SECONDS)
@@ -121,7 +129,7 @@ def prove(bench: Bench, arm: Arm, mib: int, seconds: float) -> dict[str, Any]:
 
 def _let_go(bench: Bench, guest: Guest, arm: Arm) -> list[Handed]:
     """Have the program end, and do what is done with a guest at rest."""
-    if arm.mechanism in DRIVERS or "reclaim" in arm.states:
+    if arm.mechanism in DRIVERS or any(PIECES[piece].acts_at_rest for piece in arm.states):
         guest.run(["/bin/sh", "-c", END_SCRIPT], bench.seconds_left())
         return bench.rest(guest)
     guest.start(["/bin/touch", RELEASE])

@@ -140,3 +140,56 @@ def test_names_that_were_used_once_are_found_though_nobody_names_them_again(root
     assert _settings.used(record, "user", "hintfleet") == ["bench", "hintfleet", "other"]
     assert _settings.used(record, "swap_path", "/dev/sdb") == ["/dev/sdb"]
     assert _settings.used(None, "user", "hintfleet") == ["hintfleet"]
+
+
+def found_at(root: Path) -> Path:
+    path = root / "found.json"
+    _settings.store(path, _settings.new_record(_settings.read_all(root), [], {}))
+    return path
+
+
+def test_what_is_set_for_a_time_is_put_back(root: Path) -> None:
+    found = found_at(root)
+    with _settings.meanwhile(found, {"swappiness": "1", "ksm_run": "1"}, root):
+        assert _settings.read_all(root)["swappiness"] == "1"
+        # Whoever cleans the host now finds what it was, and that it was changed.
+        record = _settings.load(found)
+        assert record and record["changed"] == ["swappiness"]
+        assert _settings.borrowed(record) == {"swappiness": "60"}
+        now = _settings.read_all(root)
+        assert _settings.to_restore(record, now) == {"swappiness": "60"}
+    assert _settings.read_all(root)["swappiness"] == "60"
+    assert _settings.borrowed(_settings.load(found)) == {}
+
+
+def test_what_a_killed_run_has_set_is_put_back_by_the_next(root: Path) -> None:
+    found = found_at(root)
+    killed = _settings.meanwhile(found, {"swappiness": "1"}, root)
+    killed.__enter__()
+    kept = _settings.load(found)
+    assert kept is not None
+    killed.__exit__(None, None, None)
+    _settings.store(found, kept)  # as if it had not come to its end
+    _settings.write({"swappiness": "1"}, root)
+    with _settings.meanwhile(found, {"swappiness": "2"}, root):
+        assert _settings.borrowed(_settings.load(found)) == {"swappiness": "60"}
+    assert _settings.read_all(root)["swappiness"] == "60"
+
+
+def test_a_run_that_fails_leaves_nothing_behind(root: Path) -> None:
+    found = found_at(root)
+    with (
+        pytest.raises(ZeroDivisionError),
+        _settings.meanwhile(found, {"swappiness": "1"}, root),
+    ):
+        raise ZeroDivisionError
+    assert _settings.read_all(root)["swappiness"] == "60"
+
+
+def test_a_host_that_was_not_prepared_is_not_changed(root: Path) -> None:
+    with (
+        pytest.raises(BenchError, match="prepare it first"),
+        _settings.meanwhile(root / "found.json", {"swappiness": "1"}, root),
+    ):
+        pass
+    assert _settings.read_all(root)["swappiness"] == "60"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.hierarchy import Hierarchy
 from ansible_collections.hintfleet.bench.plugins.module_utils.run import preflight as _preflight
 
 
@@ -29,7 +30,8 @@ def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return {
         "user": "nobody",
         "state_dir": str(tmp_path),
-        "cell": {"name": "c", "node": 0, "memory_mib": 960.0, "swap_mib": 256.0, "cpus": [0, 1]},
+        "cell": {"name": "c", "node": 0, "memory_mib": 960.0, "swap_mib": 256.0, "cpus": [0, 1],
+                 "side_by_side": False},
         "workload": "consolidation",
         "arm": {"name": "none", "mechanism": "none", "states": {}},
         "parameters": {
@@ -65,6 +67,16 @@ def test_what_cannot_be(
 ) -> None:
     request_[part] = {**request_[part], **changes}
     with pytest.raises(BenchError, match=sentence):
+        _preflight.check_request(request_)
+
+
+def test_what_an_arm_states_and_the_host_cannot_have(
+    request_: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    v1 = Hierarchy({"memory": Path("/sys/fs/cgroup/memory")}, None)
+    monkeypatch.setattr(_preflight._hierarchy, "find", lambda: v1)
+    request_["arm"] = {"name": "moved", "mechanism": "none", "states": {"host_reclaim": 50}}
+    with pytest.raises(BenchError, match=r"^Arm moved states host_reclaim, and memory.reclaim is"):
         _preflight.check_request(request_)
 
 

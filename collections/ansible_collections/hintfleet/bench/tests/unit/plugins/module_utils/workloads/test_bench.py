@@ -51,7 +51,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(_bench, "Guest", FakeGuest)
     monkeypatch.setattr(FakeGuest, "ends", {})
     parameters = {"boot_deadline_seconds": 9.0, "deadline_seconds": 9.0}
-    cgroup: Any = SimpleNamespace(procs_files=[])
+    cgroup: Any = SimpleNamespace(procs_files=[], swap_mib=lambda: 0.0)
     given = dict.fromkeys(Machine.__dataclass_fields__, 0) | {
         "logs": Path("/"),
         "start": 1,
@@ -158,3 +158,17 @@ def test_every_guest_is_held_against_what_was_asked_for(
         patch.setattr(FakeGuest, "boot", boot)
         with pytest.raises(WrongGuestError, match=words):
             bench.launch()
+
+
+def test_swap_that_the_host_moved_is_told_from_swap_for_want_of_memory(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swap = iter([5.0, 65.0, 65.0, 100.0])  # before and after each step
+    bench.cgroup.swap_mib = lambda: next(swap)
+    moved = SimpleNamespace(rested=lambda *_: [Handed("moved", "host_reclaim", 64.0, 60.0, 0.5)])
+    monkeypatch.setitem(_bench.PIECES, "host_reclaim", moved)  # type: ignore[arg-type]
+    freed = SimpleNamespace(rested=lambda *_: [Handed("reclaimed", "x", 8.0, 8.0, 0.5)])
+    monkeypatch.setitem(_bench.PIECES, "reclaim", freed)  # type: ignore[arg-type]
+    bench._arm = Arm("a", "none", {"host_reclaim": 50, "reclaim": "drop_caches"})
+    bench.rest(SimpleNamespace(handed=[]))
+    assert bench.moved_mib == 60.0

@@ -187,3 +187,21 @@ def test_a_reader_that_sees_nothing_proves_nothing(mechanism: str) -> None:
     """Under `none` nothing would go back, which is what is expected of it."""
     with pytest.raises(GuestError, match="the host sees 0 MiB of it"):
         prove([0.0], mechanism)
+
+
+@pytest.mark.parametrize(("moved_mib", "as_expected"), [(60.0, True), (20.0, False)])
+def test_an_arm_that_moves_memory_to_swap_is_proven_by_what_was_moved(
+    moved_mib: float, as_expected: bool
+) -> None:
+    guest = FakeGuest([], TOUCHED)
+    guest._outputs = iter([TOUCHED, "", TOUCHED])
+    step = Handed("moved", "host_reclaim", 64.0, moved_mib, 0.5)
+    bench: Any = SimpleNamespace(
+        launch=lambda _name: guest, seconds_left=lambda: 100.0, rest=lambda _guest: [step],
+        wake=lambda _guest: [],
+        sampler=SimpleNamespace(seconds=lambda: 0.0, since=lambda _: []),
+    )  # fmt: skip
+    entry = _proof.prove(bench, Arm("a", "none", {"host_reclaim": 50}), FREED_MIB, 6.0)
+    # What is in swap is held as before: none has given nothing back.
+    assert not entry["acted"] and entry["moved_mib"] == moved_mib
+    assert entry["as_expected"] is as_expected

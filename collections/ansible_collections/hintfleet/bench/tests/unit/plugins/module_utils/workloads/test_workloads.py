@@ -92,6 +92,7 @@ class FakeBench:
         self.cell = {"memory_mib": 1000.0, "cpus": [0, 1]}
         self.guests: list[FakeGuest] = []
         self.balances = 0
+        self.moved_mib = 0.0
         self.rested: list[str] = []
         self.sampler = self.cgroup = self
         self._behave = behave
@@ -229,6 +230,15 @@ def test_a_program_that_touched_less_than_it_was_told_makes_no_guest_fit() -> No
 def test_a_swap_of_less_than_the_threshold_is_none() -> None:
     assert consolidate(footprint_mib=250.2)["guests_without_swap"] == 4
     assert consolidate(footprint_mib=250.3)["guests_without_swap"] == 3
+
+
+def test_swap_that_the_arm_asked_for_is_no_want_of_memory() -> None:
+    bench = FakeBench({"allocation_mib": 256, "max_guests": 20}, allocate, footprint_mib=300)
+    bench.moved_mib = 350.0
+    result: dict[str, Any] = {}
+    _workload_consolidation.run(bench, result)
+    # The fourth guest's 200 MiB were moved there; the fifth has 500 MiB in swap.
+    assert (result["guests_without_swap"], result["guests_at_first_swap"]) == (4, 5)
 
 
 def test_the_maximum_ends_a_run_that_never_swaps() -> None:
