@@ -188,6 +188,7 @@ PARTS: dict[str, Any] = {
     "programs": {"bin/busybox": "bin/busybox"},
     "applets": ["bin/sh", "bin/ls"],
     "sources": {"a.c": "int a;\n"},
+    "libraries": {"b.c": "int b;\n"},
     "scripts": {"init": "#!/bin/sh\n"},
     "compression": "gzip",
 }
@@ -209,6 +210,7 @@ def test_every_input_of_an_image_is_in_the_key(tmp_path: Path) -> None:
         key(programs={"bin/busybox": "usr/bin/busybox"}),
         key(applets=["bin/sh"]),
         key(sources={"a.c": "int b;\n"}),
+        key(libraries={"b.c": "int c;\n"}),
         key(scripts={"init": "#!/bin/ash\n"}),
         key(compression="none"),
         key(extra={"bin/extra": str(extra)}),

@@ -111,6 +111,7 @@ def _density(
             _share_of_limit(observations), "share", width=limits.spread_ratio
         ),
         "idle_footprint_mib": measured(numbers["idle_footprint_mib"], "MiB"),
+        "idle_lazy_mib": measured(numbers["idle_lazy_mib"], "MiB"),
         "host_cpu_seconds_per_guest": measured(cpu, "s"),
     }
     baseline = observations.baseline

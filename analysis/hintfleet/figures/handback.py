@@ -29,6 +29,7 @@ OF_PROOFS = {
 """By column of what a proof shows, its unit."""
 OF_RUNS = {
     "reclaimed_mib": "MiB",
+    "moved_mib": "MiB",
     "taken_mib": "MiB",
     "taking_seconds": "s",
     "giving_seconds": "s",
@@ -64,7 +65,7 @@ def handed_back(
 
 
 def _told(runs: Observations) -> bool:
-    columns = ("reclaimed_mib", "taken_mib", "cache_back_share")
+    columns = ("reclaimed_mib", "moved_mib", "taken_mib", "cache_back_share")
     return any(bool(np.isfinite(runs.numbers[column]).any()) for column in columns)
 
 

@@ -132,6 +132,7 @@ HELD = (
     "qemu_translation",
     "qemu_other",
     "unnamed",
+    "freed_lazily",
 )
 """Parts of a guest's balance, in the order in which they are told."""
 
@@ -140,7 +141,7 @@ def _balanced(path: str) -> Callable[[Record], float | None]:
     """Mean of a value over the guests that have a balance: means of parts add up as parts do."""
 
     def read(record: Record) -> float | None:
-        values = [float(at(g, f"balance.{path}")) for g in record["guests"] if "balance" in g]
+        values = [float(at(g, f"balance.{path}") or 0) for g in record["guests"] if "balance" in g]
         return statistics.fmean(values) if values else None
 
     return read
@@ -317,6 +318,7 @@ RECORD_COLUMNS: tuple[Column, ...] = (
     Column("swap_peak_mib", "number", _workload("memhog", "swap_peak_mib")),
     Column("active_footprint_mib", "number", _workload("consolidation", "active_footprint_mib")),
     Column("idle_footprint_mib", "number", _workload("consolidation", "idle_footprint_mib")),
+    Column("idle_lazy_mib", "number", _workload("consolidation", "idle_lazy_mib")),
     Column("physical_limit_guests", "integer", _workload("consolidation", "physical_limit_guests")),
     Column("touched_mib", "number", _step_median("touched_mib")),
     Column("launch_seconds", "number", _launch_seconds),
@@ -334,6 +336,7 @@ RECORD_COLUMNS: tuple[Column, ...] = (
     *(Column(f"guest_{name}", "number", _cost(name)) for name in COSTS),
     Column("cell_pressure_seconds", "number", "cell_pressure_seconds.some"),
     Column("reclaimed_mib", "number", _handed("reclaimed", "done_mib")),
+    Column("moved_mib", "number", _handed("moved", "done_mib")),
     Column("taken_mib", "number", _handed("taken", "done_mib")),
     Column("taking_seconds", "number", _handed("taken", "seconds")),
     Column("giving_seconds", "number", _handed("given", "seconds")),
@@ -381,7 +384,7 @@ NOT_OBSERVED = frozenset({
 OBSERVED = tuple(column for column in COLUMNS if column.name not in NOT_OBSERVED)
 
 SIGNED = frozenset({
-    "dropped_mib", "cache_back_share", "load_per_cpu_before",
+    "dropped_mib", "moved_mib", "cache_back_share", "load_per_cpu_before",
     *(f"held_{part}_mib" for part in HELD), *(f"spent_{name}" for name in SPENT),
     *(column.name for column in COLUMNS if column.kind == "time"),
 })  # fmt: skip

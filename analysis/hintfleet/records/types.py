@@ -50,6 +50,7 @@ class Proof(TypedDict):
     seconds_to_99: float | None
     asked_mib: NotRequired[float]
     moved_mib: NotRequired[float]
+    resident_dropped_mib: NotRequired[float]
     first_seconds: NotRequired[float]
     again_seconds: NotRequired[float]
     cache: NotRequired[CacheProof]
@@ -84,6 +85,7 @@ class Consolidation(TypedDict):
     swap_end_mib: float | None
     active_footprint_mib: float | None
     idle_footprint_mib: float | None
+    idle_lazy_mib: NotRequired[float]
     physical_limit_guests: int | None
 
 

@@ -26,9 +26,10 @@ LETTERS = {
     "qemu_translation": "t",
     "qemu_other": "q",
     "unnamed": "u",
+    "freed_lazily": "z",
 }
 COULD_COME_BACK = {"page_cache_clean", "page_cache_dirty", "free_small", "free_listed"}
-COULD_COME_BACK |= {"free_reportable"}
+COULD_COME_BACK |= {"free_reportable", "freed_lazily"}
 WIDEST = 160
 BETWEEN = "   "
 

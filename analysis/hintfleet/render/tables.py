@@ -221,6 +221,7 @@ def _density_table(report: Report, about: str, density: Group, first: Sequence[R
         _row(report, "fits in 95 % of blocks", density, "reliable_guests", _reliable),
         _row(report, "swap at the end, MiB", density, "swap_end_mib", _bare),
         _row(report, "idle guest, MiB", density, "idle_footprint_mib", _bare),
+        _row(report, "  freed lazily beside, MiB", density, "idle_lazy_mib", _bare),
         _row(report, "physical limit, guests", density, "physical_limit_guests", _bare),
         _row(report, "share of limit reached", density, "share_of_physical_limit", with_spread),
         _row(report, "host CPU a guest, s", density, "host_cpu_seconds_per_guest", _bare),

@@ -157,6 +157,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight impo
     ARTIFACT,
     MANIFEST_KEYS,
     check_artifact,
+    check_library,
     check_user,
     qemu_of,
 )
@@ -266,6 +267,7 @@ def _try_arms(params: dict[str, Any], prober: _Prober, accelerator: str) -> None
         arm = from_plan(given)
         try:
             check_artifact("guest_kernel", given["guest_kernel"])
+            check_library(arm, params["guest_image"])
             prober.try_arm(arm, accelerator, given["guest_kernel"], params["deadline_seconds"])
         except BenchError as error:
             refused.append(f"Arm {arm.name} was tried in a guest. {error}")

@@ -32,6 +32,13 @@ options:
     description: C sources and headers by file name; each C(name.c) becomes C(bin/name).
     type: dict
     required: true
+  libraries:
+    description: >-
+      C sources by file name; each C(name.c) becomes C(name.so), which needs no other library and
+      lies beside the image, for what runs the guest.
+    type: dict
+    default: {}
+    version_added: 0.2.0
   scripts:
     description: Text files by path in the image; executable unless below C(etc/).
     type: dict
@@ -138,7 +145,9 @@ class Wanted:
                 "unpacked_mib": round(initramfs.unpacked_mib(entries), 3),
                 "inputs": self.inputs,
             }
-            publish(self.store, self.key, {image.name: image}, manifest)
+            libraries = initramfs.compile_libraries(parameters["libraries"], Path(scratch))
+            manifest["libraries"] = {name: file_sha256(path) for name, path in libraries.items()}
+            publish(self.store, self.key, {image.name: image, **libraries}, manifest)
 
 
 def main() -> None:
@@ -149,6 +158,7 @@ def main() -> None:
             "programs": {"type": "dict", "required": True},
             "applets": {"type": "list", "elements": "str", "required": True},
             "sources": {"type": "dict", "required": True},
+            "libraries": {"type": "dict", "default": {}},
             "scripts": {"type": "dict", "required": True},
             "extra_files": {"type": "dict", "default": {}},
             "compression": {"type": "str", "choices": ["gzip", "none"], "default": "gzip"},

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.backing import Backing
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.discard import Discard
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.driven import (
     BalloonPolicy,
     VirtioMemPolicy,
@@ -170,6 +171,7 @@ PIECES: dict[str, Piece] = {
     "reclaim": Reclaim(),
     "balloon": BalloonPolicy(),
     "backing": Backing(),
+    "discard": Discard(),
     "virtio_mem": VirtioMemPolicy(),
     "host_reclaim": HostReclaim(),
     "zswap": Zswap(),

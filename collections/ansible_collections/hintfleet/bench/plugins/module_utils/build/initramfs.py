@@ -27,6 +27,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact imp
 
 COMPILE = ["musl-gcc", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror"]
 LINK = ["-static", "-s", "-lm"]
+SHARED = ["-shared", "-fPIC", "-nostdlib", "-s", "-Wl,--build-id=none"]
 LIBRARY_FOLDER = "lib/x86_64-linux-gnu"
 FOLDERS = (
     "bin",
@@ -233,6 +234,17 @@ def compile_programs(sources: Mapping[str, str], folder: Path) -> dict[str, Path
     return programs
 
 
+def compile_libraries(sources: Mapping[str, str], folder: Path) -> dict[str, Path]:
+    """Compile each source (name.c to text) into a library that needs no other: name.so to file."""
+    libraries: dict[str, Path] = {}
+    for source, text in sorted(sources.items()):
+        (folder / source).write_text(text)
+        name = source.removesuffix(".c") + ".so"
+        run([*COMPILE, *SHARED, "-o", name, source], f"compile {source}", folder=folder)
+        libraries[name] = folder / name
+    return libraries
+
+
 def cpio(entries: Mapping[str, Entry]) -> bytes:
     """Return a cpio archive (newc, the kernel's initramfs format), the same for the same entries.
 
@@ -342,6 +354,7 @@ def inputs(
         "programs": dict(parts["programs"]),
         "applets": sorted(parts["applets"]),
         "sources": {name: text_sha256(text) for name, text in parts["sources"].items()},
+        "libraries": {name: text_sha256(text) for name, text in parts["libraries"].items()},
         "scripts": {path: text_sha256(text) for path, text in parts["scripts"].items()},
         "extra_files": {path: file_sha256(Path(file)) for path, file in extra.items()},
         "compression": parts["compression"],

@@ -21,7 +21,10 @@ from typing import Any
 
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import GuestError
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import Guest, is_whole
-from ansible_collections.hintfleet.bench.plugins.module_utils.host.memory import KIB_PER_MIB
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.memory import (
+    KIB_PER_MIB,
+    parse_lazy_mib,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import one_line
 
 PAGES_PER_MIB = 256
@@ -44,6 +47,8 @@ PARTS = {
     "b": "balloon",
     "n": "unnamed",
 }
+HANDED_BACK = ("balloon", "free_reportable", "unnamed", "free_small")
+"""Parts that hold what a mechanism has handed back and the host has not taken yet."""
 
 
 @dataclass(frozen=True)
@@ -192,10 +197,12 @@ def read_held(process_id: int, address: int, pages: int) -> bytearray:
 
 @dataclass(frozen=True)
 class Own:
-    """Anonymous memory of a QEMU beside its guest's, swapped memory with it, in MiB."""
+    """Anonymous memory of a QEMU beside its guest's, swapped memory with it, in MiB. `lazy_mib` of
+    all of it, the guest's too, was freed lazily."""
 
     total_mib: float
     translation_mib: float
+    lazy_mib: float = 0.0
 
 
 def parse_own(smaps: str) -> Own:
@@ -211,7 +218,7 @@ def parse_own(smaps: str) -> Own:
         elif "-" in line.split(" ", 1)[0]:
             fields = line.split()
             executable = "x" in fields[1] and len(fields) == 5
-    return Own(total / KIB_PER_MIB, translation / KIB_PER_MIB)
+    return Own(total / KIB_PER_MIB, translation / KIB_PER_MIB, parse_lazy_mib(smaps))
 
 
 def balance(uses: Uses, ram: Ram, held: bytearray, own: Own) -> dict[str, Any]:
@@ -242,6 +249,8 @@ def balance(uses: Uses, ram: Ram, held: bytearray, own: Own) -> dict[str, Any]:
         "free_reportable": parts["reportable"], "free_small": parts["small"], "free_listed": listed,
     }  # fmt: skip
     mib = {name: count / PAGES_PER_MIB for name, count in pages.items()}
+    if own.lazy_mib:
+        _set_lazy_apart(mib, own.lazy_mib)
     mib["qemu_translation"] = own.translation_mib
     mib["qemu_other"] = own.total_mib - own.translation_mib - ram_mib
     return {
@@ -250,6 +259,16 @@ def balance(uses: Uses, ram: Ram, held: bytearray, own: Own) -> dict[str, Any]:
         "free_mib": round(free / PAGES_PER_MIB, 3),
         "reportable_mib": round(reportable / PAGES_PER_MIB, 3),
     }
+
+
+def _set_lazy_apart(mib: dict[str, float], lazy_mib: float) -> None:
+    """What was freed lazily, out of the parts that a mechanism hands back: the kernel says how much
+    it is, and not which pages."""
+    mib["freed_lazily"] = 0.0
+    for name in HANDED_BACK:
+        moved = min(mib[name], lazy_mib - mib["freed_lazily"])
+        mib[name] -= moved
+        mib["freed_lazily"] += moved
 
 
 def take_balance(guest: Guest, seconds: float) -> dict[str, Any]:

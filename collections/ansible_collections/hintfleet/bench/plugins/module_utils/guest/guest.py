@@ -29,6 +29,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.guest.mechanisms i
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import Machine, Qemu
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.memory import (
     ProcessMemory,
+    read_lazy_mib,
     read_placement,
     read_process_memory,
     remote_share,
@@ -309,6 +310,15 @@ class Guest:
         if not self.qemu.is_alive():  # asked afterwards: it was alive when it was read
             raise self._failure("died", self._why_ended())
         return memory
+
+    @property
+    def lazy(self) -> bool:
+        """Whether what it hands back is freed lazily, and its QEMU lives."""
+        return self.machine.preload is not None and self.qemu.is_alive()
+
+    def lazy_mib(self) -> float:
+        """What of that the host can take at once and without swap, as it was freed lazily."""
+        return read_lazy_mib(self.qemu.process_id) if self.lazy else 0.0
 
     def note_placement(self) -> None:
         """Where its memory lies now; kept if it dies before it is asked again."""

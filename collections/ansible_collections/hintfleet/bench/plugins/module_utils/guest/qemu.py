@@ -54,7 +54,8 @@ ENTER_CELL = 'while [ "$1" != -- ]; do echo $$ >"$1" || exit; shift; done; shift
 class Machine:
     """What a guest is. `bind_node` None: its memory is not bound to a node by QEMU. `options`: more
     of QEMU's -M. `small_pages`: its memory is in no huge pages, even if the host allows them.
-    of QEMU's -M. `plug_mib` of the memory are a virtio-mem, plugged at boot.
+    `plug_mib` of the memory are a virtio-mem, plugged at boot. `preload`: a library that turns what
+    QEMU discards into memory that the host takes when it needs some.
 
     `logs` is a folder of root's. `start` counts how often the guest has been started.
     """
@@ -78,6 +79,7 @@ class Machine:
     plug_mib: int = 0
     files_mib: int = 0
     files: Files | None = None
+    preload: Path | None = None
 
     @property
     def console(self) -> Path:
@@ -321,6 +323,8 @@ class Qemu:
         limit += ["unshare", "--ipc", "--net"]
         drop = ["setpriv", "--reuid", user, "--regid", user, "--init-groups"]
         drop += ["--no-new-privs", "--pdeathsig", "KILL", "--"]
+        if machine.preload is not None:
+            drop += ["env", f"LD_PRELOAD={machine.preload}"]
         self.qmp, qmp = connection(QMP_DESCRIPTOR)
         self.agent, agent = connection(AGENT_DESCRIPTOR)
         theirs = [qmp, agent, self.console.writing, self.errors.writing]

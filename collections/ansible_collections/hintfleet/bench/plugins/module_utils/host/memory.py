@@ -40,6 +40,21 @@ def read_process_memory(process_id: int) -> ProcessMemory:
         return ProcessMemory(0.0, 0.0)
 
 
+def parse_lazy_mib(smaps: str) -> float:
+    """Of smaps or smaps_rollup: anonymous memory that the kernel takes without swapping it when it
+    needs some (MADV_FREE); until then it is resident and counts as such."""
+    found = re.findall(r"^LazyFree:\s+(\d+) kB$", smaps, re.MULTILINE)
+    return sum(map(int, found)) / KIB_PER_MIB
+
+
+def read_lazy_mib(process_id: int) -> float:
+    """Zero if the process is gone. The kernel looks at every page of it: some milliseconds."""
+    try:
+        return parse_lazy_mib(Path(f"/proc/{process_id}/smaps_rollup").read_text())
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+
+
 def parse_numa_maps(text: str) -> dict[int, float]:
     """Anonymous memory in MiB by node, from /proc/PID/numa_maps.
 

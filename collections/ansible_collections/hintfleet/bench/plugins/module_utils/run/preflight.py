@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import Arm, from_plan
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.discard import LIBRARY
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.piece import Offers
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.pieces import PIECES
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
@@ -122,6 +123,7 @@ def check_request(request: dict[str, Any]) -> None:
     _check_sizes(request)
     for name in MANIFEST_KEYS:
         check_artifact(name, request[name])
+    check_library(arm, request["guest_image"])
     state_dir = Path(request["state_dir"])
     if not state_dir.is_dir():
         raise BenchError(f"Host has no {state_dir}; prepare it first (role numa_host).")
@@ -254,6 +256,24 @@ def _check_sizes(request: dict[str, Any]) -> None:
     sentence = WORKLOADS[request["workload"]].check(parameters, cell)
     if sentence:
         raise BenchError(sentence)
+
+
+def check_library(arm: Arm, image: dict[str, Any]) -> None:
+    """What the arm has loaded into QEMU must have come with the image; raises BenchError."""
+    if "discard" not in arm.states:
+        return
+    path = Path(image["path"]).with_name(LIBRARY)
+    wanted = image["manifest"].get("libraries", {}).get(LIBRARY)
+    if wanted is None:
+        raise BenchError(
+            f"Arm {arm.name} states discard, and the guest image was made before there was a "
+            f"{LIBRARY}: begin a study of another name, or leave that arm out."
+        )
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != wanted:
+        raise BenchError(
+            f"Arm {arm.name} states discard, and {path} is not the library that came with the "
+            "guest image; deliver it again (role guest_image)."
+        )
 
 
 def check_artifact(name: str, artifact: dict[str, Any]) -> None:

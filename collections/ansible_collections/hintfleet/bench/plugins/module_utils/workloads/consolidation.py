@@ -74,6 +74,9 @@ def run(bench: Bench, result: dict[str, Any]) -> None:
     result["swap_end_mib"] = round(bench.cgroup.swap_mib(), 3)
     with bench.spending("settling"):
         active, idle = statistics.median(actives), _idle_footprint_mib(bench, steps)
+        if lazies := [guest.lazy_mib() for guest in bench.guests if guest.lazy]:
+            result["idle_lazy_mib"] = round(lazy := statistics.median(lazies), 3)
+            idle -= lazy  # the host has it as soon as it needs it
     bench.take_balances()
     result.update(
         stopped_by=stopped_by,

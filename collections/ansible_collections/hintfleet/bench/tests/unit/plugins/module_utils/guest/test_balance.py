@@ -160,3 +160,16 @@ def test_a_qemu_that_does_not_say_where_is_refused(devices: Any) -> None:
     guest: Any = FakeGuest(128, devices)
     with pytest.raises(ValueError, match="does not say where the memory is that is plugged"):
         _balance.find_ram(guest)
+
+
+def test_what_was_freed_lazily_is_set_apart_from_what_could_come_back() -> None:
+    ram = _balance.Ram((_balance.Region(0, 0, 1536),))
+    uses = _balance.Uses([("a", 512), ("f", 1024)], 0, 9)
+    held = bytearray([1] * 1536)
+    own = _balance.parse_own("7f00c000-7f00d000 rw-p 00000000 00:00 0\nAnonymous: 6144 kB\n")
+    whole = _balance.balance(uses, ram, held, own)
+    assert "freed_lazily" not in whole["held_mib"]
+    lazy = _balance.balance(uses, ram, held, _balance.Own(6.0, 0.0, lazy_mib=3.0))
+    assert lazy["held_mib"]["freed_lazily"] == 3.0
+    assert lazy["held_mib"]["free_reportable"] == 1.0 and lazy["held_mib"]["programs"] == 2.0
+    assert sum(lazy["held_mib"].values()) == sum(whole["held_mib"].values()) == 6.0

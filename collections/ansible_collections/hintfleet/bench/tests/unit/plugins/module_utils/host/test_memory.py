@@ -54,3 +54,10 @@ def test_placement_over_two_nodes_and_huge_pages() -> None:
 def test_no_memory_has_no_remote_share() -> None:
     assert _memory.remote_share({}, 0) is None
     assert _memory.read_placement(2**22 + 1) == {}
+
+
+def test_what_was_freed_lazily_is_added_up_over_mappings() -> None:
+    text = "Rss: 9000 kB\nLazyFree:           2048 kB\nKSM: 0 kB\nLazyFree:            512 kB\n"
+    assert _memory.parse_lazy_mib(text) == 2.5
+    assert _memory.parse_lazy_mib("Rss: 9000 kB\n") == 0.0
+    assert _memory.read_lazy_mib(2**22 + 1) == 0.0

@@ -80,6 +80,23 @@ def test_what_an_arm_states_and_the_host_cannot_have(
         _preflight.check_request(request_)
 
 
+def test_a_library_that_did_not_come_with_the_image_is_refused(
+    request_: dict[str, Any], tmp_path: Path
+) -> None:
+    states = {"discard": "free"}
+    request_["arm"] = {"name": "lazy", "mechanism": "free_page_reporting", "states": states}
+    with pytest.raises(BenchError, match=r"Arm lazy states discard.*image was made before there"):
+        _preflight.check_request(request_)
+    library = tmp_path / "hf-discard.so"
+    library.write_text("ours")
+    sha256 = hashlib.sha256(b"ours").hexdigest()
+    request_["guest_image"]["manifest"]["libraries"] = {library.name: sha256}
+    _preflight.check_request(request_)
+    library.write_text("another's")
+    with pytest.raises(BenchError, match="is not the library that came with the guest image"):
+        _preflight.check_request(request_)
+
+
 def test_swap_that_others_use_counts_only_when_the_cell_is_empty(request_: dict[str, Any]) -> None:
     _preflight.check_request(request_)
     with pytest.raises(BenchError, match="this host's 256 MiB only 100 MiB are free; end what"):

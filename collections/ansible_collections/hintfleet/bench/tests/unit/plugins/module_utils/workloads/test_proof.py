@@ -32,6 +32,10 @@ class FakeGuest:
         self._now: float | None = HELD_MIB
         self._outputs = iter([TOUCHED, again])
         self.machine = SimpleNamespace(files_mib=0)
+        self.lazy = False
+
+    def lazy_mib(self) -> float:
+        return 0.0
 
     def run(self, _command: list[str], _seconds: float) -> Completed:
         output = next(self._outputs)
@@ -205,3 +209,30 @@ def test_an_arm_that_moves_memory_to_swap_is_proven_by_what_was_moved(
     # What is in swap is held as before: none has given nothing back.
     assert not entry["acted"] and entry["moved_mib"] == moved_mib
     assert entry["as_expected"] is as_expected
+
+
+class LazyGuest(FakeGuest):
+    """All that it hands back stays resident, and is freed lazily once it has let go."""
+
+    def __init__(self) -> None:
+        super().__init__([], TOUCHED)
+        self.lazy, self.let_go = True, False
+
+    def start(self, command: list[str]) -> int:
+        self.let_go = True
+        return super().start(command)
+
+    def lazy_mib(self) -> float:
+        return float(FREED_MIB) if self.let_go else 0.0
+
+
+def test_memory_that_is_freed_lazily_is_given_back_and_stays_resident() -> None:
+    guest = LazyGuest()
+    bench: Any = SimpleNamespace(
+        launch=lambda _name: guest, seconds_left=lambda: 100.0, wake=lambda _guest: [],
+        sampler=SimpleNamespace(seconds=lambda: 0.0),
+    )  # fmt: skip
+    arm = Arm("lazy", "free_page_reporting", {"discard": "free"})
+    entry = _proof.prove(bench, arm, FREED_MIB, 6.0)
+    assert entry["acted"] and entry["as_expected"]
+    assert (entry["dropped_mib"], entry["resident_dropped_mib"]) == (FREED_MIB, 0.0)

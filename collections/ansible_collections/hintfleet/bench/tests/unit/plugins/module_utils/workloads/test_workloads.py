@@ -61,6 +61,7 @@ class FakeGuest:
         self.facts = GuestFacts("6.1", "", {}, "never")
         self.qemu = self
         self.machine = SimpleNamespace(files_mib=0, files_device="/dev/vda")
+        self.lazy = False
         self.alive = True
         self.placed = False
         self._behave = behave
@@ -230,6 +231,23 @@ def test_a_program_that_touched_less_than_it_was_told_makes_no_guest_fit() -> No
 def test_a_swap_of_less_than_the_threshold_is_none() -> None:
     assert consolidate(footprint_mib=250.2)["guests_without_swap"] == 4
     assert consolidate(footprint_mib=250.3)["guests_without_swap"] == 3
+
+
+def test_memory_that_was_freed_lazily_is_told_beside_what_a_guest_holds() -> None:
+    bench = FakeBench({"allocation_mib": 256, "max_guests": 2}, allocate, footprint_mib=300)
+    launch = bench.launch
+
+    def lazily() -> FakeGuest:
+        guest = launch()
+        guest.lazy, guest.lazy_mib = True, lambda: 220.0  # type: ignore[attr-defined]
+        return guest
+
+    bench.launch = lazily  # type: ignore[method-assign]
+    result: dict[str, Any] = {}
+    _workload_consolidation.run(bench, result)
+    check_schema("consolidation", result)
+    assert (result["idle_footprint_mib"], result["idle_lazy_mib"]) == (80.0, 220.0)
+    assert result["physical_limit_guests"] == (1000 - 300) // 80 + 1
 
 
 def test_swap_that_the_arm_asked_for_is_no_want_of_memory() -> None:
