@@ -55,6 +55,12 @@ def options_table(options: Mapping[str, Mapping[str, Any]], heading: str = "Vari
     return lines
 
 
+def paragraphs(about: dict[str, Any]) -> list[str]:
+    """A description, which may be written as one text."""
+    text = about.get("description", [])
+    return [text] if isinstance(text, str) else text
+
+
 def role_page(role: Path) -> str:
     """The README of a role."""
     specification = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())
@@ -63,7 +69,7 @@ def role_page(role: Path) -> str:
         if entry != "main":
             lines += [f"## Entry `{entry}`", ""]
         lines += [f"**{markdown(spec.get('short_description', ''))}.**", ""]
-        for paragraph in spec.get("description", []):
+        for paragraph in paragraphs(spec):
             lines += [markdown(paragraph), ""]
         if options := spec.get("options"):
             lines += [*options_table(options), ""]
@@ -79,7 +85,7 @@ def plugin_page(kind: str, name: str) -> str:
     about = json.loads(answer.stdout)[name]
     doc = about["doc"]
     lines = [f"# {name}", "", f"**{markdown(doc['short_description'])}** ({kind})", ""]
-    for paragraph in doc.get("description", []):
+    for paragraph in paragraphs(doc):
         lines += [markdown(paragraph), ""]
     if doc.get("options"):
         lines += ["## Options", "", *options_table(doc["options"], "Option"), ""]

@@ -33,12 +33,14 @@ def test_a_stale_readme_is_named(
     meta = tmp_path / "roles/some/meta"
     meta.mkdir(parents=True)
     (meta / "argument_specs.yml").write_text(
-        "argument_specs: {main: {options: {some_size: {type: int, description: In MiB.}}}}"
+        "argument_specs: {main: {description: Changes nothing., "
+        "options: {some_size: {type: int, description: In MiB.}}}}"
     )
     monkeypatch.setattr(reference, "ROOT", tmp_path)
     assert reference.readmes(check=True) == 1
     assert reference.readmes(check=False) == 0
     assert reference.readmes(check=True) == 0
+    assert "\nChanges nothing.\n" in (meta.parent / "README.md").read_text()
     assert "| `some_size` | int |  | In MiB. |" in (meta.parent / "README.md").read_text()
 
 

@@ -3,13 +3,27 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.balance import take_balance
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.channel import (
+    end_loop,
+    new_loop,
+)
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.files import (
+    READ_SCRIPT,
+    files_disk,
+)
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.guest import Guest
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import Machine
 from small_study import Playbooks
 
 pytestmark = pytest.mark.guest
@@ -160,3 +174,73 @@ def test_swap_is_kept_compressed_where_the_arm_says_so(records: dict[str, Record
     assert kept, shown
     assert records["none+drop"]["result"]["swap_end_mib"] > 1
     assert int(kept[1]) > int(kept[2])
+
+
+LEAKED_MIB, IN_PIECES_MIB, READ_MIB = 40, 30, 50
+PLANTED = {
+    # The program that keeps every second piece holds as much as it has given back.
+    "programs": LEAKED_MIB + IN_PIECES_MIB,
+    "free_small": IN_PIECES_MIB,
+    "page_cache_clean": READ_MIB,
+}
+# Free pieces of what booted are used up first, as a proof does: what is planted then finds none.
+PLANT = """
+hold() { "$@" >/tmp/out 2>&1 & until [ -s /tmp/out ]; do sleep 0.1; done; rm /tmp/out; }
+"""
+BALLAST = PLANT + "hold hf-allocate 40 --hold-file /tmp/never"
+LEAK = (
+    PLANT
+    + f"""
+busybox base64 -d >/tmp/pieces <<'END'
+%s
+END
+busybox chmod +x /tmp/pieces
+hold hf-allocate {LEAKED_MIB} --hold-file /tmp/never
+hold /tmp/pieces {IN_PIECES_MIB}
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def pieces(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The program that leaves memory in pieces, as text that a shell takes."""
+    program = tmp_path_factory.mktemp("pieces") / "pieces"
+    source = Path(__file__).parent / "support" / "pieces.c"
+    flags = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Werror", "-static", "-s"]
+    subprocess.run(["musl-gcc", *flags, "-o", program, source], check=True)
+    return base64.encodebytes(program.read_bytes()).decode().strip()
+
+
+def test_what_is_planted_in_a_guest_is_found_in_its_right_parts(
+    records: dict[str, Record], pieces: str, tmp_path: Path
+) -> None:
+    words = records["free_page_reporting"]["guests"][0]["command_line"]
+    kernel, initramfs = (Path(words[words.index(name) + 1]) for name in ("-kernel", "-initrd"))
+    tmp_path.chmod(0o700)
+    loop = new_loop()
+    with files_disk(tmp_path, READ_MIB) as files:
+        machine = Machine(
+            name="planted", logs=tmp_path, memory_mib=320, vcpus=1, accelerator="tcg",
+            mechanism="free_page_reporting", kernel=kernel, initramfs=initramfs,
+            files_mib=READ_MIB, files=files,
+        )  # fmt: skip
+        guest = Guest(machine, "hintfleet", [], 0, loop)
+        try:
+            guest.boot(120)
+            before = _balance_after(guest, BALLAST)
+            after = _balance_after(guest, LEAK % pieces, READ_SCRIPT.format(device="/dev/vda"))
+        finally:
+            guest.kill()
+            end_loop(loop)
+    grown = {part: after["held_mib"][part] - before["held_mib"][part] for part in PLANTED}
+    assert grown == pytest.approx(PLANTED, abs=4)
+    for found in (before, after):
+        assert sum(found["held_mib"].values()) == pytest.approx(found["footprint_mib"], rel=0.02)
+
+
+def _balance_after(guest: Guest, *scripts: str) -> Record:
+    for script in scripts:
+        done = guest.run(["/bin/sh", "-c", script], 60)
+        assert done.failure is None, done.errors
+    time.sleep(5)  # what is free in blocks has been reported by then
+    return take_balance(guest, 60)
