@@ -55,7 +55,7 @@ apt_install = { $(ROOT) apt-get update -qq && $(ROOT) env DEBIAN_FRONTEND=nonint
 .DEFAULT_GOAL := help
 .PHONY: help setup study report test check clean distclean lab lab-down test-host test-lab test-kernel \
 	test-browser test-fresh fuzz readmes site pack collection sanity test-collection compare-engines mutate-kernel-tests \
-	check-series bench-hot-path bench-report bench-plan bench-error-rates bench-orchestration examples
+	check-series bench-hot-path bench-report bench-report-way bench-plan bench-error-rates bench-orchestration examples
 
 help:
 	@sed -n '3,11s/^# \{0,1\}//p' Makefile
@@ -228,6 +228,10 @@ bench-hot-path: $(TOOLS)
 
 bench-report: $(TOOLS)
 	python benchmarks/bench_report.py $(ARGS)
+
+# As root, minutes: guests with the kernel and image that were made last. ARGS='--accelerator kvm'.
+bench-report-way: $(TOOLS)
+	PYTHONPATH=collections python benchmarks/report_way.py $(ARGS)
 
 # The table of docs/statistics.md: how often figures are wrong. ARGS='--studies 100' is quicker.
 bench-error-rates: $(TOOLS)
