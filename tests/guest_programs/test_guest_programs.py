@@ -278,6 +278,24 @@ def test_fault_latency_refuses_bad_arguments(programs: Path) -> None:
     assert "--mib is '-3' but must be a whole number" in done.stderr
 
 
+# --- hf-read -------------------------------------------------------------------------
+
+
+def test_a_file_is_read_as_a_whole(programs: Path, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"x" * (2**21 + 2**19))
+    said = answer(programs / "hf-read", file)
+    assert said["read_mib"] == 2.5 and 0 < said["seconds"] < DEADLINE_SECONDS
+    file.write_bytes(b"")
+    assert answer(programs / "hf-read", file)["read_mib"] == 0
+
+
+def test_hf_read_refuses_what_cannot_be_read(programs: Path, tmp_path: Path) -> None:
+    assert "use it as: hf-read FILE" in run(programs / "hf-read", code=2).stderr
+    assert "cannot open /gone" in run(programs / "hf-read", "/gone", code=1).stderr
+    assert "after 0 bytes" in run(programs / "hf-read", tmp_path, code=1).stderr
+
+
 # --- hf-pages ------------------------------------------------------------------------
 
 

@@ -11,13 +11,12 @@ import contextlib
 import fcntl
 import os
 import random
-import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.hintfleet.bench.plugins.module_utils.guest.answers import number
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.answers import parse_numbers
 
 MIB = 2**20
 SEED = 20190603
@@ -27,7 +26,7 @@ KEPT_DESCRIPTOR = 128  # beyond those that QEMUs know by number
 # that is mounted does the same.
 READ_SCRIPT = """
 [ -e /tmp/files ] || {{ sleep 1000000000 <{device} >/dev/null 2>&1 & >/tmp/files; }}
-exec dd if={device} of=/dev/null bs=1M
+exec hf-read {device}
 """
 
 
@@ -73,9 +72,7 @@ def _opened(path: str) -> tuple[int, bool]:
     raise OSError(f"the disk of files cannot be opened again at {path}")
 
 
-def parse_read(said: str) -> tuple[float, float]:
-    """MiB and seconds that dd tells in the guest; raises ValueError."""
-    found = re.search(r"^(\d{1,18}) bytes .*copied, (\d+(?:\.\d+)?) ?s", said, re.MULTILINE)
-    if found is None:
-        raise ValueError("dd does not say what it read")
-    return number(int(found.group(1))) / MIB, number(float(found.group(2)))
+def parse_read(output: str) -> tuple[float, float]:
+    """MiB and seconds that hf-read tells in the guest; raises ValueError."""
+    read_mib, seconds = parse_numbers(output, "read_mib", "seconds")
+    return read_mib, seconds

@@ -19,10 +19,10 @@ def read_files(bench: Bench, guest: Guest) -> tuple[float, float]:
     done = guest.run(["/bin/sh", "-c", script], bench.seconds_left())
     try:
         if done.failure:
-            raise ValueError(f"dd failed with {done.failure}")
-        read_mib, seconds = parse_read(done.errors)
+            raise ValueError(f"hf-read failed with {done.failure}")
+        read_mib, seconds = parse_read(done.output)
         if read_mib < guest.machine.files_mib:
-            raise ValueError(f"dd read {read_mib:g} MiB of {guest.machine.files_mib}")
+            raise ValueError(f"hf-read read {read_mib:g} MiB of {guest.machine.files_mib}")
     except ValueError as error:
         raise GuestError(
             "stopped",

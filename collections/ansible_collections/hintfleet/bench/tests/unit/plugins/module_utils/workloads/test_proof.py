@@ -93,10 +93,10 @@ class CachingGuest(FakeGuest):
         self.freed_mib, self.read, self.rested = freed_mib, 0, False
 
     def run(self, command: list[str], seconds: float) -> Completed:
-        if "dd if=" in command[-1]:
+        if "hf-read" in command[-1]:
             self.read += 1
-            said = f"{48 * 2**20} bytes (48.0MB) copied, {0.5 / self.read} seconds, 96MB/s"
-            return Completed(0, None, "", said, 1.0)
+            said = f'{{"read_mib": 48, "seconds": {0.5 / self.read}}}'
+            return Completed(0, None, said, "", 1.0)
         if "/proc/meminfo" in command[-1]:
             cached = 48 - (self.freed_mib if self.rested else 0)
             return Completed(0, None, f"cache {int(cached * 1024)}\n", "", 0.1)

@@ -145,10 +145,7 @@ class FakeBench:
         return [self.take()]
 
 
-# What dd of busybox says on its standard error.
-DD = (
-    "64+0 records in\n64+0 records out\n67108864 bytes (64.0MB) copied, 0.049382 seconds, 1.3GB/s\n"
-)
+READ = '{"read_mib":64.000000,"seconds":0.049382}\n'
 
 
 def allocate(_command: list[str]) -> Completed:
@@ -189,8 +186,8 @@ def test_guests_that_have_files_read_them_after_the_program() -> None:
         commands.append(command[-1])
         if command[0] == "/bin/hf-allocate":
             return allocate(command)
-        assert "if=/dev/vda" in command[-1]
-        return Completed(0, None, "", DD, 1.0)
+        assert "hf-read /dev/vda" in command[-1]
+        return answered(READ)
 
     bench = FakeBench({"allocation_mib": 256, "max_guests": 1}, behave, footprint_mib=1)
     launch = bench.launch
@@ -210,7 +207,7 @@ def test_guests_that_have_files_read_them_after_the_program() -> None:
 
 def test_files_that_are_not_read_whole_are_a_sentence() -> None:
     def behave(command: list[str]) -> Completed:
-        return allocate(command) if len(command) == 2 else Completed(0, None, "", DD, 1.0)
+        return allocate(command) if len(command) == 2 else answered(READ)
 
     bench = FakeBench({"allocation_mib": 256, "max_guests": 1}, behave, footprint_mib=1)
     guest = FakeGuest("guest1", behave)
