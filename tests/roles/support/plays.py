@@ -27,7 +27,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 RETURN = %r
 if __name__ == "__main__":
-    names = ("user", "packages", "settings", "swap_path")
+    names = ("user", "packages", "settings", "swap_path", "arms", "side_by_side")
     module = AnsibleModule(
         argument_spec={"state_dir": {"type": "path"}, **{name: {"type": "raw"} for name in names}},
         supports_check_mode=True,
