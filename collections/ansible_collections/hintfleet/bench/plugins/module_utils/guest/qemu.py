@@ -23,6 +23,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.guest.files import
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.mechanisms import MECHANISMS
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.output import Output
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.limits import lift
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.nodes import closed_folder
 
 BINARY = "qemu-system-x86_64"
 PACKAGE = "qemu-system-x86"  # of Debian
@@ -216,9 +217,14 @@ class Installed:
 def find(places: tuple[str, ...] = (BINARY, *PLACES)) -> Installed | None:
     """The first QEMU that is new enough; else the newest of those that are not; None for none.
 
-    What it says of itself decides, not the package that it came with.
+    What it says of itself decides, not the package that it came with. One that only root may start
+    (built with a umask of 077) is none: guests run as another user.
     """
-    answers = [found for place in places if (found := ask(place))]
+    answers = [
+        found
+        for place in places
+        if (found := ask(place)) and closed_folder(Path(found.path)) is None
+    ]
     usable = [found for found in answers if found.version >= OLDEST]
     return next(iter(usable), max(answers, key=lambda found: found.version, default=None))
 

@@ -32,6 +32,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.host.facts import 
     node_memory_mib,
     swap_mib,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.nodes import closed_folder
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads.proof import (
     BALLAST_MIB,
     SPARE_MIB,
@@ -157,6 +158,11 @@ def qemu_of(arm: Arm) -> Installed:
         raise BenchError(
             f"Arm {arm.name} states the QEMU {stated}, which {said} on this host; install one of "
             f"{'.'.join(map(str, OLDEST))} or later there, with the libraries that it needs."
+        )
+    if (closed := closed_folder(Path(found.path))) is not None:
+        raise BenchError(
+            f"Arm {arm.name} states the QEMU {stated}, and guests run as a user who cannot enter "
+            f"{closed}, or start it; open it (chmod o+rx), or install that QEMU elsewhere."
         )
     return found
 

@@ -8,6 +8,8 @@ import json
 import os
 import stat
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -121,6 +123,14 @@ def test_a_version_that_is_none() -> None:
 
 
 @pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """One that those may enter whom guests run as, as they may enter /usr/bin."""
+    with tempfile.TemporaryDirectory(prefix="qemu-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
 def qemu_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A program that is found as QEMU's."""
     program = tmp_path / "bin" / _qemu.BINARY
@@ -158,6 +168,8 @@ def test_any_qemu_that_is_new_enough_is_found_wherever_it_lies(
     script(other, "echo 'QEMU emulator version 9.1.0 (qemu-kvm-9.1.0-29.el10)'")
     places = (str(tmp_path / "none"), str(broken), str(old), str(other))
     assert _qemu.find(places) == _qemu.Installed(str(other), (9, 1, 0))
+    other.chmod(0o700)
+    assert _qemu.find((str(other), str(old))) == _qemu.Installed(str(old), (4, 2, 1))
     wraps = tmp_path / "wraps"
     script(wraps, r"printf 'Gru\337 QEMU emulator version 10.0.2\n'")
     assert _qemu.find((str(wraps),)) == _qemu.Installed(str(wraps), (10, 0, 2))

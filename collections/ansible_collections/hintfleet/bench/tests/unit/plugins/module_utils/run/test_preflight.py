@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import Arm
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.hierarchy import Hierarchy
 from ansible_collections.hintfleet.bench.plugins.module_utils.run import preflight as _preflight
@@ -144,3 +145,13 @@ def test_a_setting_that_changed_during_a_run_is_named() -> None:
     _preflight.check_settings(before, dict(before))
     with pytest.raises(BenchError, match=r"Something set ksm_run from 0 to 1 on .*ksmtuned"):
         _preflight.check_settings(before, {**before, "ksm_run": "1"})
+
+
+def test_a_qemu_that_guests_could_not_start_is_named(tmp_path: Path) -> None:
+    """Built with a umask of 077: root starts it, and nobody else does."""
+    program = tmp_path / "qemu"
+    program.write_text("#!/bin/sh\necho QEMU emulator version 10.0.2\n")
+    program.chmod(0o700)
+    arm = Arm("other", "none", {"qemu": str(program)})
+    with pytest.raises(BenchError, match=r"Arm other states the QEMU .*, or start it; open it"):
+        _preflight.qemu_of(arm)
