@@ -183,6 +183,7 @@ def test_cleaning_knows_a_folder_that_was_made_for_an_artifact(tmp_path: Path) -
     hosts = Fleet(tmp_path)
     hosts.add("new", {"numa_host_state_dir": str(state)})
     hosts.add("foreign")
+    (tmp_path / "hosts" / "foreign" / _folder.MARK).unlink()
     hosts.play(DELIVER.format(cache=tmp_path / "cache", sha256=file_sha256(built)))
     assert hosts.changed("new") == 3
     assert (state / "kernels" / "k1" / "bzImage").read_bytes() == b"bytes of a kernel"

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.folder import MARK
 from ansible_collections.hintfleet.bench.plugins.modules import builder_info, host_info
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -105,6 +106,7 @@ class Fleet:
     def add(self, name: str, variables: dict[str, Any] | None = None, **answer: Any) -> None:
         state = self.folder / "hosts" / name
         state.mkdir(parents=True)
+        (state / MARK).write_text("")  # of a host that was prepared before
         (state / "answer.json").write_text(json.dumps({**FIT, **answer}))
         self.hosts[name] = {"numa_host_state_dir": str(state), **(variables or {})}
 

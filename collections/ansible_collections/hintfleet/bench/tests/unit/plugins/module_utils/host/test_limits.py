@@ -62,3 +62,23 @@ def test_what_is_enough_already_stays() -> None:
     limits.lift()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert soft >= before[0] and hard >= before[1]
+
+
+def test_guests_may_use_all_cpus_of_their_cell_and_be_killed_in_it() -> None:
+    """As in a service that systemd keeps to a CPU, or from being killed."""
+    script = (
+        "import os, pathlib\n"
+        "before, adjusted = os.sched_getaffinity(0), pathlib.Path('/proc/self/oom_score_adj')\n"
+        "os.sched_setaffinity(0, {min(before)})\n"
+        "adjusted.write_text('500')\n"
+        f"{LIFT}"
+        "print(before <= os.sched_getaffinity(0), adjusted.read_text().strip())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
+    )
+    assert done.stdout == "True 0\n"
