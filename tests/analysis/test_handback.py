@@ -106,3 +106,25 @@ def test_a_study_of_mechanisms_that_act_by_themselves_has_none(tmp_path: Path) -
     report = build_report(observe(load_study(tmp_path / "laptop")))
     assert report.handback == {}
     assert not handback_table(report).rows
+
+
+def test_what_is_not_plainly_back_or_without_swap_is_said(tmp_path: Path) -> None:
+    plain = planted(tmp_path)
+    assert not [note for note in plain.notes if note.startswith("Under ")]
+    for file in tmp_path.glob("laptop/runs/*.consolidation/record.json"):
+        record = json.loads(file.read_text())
+        if record["mechanism"] == "page_hinting":
+            record["result"]["idle_lazy_mib"] = 120.0
+        if record["mechanism"] == "none":
+            record["guests"][0]["handed"] = [{
+                "step": "moved", "by": "host_reclaim", "asked_mib": 60.0, "done_mib": 58.0,
+                "seconds": 0.2, "missed": False,
+            }]  # fmt: skip
+        file.write_text(json.dumps(record))
+    report = build_report(observe(load_study(tmp_path / "laptop")))
+    (lazy,) = (note for note in report.notes if note.startswith("Under page_hinting what"))
+    assert "stays resident until the host needs it" in lazy
+    (moved,) = (note for note in report.notes if note.startswith("Under none the host moved"))
+    assert "needed no more than that" in moved
+    assert report.handback["none"]["moved_mib"].estimate == 58.0
+    assert report.density["page_hinting"].figures["idle_lazy_mib"].estimate == 120.0

@@ -240,6 +240,7 @@ def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
         *order_remarks(workloads, limits),
         *_where_memory_stays(balance),
         *_guests_that_missed(workloads["consolidation"]),
+        *_what_is_counted(workloads["consolidation"]),
         *_notes(observed, overview, results.density, weighed.set_aside, limits),
     ]
     return Report(
@@ -365,6 +366,22 @@ def _guests_that_missed(runs: Observations) -> list[str]:
         return []
     said = ", ".join(f"{name} ({count})" for name, count in found.items())
     return [f"Guests freed or handed over less than they were asked for under {said}."]
+
+
+def _what_is_counted(runs: Observations) -> list[str]:
+    """What counts as back, or as without swap, under arms where that is not plain."""
+    said = {
+        "idle_lazy_mib": "what guests hand back stays resident until the host needs it, so times "
+        "until it is back are those until the host can take it",
+        "moved_mib": "the host moved memory to swap on request, and guests without swap are those "
+        "for which it needed no more than that",
+    }
+    found = []
+    for column, words in said.items():
+        told = [n for n in runs.arms if values_of(runs, n, runs.numbers[column]).numbers.size]
+        if told:
+            found.append(f"Under {', '.join(told)} {words}.")
+    return found
 
 
 def _without_counts(density: Mapping[str, Density]) -> dict[str, Density]:
