@@ -76,6 +76,18 @@ def a_root(folder: Path) -> Path:
     return folder / "bin"
 
 
+def test_a_builder_of_another_kind_is_told_where_to_build(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path / "fleet", builder=FIT_BUILDER)
+    fleet.add("box", {"guest_artifact_cache_dir": str(tmp_path)})
+    programs = a_root(tmp_path)
+    (programs / "uname").write_text("#!/bin/sh\necho aarch64\n")
+    (programs / "uname").chmod(0o755)
+    fleet.play(PREFLIGHT, environment={"PATH": f"{programs}:{os.environ['PATH']}"})
+    said = fleet.sentences("box")
+    assert "Builder localhost is aarch64, and the guests' kernel and programs are made on" in said
+    assert fleet.changed("box") == 0
+
+
 def test_hosts_cannot_have_builders_of_their_own(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path / "fleet", builder=FIT_BUILDER)
     for name in ("first", "second"):

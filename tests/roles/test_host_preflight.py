@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,6 +66,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str | None]] = {
     "no-promises": ({"overcommit_memory": 2}, {}, "vm.overcommit_memory is 2"),
     "panics": ({"panic_on_oom": 2}, {}, "vm.panic_on_oom is 2, so the whole host would panic"),
     "panics-of-its-own": ({"panic_on_oom": 1}, {}, None),
+    "full": ({"disk_free_mib": 100}, {}, "needs 832 MiB, and only 100 MiB of disk are free"),
     "read-only": ({"unfit_mount": "read-only"}, {}, "mounted read-only: mount it for writing"),
     "overcommit-always": ({"overcommit_memory": 1}, {}, None),
     "ksmtuned": ({"daemons": ["ksmtuned"]}, {}, "systemctl stop ksmtuned"),
@@ -140,3 +142,12 @@ def test_a_host_is_taken_or_refused_with_all_reasons(fleet: Fleet, name: str) ->
         assert said == ""
     else:
         assert re.search(words, said), said or fleet.output[-2000:]
+
+
+def test_a_python_that_is_too_old_is_named_before_a_module_needs_it(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path)
+    fleet.add("debian11", user_id=1000)  # what its modules would answer, were they asked
+    fleet.play(PREFLIGHT, "-e", "__numa_host_python_version=3.9")
+    said = fleet.sentences("debian11")
+    assert "Host debian11 has Python 3.9" in said and "hintfleet needs 3.11: use Debian 12" in said
+    assert "needs root" not in said

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import stat
 import struct
@@ -15,7 +16,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.errors import Benc
 
 LABEL = "hintfleet"
 MIB = 2**20
-PAGE_BYTES = 4096
+PAGE_BYTES = mmap.PAGESIZE  # of this kernel; arm64 has some with 64 KiB
 LOOKS = 64  # places where a device is looked at before it is taken for empty
 
 # Swapping goes past these file systems' own code straight to disk blocks, which they do not have
@@ -61,7 +62,7 @@ def parse_swaps(text: str) -> dict[str, Active]:
 
 
 def parse_header(page: bytes) -> Header | None:
-    """The header of a swap area with 4 KiB pages, or None if this page is none.
+    """The header of a swap area of this kernel's pages, or None if this page is none.
 
     Layout: `union swap_header` in Linux' include/linux/swap.h.
     """

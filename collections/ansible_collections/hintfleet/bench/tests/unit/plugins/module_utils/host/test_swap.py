@@ -71,6 +71,21 @@ def test_a_file_of_ours_is_recognised_by_size_blocks_and_label(tmp_path: Path) -
     assert not _swap.holds_file(file, size + _swap.MIB)
 
 
+@pytest.mark.parametrize("page_bytes", [4096, 16384, 65536])
+def test_areas_are_known_whatever_pages_a_kernel_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page_bytes: int
+) -> None:
+    """What is not known would be made anew by each play, and stay in use when the host is clean."""
+    monkeypatch.setattr(_swap, "PAGE_BYTES", page_bytes)
+    file = tmp_path / "swap"
+    _swap.allocate(file, 2 * _swap.MIB)
+    command = [MKSWAP, "--pagesize", str(page_bytes), "--label", _swap.LABEL, str(file)]
+    subprocess.run(command, check=True, capture_output=True)
+    assert _swap.holds_file(file, 2 * _swap.MIB)
+    monkeypatch.setattr(_swap, "PAGE_BYTES", 65536 if page_bytes == 4096 else 4096)
+    assert not _swap.is_ours(file), "this kernel could not use it"
+
+
 def test_a_foreign_area_and_a_sparse_file_are_not_ours(tmp_path: Path) -> None:
     size = 2 * _swap.MIB
     foreign, sparse = tmp_path / "foreign", tmp_path / "sparse"
