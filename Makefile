@@ -54,7 +54,7 @@ apt_install = { $(ROOT) apt-get update -qq && $(ROOT) env DEBIAN_FRONTEND=nonint
 
 .DEFAULT_GOAL := help
 .PHONY: help setup study report test check clean distclean lab lab-down test-host test-lab test-kernel \
-	test-browser test-fresh fuzz readmes site pack collection sanity test-collection compare-engines mutate-kernel-tests \
+	test-browser test-fresh test-spark fuzz readmes site pack collection sanity test-collection compare-engines mutate-kernel-tests \
 	check-series bench-hot-path bench-report bench-report-way bench-plan bench-error-rates bench-orchestration examples
 
 help:
@@ -170,6 +170,12 @@ test: check test-browser
 test-browser: $(TOOLS)
 	@command -v chromium >/dev/null || $(call apt_install,chromium fonts-dejavu-core)
 	pytest -m browser tests/analysis tests/site
+
+# The lines of docs/scale.md in Spark: a Java runtime and Spark's 400 MB are fetched if they are missing.
+test-spark: $(TOOLS)
+	@command -v java >/dev/null || $(call apt_install,default-jre-headless)
+	@$(call patiently,$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation --require-hashes -r requirements-spark.txt)
+	pytest -m spark tests/spark
 
 # Strangers on every side: guests, hosts, records. SECONDS is for each fuzzer; `make test` gives each a few.
 SECONDS ?= 3600

@@ -6,7 +6,6 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +17,7 @@ from hintfleet.figures.figure import Verdict
 from hintfleet.records.read import UnusableError
 from hintfleet.report.build import Report, build_report
 from hintfleet.store.observed import observe_store
-from synthetic import LAPTOP, Builder, Truth
+from synthetic import LAPTOP, Builder
 
 RUNS = 12
 ROOT = Path(__file__).parents[2]
@@ -241,61 +240,6 @@ def test_a_generated_fleet_reports_its_truth(tmp_path: Path) -> None:
             assert abs(expected - (figure.estimate or 0.0)) < reach
         more = report.density[name].figures["more_guests_than_none"].estimate
         assert more == pytest.approx(4.0, abs=0.1)
-
-
-def statements() -> dict[str, str]:
-    """The SQL of docs/scale.md by the name in its first line."""
-    text = (ROOT / "docs" / "scale.md").read_text()
-    found = re.findall(r"```sql\n-- (\w+)\n(.*?)```", text, re.DOTALL)
-    return dict(found)
-
-
-def test_the_sql_of_the_documentation_gives_the_numbers_of_the_report(fleet: Builder) -> None:
-    import duckdb
-
-    fleet.truth = {**TRUTHS, "page_hinting": Truth(6, 1.2, 0.0, 98_000.0, 990.0, 0.6)}
-    fleet.cells = tuple(f"host{k}-node0" for k in range(11))
-    results = fleet.write()
-    spoil(
-        results,
-        "host2-node0.b1.page_hinting.consolidation",
-        lambda r: r["proof"].update(as_expected=False),
-    )
-    target = results.parent / "full"
-    cli.main(["export", str(results), "--output", str(target)])
-    report = report_of(target)
-    sql = statements()
-    assert set(sql) == {"density", "gain", "memhog", "faults", "swap"}
-
-    def run(name: str) -> list[tuple[Any, ...]]:
-        query = sql[name].replace("'store/", f"'{target}/")
-        return list(duckdb.sql(query).fetchall())
-
-    for mechanism, runs, guests, idle, seconds in run("density"):
-        figures = report.density[mechanism].figures
-        assert runs == figures["guests_without_swap"].n
-        assert guests == figures["guests_without_swap"].estimate
-        assert idle == pytest.approx(figures["idle_footprint_mib"].estimate, rel=0.01)
-        if seconds is not None:
-            assert seconds == report.memory[mechanism].figures["seconds_to_return_90"].estimate
-    [(mechanism, hosts, more, error)] = run("gain")
-    effect = report.density["page_hinting"].figures["more_guests_than_none"]
-    assert (mechanism, hosts) == ("page_hinting", 11)
-    assert more == pytest.approx(effect.estimate)
-    assert error >= 0.0
-    memhog = {(name, guest): (seconds, died) for name, guest, seconds, died in run("memhog")}
-    assert len(memhog) == 6
-    for (name, guest), (seconds, died) in memhog.items():
-        figure = report.memhog[name].figures[f"guest{guest}_seconds"]
-        assert seconds == pytest.approx(figure.estimate, rel=0.02)
-        assert died == figure.censored == 0
-    for name, low, high in run("faults"):
-        estimate = report.page_fault[name].figures["fault_p99_ns"].estimate
-        merged = report.page_fault[name].merged
-        assert merged is not None and low <= (estimate or 0.0) <= high
-        assert {low, high} <= set(merged[0].tolist())
-    swap = {name: (runs, peak) for name, runs, peak in run("swap")}
-    assert swap["none"] == (66, 244.0)
 
 
 def two_studies(folder: Path, names: tuple[str, str] = ("before", "after")) -> Path:
