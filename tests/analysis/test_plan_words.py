@@ -43,6 +43,24 @@ def test_plan_and_headline_say_what_each_assumes(builder: Builder, first_screen:
     assert "counted, in turn 2 7 7" in text
 
 
+@pytest.mark.parametrize(
+    ("form", "before"),
+    [
+        ("terminal", "swap began"),
+        ("markdown", "swap began"),
+        ("html", "</figcaption>"),
+    ],
+)
+def test_a_report_says_what_its_count_assumes_on_its_first_screen_too(
+    builder: Builder, capsys: pytest.CaptureFixture[str], form: str, before: str
+) -> None:
+    """In the corner of the first table; of a page, below its first picture."""
+    folder = str(builder.write())
+    assert cli.main(["report", folder, "--format", form, "--width", "80"]) == 0
+    first = " ".join(capsys.readouterr().out.partition(before)[0].split())
+    assert "memory used in turn" in first or "using memory in turn" in first
+
+
 def test_the_studys_count_is_the_same_as_in_its_headline(
     builder: Builder, first_screen: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -54,7 +54,8 @@ ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no gain": (
         {"page_hinting": Truth(2, 2.57, 244.0, 100_000.0, 900.0, 0.6)},
-        "page_hinting gains no guest: 2 guests fit a node without swapping instead of 2.",
+        "page_hinting gains no guest: by footprints there is room for 2.8 guests a node instead of "
+        "2.8.",
     ),
     "a loss": (
         {"none": Truth(7, 1.2, 0.0, 1e5, 900.0, None)},

@@ -152,11 +152,7 @@ def more_guests(
     room = more_room(observations, pair, objections, limits)
     if room.n != figure.n or room.verdict is not Verdict.SOUND:
         return figure
-    if room.claims_effect:
-        return replace(room, unit=BY_FOOTPRINT)
-    return replace(
-        room, estimate=figure.estimate, low=figure.low, high=figure.high, base=figure.base
-    )
+    return replace(room, unit=BY_FOOTPRINT)
 
 
 def more_room(

@@ -72,7 +72,8 @@ def _density(report: Report) -> Plot | None:
     )
     columns = ("guests without swap", "guests when swap began", "swap at the end, MiB")
     caption = (
-        "Guests that had run while swap was still unused, best first; one mark for each block."
+        "Guests that had run, using memory in turn, while swap was unused, best first; one mark "
+        "for each block."
     )
     height = max(HEIGHT_INCHES, 0.9 + 0.24 * len(names))
     return Plot("Guests that fit", caption, svg(draw, height), ReportTable("", columns, rows))
