@@ -107,8 +107,9 @@ class Bench:
         """Boot a guest that was started; another in its place, once, if its QEMU crashes.
 
         While firmware and kernel arrange a guest's devices, an emulating QEMU with several vCPUs on
-        a busy host may read a memory map that is gone (seen with 10.0: iotlb_to_section). Nothing
-        has been measured by then. The record has both.
+        a busy host may read a memory map that is gone (seen with 10.0: iotlb_to_section). Where KVM
+        is emulated, a guest may be reset before its kernel says a word. Nothing has been measured
+        by then. The record has both.
         """
         guest = self.guests[number - 1]
         try:

@@ -24,11 +24,14 @@ class FakeGuest(Guest):
     """Its QEMU ends as `ends` tells for its console; without a word there, it boots."""
 
     ends: dict[str, int] = {}  # noqa: RUF012 - the test's
+    says = ""
 
     def __init__(self, machine: Any, *_: Any) -> None:
         self.machine, self.name = machine, machine.name
         self.boot_seconds = None
-        self.qemu: Any = SimpleNamespace(exit_status=self.ends.get(machine.console.stem))
+        console = SimpleNamespace(last=lambda: self.says)
+        status = self.ends.get(machine.console.stem)
+        self.qemu: Any = SimpleNamespace(exit_status=status, console=console)
         self.facts = GuestFacts("6.1", "", {}, "never")
 
     def boot(self, seconds: float) -> None:
@@ -61,11 +64,9 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
     return _bench.Bench(machine, cgroup, FakeSampler(), {"node": 0}, parameters, "u", "6.1")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("crash", [signal.SIGABRT, signal.SIGSEGV])
-def test_a_guest_whose_qemu_crashes_at_boot_has_another_in_its_place(
-    bench: Any, crash: signal.Signals
-) -> None:
-    FakeGuest.ends = {"console-guest2": -crash}
+@pytest.mark.parametrize("end", [-signal.SIGABRT, -signal.SIGSEGV, 0])
+def test_a_guest_whose_qemu_crashes_at_boot_has_another_in_its_place(bench: Any, end: int) -> None:
+    FakeGuest.ends = {"console-guest2": end}
     guests = bench.launch_together(3)
     consoles = [guest.machine.console.name for guest in guests]
     assert consoles == ["console-guest1.log", "console-guest2-2.log", "console-guest3.log"]
@@ -86,6 +87,16 @@ def test_it_is_started_again_once(bench: Any) -> None:
 @pytest.mark.parametrize("end", [1, -signal.SIGKILL, -signal.SIGTERM])
 def test_what_the_host_or_qemu_itself_decided_stands(bench: Any, end: int) -> None:
     FakeGuest.ends = {"console-guest1": end}
+    with pytest.raises(GuestError, match="guest1 failed"):
+        bench.launch()
+    assert bench.crashed == []
+
+
+def test_a_kernel_that_said_something_ended_its_guest_itself(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeGuest, "says", "Kernel panic - not syncing")
+    FakeGuest.ends = {"console-guest1": 0}
     with pytest.raises(GuestError, match="guest1 failed"):
         bench.launch()
     assert bench.crashed == []
