@@ -40,16 +40,21 @@ def prober(monkeypatch: pytest.MonkeyPatch) -> Any:
     return Prober()
 
 
+def asked(*arms: dict[str, Any]) -> dict[str, Any]:
+    image = {"path": "/i/initramfs.img", "manifest": {}}
+    return {"arms": list(arms), "guest_image": image, "deadline_seconds": 9.0}
+
+
 def test_each_arm_is_tried_with_its_own_kernel(prober: Any) -> None:
     arms = [arm("a", {"guest_thp": "never"}), arm("b", {"kernel": "6.12"}, "/other")]
-    module._try_arms({"arms": arms, "deadline_seconds": 9.0}, prober, "tcg")
+    module._try_arms(asked(*arms), prober, "tcg")
     assert prober.tried == [("a", "tcg", "/k"), ("b", "tcg", "/other")]
 
 
 def test_all_that_lack_something_are_named(prober: Any) -> None:
     arms = [arm(name, {"guest_settings": {PATH: "250"}}) for name in ("first", "second")]
     with pytest.raises(BenchError) as error:
-        module._try_arms({"arms": [*arms, arm("c", {})], "deadline_seconds": 9.0}, prober, "tcg")
+        module._try_arms(asked(*arms, arm("c", {})), prober, "tcg")
     for name in ("Arm first was tried", "Arm second was tried", PATH):
         assert name in str(error.value)
     assert len(prober.tried) == 3
@@ -59,4 +64,4 @@ def test_a_kernel_that_is_not_there_is_the_arms_fault(tmp_path: Path) -> None:
     gone = arm("a", {"kernel": "6.12"}, str(tmp_path / "gone"))
     gone["guest_kernel"]["manifest"] = {"key": "", "release": "", "sha256": "", "debug_options": []}
     with pytest.raises(BenchError, match=r"Arm a was tried in a guest\. Host has no guest kernel"):
-        module._try_arms({"arms": [gone], "deadline_seconds": 9.0}, Prober(), "tcg")  # type: ignore[arg-type]
+        module._try_arms(asked(gone), Prober(), "tcg")  # type: ignore[arg-type]
