@@ -42,6 +42,10 @@ def places(document: Document) -> list[Place]:
     return found
 
 
+MOST = 1e200
+"""Times any size that is drawn it is still finite."""
+
+
 def by_value(document: Document, draw: random.Random) -> None:
     """Another value of any kind at any place."""
     node, key = draw.choice(places(document))
@@ -63,7 +67,9 @@ def by_number(document: Document, draw: random.Random) -> None:
 def another_size(number: float, draw: random.Random) -> float:
     """A finite number unlike the one given."""
     size = 10 ** draw.choice([draw.uniform(-30, 15.9), draw.uniform(-3, 3)])
-    return float(draw.choice([size, size, 0.0, -size, number * size]))
+    # What stands there may be of an earlier change: an integer that is no float, or no number.
+    times = number * size if -MOST < number < MOST else size
+    return float(draw.choice([size, size, 0.0, -size, times]))
 
 
 def by_structure(document: Document, draw: random.Random) -> None:
