@@ -214,8 +214,8 @@ class Guest:
     def crashed(self) -> bool:
         """Whether its QEMU, or what that runs on, met a fault of its own before the guest was up.
 
-        A guest that is reset before its kernel says a word has met one: seen once in some hundred
-        boots where KVM itself is emulated.
+        A guest that is reset before its kernel says a word has met one: seen once, where KVM itself
+        is emulated.
         """
         if self.boot_seconds is not None or self.qemu.exit_status is None:
             return False
