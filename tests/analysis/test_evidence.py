@@ -80,12 +80,24 @@ def late(builder: Builder) -> None:
     )
 
 
+def priceless(builder: Builder) -> None:
+    """A disk that a hypervisor keeps in memory."""
+
+    def swapped(record: Record) -> None:
+        first, *_, last = record["result"]["guests"]
+        record["result"].update(swap_peak_mib=200.0)
+        last.update(seconds=first["seconds"])
+
+    change(builder, "*.none.memhog", swapped)
+
+
 DOUBTED: dict[str, tuple[Callable[[Builder], None], str]] = {
     "a stalled sampler in an integral": (stalled, "samples have a gap"),
     "samples cut short in an integral": (cut, "samples have a gap"),
     "a stalled sampler in a footprint": (missed, "samples missed the moment"),
     "memory nobody saw in a share": (unseen, "nobody saw on which node"),
     "an agent that answered late in a time": (late, "told late that memhog had ended"),
+    "a swap device without a price in a time": (priceless, "swapping cost nothing that shows"),
 }
 
 

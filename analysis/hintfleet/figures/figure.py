@@ -74,6 +74,9 @@ class Thresholds:
     """A longer time without a sample, as a share of the run, hides what memory did meanwhile."""
     late_share: float = 0.1
     """An agent that tells so late of a program's end, as a share of its time, measured little."""
+    much_swap_share: float = 0.1
+    """Swap of so much of a node's memory shows in the time of what swapped, if the disk is one."""
+    priceless_swap_ratio: float = 1.05
 
 
 DEFAULTS = Thresholds()

@@ -220,6 +220,13 @@ def _load_per_cpu(record: Record) -> float | None:
     return load / cpus if known else None
 
 
+def _swap_page_read(record: Record) -> float | None:
+    """What reading a page from the host's swap took when the area was made, microseconds."""
+    found = at(record, "provenance.host.swap_page_read_microseconds")
+    known = isinstance(found, int | float) and math.isfinite(found) and found > 0
+    return found if known else None
+
+
 def _histogram(record: Record) -> list[dict[str, Any]]:
     """The bins of the fault histogram that hold anything; most do not."""
     histogram = _workload("page_fault", "latency.histogram")(record)
@@ -292,6 +299,7 @@ RECORD_COLUMNS: tuple[Column, ...] = (
         "flag",
         lambda record: bool(at(record, "provenance.host.proactive_reclaim")),
     ),
+    Column("swap_page_read_microseconds", "number", _swap_page_read),
     Column("killers", "text", _killers),
     Column("states", "text", lambda record: _sorted_json(record["arm"]["states"])),
     Column("differs", "text", lambda record: _sorted_json(record["arm"]["differs"])),

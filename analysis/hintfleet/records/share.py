@@ -27,6 +27,7 @@ LEFT_OUT = "left out"
 HOST_FACTS = frozenset({
     "cpu_model", "cpus", "memory_mib", "nodes", "kernel_release", "thp_enabled", "thp_defrag",
     "ksm_run", "swappiness", "proactive_reclaim", "numa_balancing", "load_1min_before", "os",
+    "swap_write_mib_per_second", "swap_page_read_microseconds", "swap_direct",
 })  # fmt: skip
 """Facts of a host that tell no more than what kind of machine it was."""
 

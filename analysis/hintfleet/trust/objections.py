@@ -365,6 +365,26 @@ def _late(workload: str, runs: Observations, limits: Thresholds) -> Iterator[Fin
     )
 
 
+def _swap_without_a_price(
+    workload: str, runs: Observations, limits: Thresholds
+) -> Iterator[Finding]:
+    """memhog in the last guest swapped much of what the others hold, and took no longer."""
+    if workload != "memhog":
+        return
+    seconds = runs.matrices["memhog_seconds"]
+    if len(seconds.places) < 2:
+        return
+    first, last = seconds.at(seconds.places[0]), seconds.at(seconds.places[-1])
+    much = runs.numbers["swap_peak_mib"] >= limits.much_swap_share * runs.numbers["memory_mib"]
+    yield Finding(
+        much & np.isfinite(last) & (last <= limits.priceless_swap_ratio * first),
+        UNSETTLED,
+        "memhog swapped out much of the node and took no longer: swapping cost nothing that shows",
+        "give a swap device as slow as those you would use (numa_host_swap_device), or go by "
+        "counts and by swap, not by these times",
+    )
+
+
 def _killers(workload: str, runs: Observations, limits: Thresholds) -> Iterator[Finding]:
     killers = runs.texts["killers"]
     for named in filter(None, killers.present):
@@ -452,4 +472,5 @@ CHECKS: Sequence[Callable[[str, Observations, Thresholds], Iterator[Finding]]] =
     _starved,
     _watched,
     _late,
+    _swap_without_a_price,
 )

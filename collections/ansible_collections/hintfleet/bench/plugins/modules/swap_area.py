@@ -21,6 +21,11 @@ options:
     description: Swap priority; the area with the highest priority is used first.
     type: int
     default: 32767
+  speed_dir:
+    description:
+      - Where to keep how quick a new area was found to be (C(swap-speed.json)), for the records of
+        runs. Not measured if not given.
+    type: path
   state:
     description:
       - Whether the area is in use, or gone. What lies in it is overwritten with zeros before a file
@@ -62,7 +67,7 @@ steps:
   returned: always
   type: list
   elements: str
-  sample: [allocate, format, use]
+  sample: [allocate, measure, format, use]
 """
 
 import time
@@ -72,6 +77,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import swap as _swap
+from ansible_collections.hintfleet.bench.plugins.module_utils.host import swap_speed as _swap_speed
 
 Step = tuple[str, Callable[[], None]]
 BUSY_SECONDS = 30
@@ -124,6 +130,8 @@ class SwapArea:
                 steps.append(("blank", lambda: _swap.erase(self.real)))
             if not self.device:
                 steps.append(("allocate", lambda: _swap.allocate(self.path, size_bytes)))
+            if self.module.params["speed_dir"]:
+                steps.append(("measure", lambda: self.measure(size_bytes)))
             steps.append(("format", self.format))
         if not good:
             steps.append(("use", self.use))
@@ -187,6 +195,11 @@ class SwapArea:
             )
         return " ".join(out.split())
 
+    def measure(self, size_bytes: int) -> None:
+        """Its header is written after, so what was written here is no part of an area."""
+        speed = _swap_speed.measure(self.real, size_bytes)
+        _swap_speed.keep(Path(self.module.params["speed_dir"]), speed)
+
     def format(self) -> None:
         """No more of a disk than is asked for is swapped to, and has to be overwritten later.
 
@@ -221,6 +234,7 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "size_mib": {"type": "int"},
             "priority": {"type": "int", "default": 32767},
+            "speed_dir": {"type": "path"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
         required_if=[("state", "present", ["size_mib"])],

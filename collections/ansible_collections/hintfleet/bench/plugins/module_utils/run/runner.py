@@ -38,6 +38,9 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.host.settings impo
     read_all,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.swap import empty_own
+from ansible_collections.hintfleet.bench.plugins.module_utils.host.swap_speed import (
+    kept as swap_speed,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.record.record import (
     new_record,
     read_record,
@@ -192,6 +195,7 @@ class _Run:
                 empty_own()
             check_free_swap(self.cell)
             record["provenance"]["host"], settings = host_facts(), read_all()
+            record["provenance"]["host"] |= swap_speed(self.folder.parents[2])
             record["provenance"]["qemu"]["version"] = self.qemu.text
             record["provenance"]["hintfleet"] = {**self.request["versions"], **own_versions()}
             record["proof"] = proof_of_another(self.request, self.folder)

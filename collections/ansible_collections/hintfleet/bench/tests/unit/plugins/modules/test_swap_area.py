@@ -19,7 +19,7 @@ def area_at(path: Path, monkeypatch: pytest.MonkeyPatch, *, in_use: bool) -> swa
     """An area of 1 MiB with priority 7, wanted or not any more."""
     monkeypatch.setattr(swap_area._swap, "in_use", lambda _: in_use)
     monkeypatch.setattr(swap_area._swap, "file_system", lambda *_: "ext4")
-    params = {"path": str(path), "size_mib": 1, "priority": 7}
+    params = {"path": str(path), "size_mib": 1, "priority": 7, "speed_dir": str(path.parent)}
     return swap_area.SwapArea(SimpleNamespace(params=params))
 
 
@@ -52,6 +52,20 @@ def test_an_area_with_the_wanted_priority_stays(
     assert names(area.present()) == ["stop", "use"]
 
 
+def test_a_new_area_is_measured_before_it_has_a_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    area = area_at(tmp_path / "swap", monkeypatch, in_use=False)
+    steps = area.present()
+    assert names(steps) == ["allocate", "measure", "format", "use"]
+    for _name, action in steps[:2]:
+        action()
+    assert swap_area._swap_speed.kept(tmp_path)["swap_page_read_microseconds"] > 0
+    assert swap_area._swap.read_header(tmp_path / "swap") is None
+    area.module.params["speed_dir"] = None
+    assert "measure" not in names(area.present())
+
+
 @pytest.mark.parametrize(("theirs", "refused"), [(8, True), (7, True), (6, False), (-2, False)])
 def test_an_area_of_others_that_is_filled_first_is_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, theirs: int, refused: bool
@@ -66,7 +80,7 @@ def test_an_area_of_others_that_is_filled_first_is_a_sentence(
     monkeypatch.setattr(swap_area._swap, "parse_swaps", lambda _: listed)
     area = area_at(tmp_path / "swap", monkeypatch, in_use=False)
     if not refused:
-        assert names(area.present()) == ["allocate", "format", "use"]
+        assert names(area.present()) == ["allocate", "measure", "format", "use"]
         return
     with pytest.raises(BenchError, match=f"zram0 of this host has priority {theirs}, and .* 7, so"):
         area.present()
@@ -76,6 +90,7 @@ def test_what_is_not_in_use_is_not_stopped(tmp_path: Path, monkeypatch: pytest.M
     path = tmp_path / "swap"
     assert names(area_at(path, monkeypatch, in_use=False).present()) == [
         "allocate",
+        "measure",
         "format",
         "use",
     ]
