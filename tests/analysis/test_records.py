@@ -60,6 +60,13 @@ def test_synthetic_records_are_valid(builder: Builder) -> None:
         ("PageFault", ("$defs", "page_fault")),
         ("PageFaultRow", ("$defs", "page_fault", "properties", "rows", "items")),
         ("Latency", ("$defs", "page_fault", "properties", "latency")),
+        ("Tile", ("$defs", "tile")),
+        ("TileRound", ("$defs", "tile", "properties", "tiles", "items")),
+        (
+            "TileProgram",
+            ("$defs", "tile", "properties", "tiles", "items", "properties", "programs", "items"),
+        ),
+        ("Broken", ("$defs", "tile", "properties", "broken_by", "oneOf", 1)),
         ("Recorded", ("$defs", "recorded")),
         ("Imported", ("properties", "imported")),
     ],

@@ -8,13 +8,15 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, cast
 
-from hintfleet.records.types import Consolidation, PageFault, RunRecord
+from hintfleet.records.tiles import tile_contradictions
+from hintfleet.records.types import Consolidation, PageFault, RunRecord, Tile
 from hintfleet.statistics.units import number
 
 RESULT_TYPE = {
     "consolidation": "steps",
     "memhog": "guests",
     "page_fault": "rows",
+    "tile": "tiles",
     "recorded": "rate",
 }
 """The key that tells one workload's result from another's."""
@@ -75,11 +77,15 @@ def contradictions(record: RunRecord) -> Iterator[tuple[str, str, str]]:
             f"at most the cell's {cell['swap_mib']:g} MiB of swap (another unit?)",
             number(swap),
         )
+    # pages that guests share are charged once, and held by each
+    shares_pages = record["provenance"]["host"].get("ksm_run") not in (0, "0", None)
     if workload == "consolidation" and "imported" not in record:
-        # pages that guests share are charged once, and held by each
-        shares_pages = record["provenance"]["host"].get("ksm_run") not in (0, "0", None)
         yield from _consolidation_contradictions(
             cast(Consolidation, result), cell["memory_mib"], shares_pages
+        )
+    if workload == "tile":
+        yield from tile_contradictions(
+            cast(Tile, result), record["parameters"], cell["memory_mib"], shares_pages
         )
     if workload == "page_fault":
         yield from _page_fault_contradictions(cast(PageFault, result))

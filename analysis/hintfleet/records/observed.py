@@ -32,7 +32,7 @@ from hintfleet.statistics.series import Histogram, merged_bins
 NOT_RUN = "start the study again to run it"
 """Why a planned run has no record, if nobody noted another reason."""
 
-WORKLOADS = ("consolidation", "memhog", "page_fault", "recorded")
+WORKLOADS = ("consolidation", "memhog", "page_fault", "tile", "recorded")
 
 
 @dataclass(frozen=True)

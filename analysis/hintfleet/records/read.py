@@ -31,6 +31,7 @@ from hintfleet.records.types import (
     Recorded,
     RunRecord,
     StudyPlan,
+    Tile,
 )
 from hintfleet.records.versions import RUN, STUDY, as_today
 
@@ -96,6 +97,10 @@ class Run:
     @property
     def page_fault(self) -> PageFault | None:
         return cast(PageFault | None, self._result_of("page_fault"))
+
+    @property
+    def tile(self) -> Tile | None:
+        return cast(Tile | None, self._result_of("tile"))
 
     @property
     def recorded(self) -> Recorded | None:

@@ -153,11 +153,13 @@ def _shared_run(run: Run, names: _Names) -> Run:
     record["files"] = {"samples": source["files"]["samples"]}
     if "imported" in record:
         record["imported"] = dict.fromkeys(("source", "file"), LEFT_OUT)
-    for entry in (record["result"] or {}).get("guests", []):
+    result = record["result"] or {}
+    of_tiles = (one for tiles in result.get("tiles", []) for one in tiles["programs"])
+    for entry in (*result.get("guests", []), *of_tiles):
         if entry.get("censored"):
             entry["censored"] = LEFT_OUT
-    if record["result"]:
-        record["result"].pop("stop_reason", None)
+    if result.get("stop_reason"):
+        result["stop_reason"] = LEFT_OUT
     return Run(cast(RunRecord, record), run.folder)
 
 

@@ -138,6 +138,53 @@ class PageFault(TypedDict):
     thp: Thp
 
 
+class TileProgram(TypedDict):
+    guest: str
+    tile: int
+    name: str
+    program: str
+    phase: str
+    seconds: float | None
+    late_seconds: float
+    work: float | None
+    p50_ms: float | None
+    p99_ms: float | None
+    p999_ms: float | None
+    censored: str | None
+
+
+class TileRound(TypedDict):
+    tiles: int
+    started_seconds: float
+    seconds: float
+    programs: list[TileProgram]
+    mean_memory_mib: float
+    cell_memory_mib: float
+    cell_swap_mib: float
+    peak_swap_mib: float
+    worst_factor: float | None
+    guest_resident_mib: list[float]
+    guest_peak_mib: NotRequired[list[float]]
+    pressure_seconds: NotRequired[float]
+
+
+class Broken(TypedDict):
+    name: str
+    program: str
+    phase: str
+    measure: str
+    factor: float
+
+
+class Tile(TypedDict):
+    tiles: list[TileRound]
+    tiles_at_quality: int
+    stopped_by: str
+    stop_reason: str | None
+    broken_by: Broken | None
+    swap_end_mib: float
+
+
 class Recorded(TypedDict):
     seconds: float | None
     rate: float | None
@@ -247,7 +294,7 @@ class RunRecord(TypedDict):
     duration_seconds: float
     outcome: Outcome
     proof: Proof | None
-    result: Consolidation | Memhog | PageFault | Recorded | None
+    result: Consolidation | Memhog | PageFault | Tile | Recorded | None
     partial: NotRequired[dict[str, Any] | None]
     guests: list[Guest]
     provenance: Provenance
