@@ -159,7 +159,8 @@ check: $(TOOLS)
 	ruff check .
 	ruff format --check .
 	mypy
-	git ls-files '*.sh' '.ci/run' 'roles/guest_image/files/tree/init' 'roles/guest_image/files/tree/sbin' | xargs shellcheck
+	git ls-files '*.sh' '.ci/run' 'roles/guest_image/files/tree/init' 'roles/guest_image/files/tree/sbin' \
+	  'roles/guest_image/files/programs/*/run' | xargs shellcheck
 	ansible-lint --offline --profile production
 	pytest -q
 

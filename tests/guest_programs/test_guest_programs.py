@@ -278,6 +278,77 @@ def test_fault_latency_refuses_bad_arguments(programs: Path) -> None:
     assert "--mib is '-3' but must be a whole number" in done.stderr
 
 
+# --- hf-churn ------------------------------------------------------------------------
+
+CHURN = ["--mib", "32", "--seconds", "0.5", "--seed"]
+
+
+def test_churn_touches_far_more_than_it_holds(programs: Path) -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt
+    said = answer(programs / "hf-churn", *CHURN, "7", preexec_fn=without_huge_pages)
+    faults = resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt - before
+    assert said["touched_mib"] > 32
+    assert said["touched_mib"] * 256 <= faults
+    assert said["touched_mib"] / 4 <= said["operations"] <= said["touched_mib"] * 16
+    assert 0.5 <= said["seconds"] < DEADLINE_SECONDS
+    assert 0 < said["p50_ms"] <= said["p99_ms"] <= said["p999_ms"] < 1000 * said["seconds"]
+
+
+def test_churn_holds_at_most_what_it_is_told(programs: Path) -> None:
+    with stopped_churn(programs) as process:
+        assert 8 < status_mib(process.pid, "VmHWM") < 32 + 8
+
+
+@contextlib.contextmanager
+def stopped_churn(programs: Path) -> Iterator[subprocess.Popen[str]]:
+    """A program that was stopped half way, with pieces."""
+    command = [str(programs / "hf-churn"), "--mib", "32", "--seconds", "2", "--seed", "7"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            wait_for(lambda: status_mib(process.pid, "RssAnon") > 12)
+            process.send_signal(signal.SIGSTOP)
+            wait_for(lambda: "T (stopped)" in Path(f"/proc/{process.pid}/status").read_text())
+            yield process
+        finally:
+            process.kill()
+
+
+def test_churn_notices_a_page_that_lost_its_content(programs: Path) -> None:
+    with stopped_churn(programs) as process:
+        lost = 0
+        with Path(f"/proc/{process.pid}/mem").open("r+b", buffering=0) as memory:
+            for line in Path(f"/proc/{process.pid}/maps").read_text().splitlines():
+                low, high = (int(word, 16) for word in line.split()[0].split("-"))
+                if "rw-p" not in line or "[" in line or high - low < 16 * 4096:
+                    continue
+                memory.seek(low)
+                content = memory.read(high - low)
+                for at in range(0, len(content), 4096):
+                    if any(content[at : at + 8]) and not any(content[at + 8 : at + 4096]):
+                        memory.seek(low + at)
+                        memory.write(bytes(8))
+                        lost += 1
+        assert lost > 1000
+        process.send_signal(signal.SIGCONT)
+        assert process.wait(DEADLINE_SECONDS) == 3
+        assert process.stderr is not None
+        assert "page 0 of a piece of" in process.stderr.read()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("", "use it as: hf-churn --mib M --seconds S --seed N"),
+        ("--mib 4 --seconds 1 --seed 1", "--mib is '4' but must be a whole number from 8"),
+        ("--mib 8 --seconds 0 --seed 1", "--seconds is '0' but must be"),
+        ("--mib 8 --seconds 1 --seed x", "--seed is 'x'"),
+        ("--mib 8 --seconds 1", "use it as"),
+    ],
+)
+def test_churn_refuses_bad_arguments(programs: Path, arguments: str, sentence: str) -> None:
+    assert sentence in run(programs / "hf-churn", *arguments.split(), code=2).stderr
+
+
 # --- hf-read -------------------------------------------------------------------------
 
 
@@ -287,13 +358,28 @@ def test_a_file_is_read_as_a_whole(programs: Path, tmp_path: Path) -> None:
     said = answer(programs / "hf-read", file)
     assert said["read_mib"] == 2.5 and 0 < said["seconds"] < DEADLINE_SECONDS
     file.write_bytes(b"")
-    assert answer(programs / "hf-read", file)["read_mib"] == 0
+    said = answer(programs / "hf-read", file)
+    assert (said["read_mib"], said["reads"]) == (0, 0) and "p50_ms" not in said
+
+
+def test_a_tree_is_read_as_far_as_it_is_wanted(programs: Path, tmp_path: Path) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    for name in ("one", "a/two", "a/b/three"):
+        (tmp_path / name).write_bytes(b"x" * 2**20)
+    (tmp_path / "a/loop").symlink_to(tmp_path)
+    (tmp_path / "a/unread").symlink_to("/etc/passwd")
+    whole = answer(programs / "hf-read", tmp_path)
+    assert (whole["read_mib"], whole["reads"]) == (3, 3)
+    assert 0 <= whole["p50_ms"] <= whole["p99_ms"] <= whole["p999_ms"]
+    assert answer(programs / "hf-read", tmp_path, "--mib", "2")["read_mib"] == 2
+    done = run(programs / "hf-read", "--mib", "4", tmp_path, code=1)
+    assert f"{tmp_path} holds 3.0 MiB but 4 are to be read" in done.stderr
 
 
 def test_hf_read_refuses_what_cannot_be_read(programs: Path, tmp_path: Path) -> None:
-    assert "use it as: hf-read FILE" in run(programs / "hf-read", code=2).stderr
+    assert "use it as: hf-read PATH" in run(programs / "hf-read", code=2).stderr
     assert "cannot open /gone" in run(programs / "hf-read", "/gone", code=1).stderr
-    assert "after 0 bytes" in run(programs / "hf-read", tmp_path, code=1).stderr
+    assert "after 0 bytes" in run(programs / "hf-read", "/proc/self/mem", code=1).stderr
 
 
 # --- hf-pages ------------------------------------------------------------------------

@@ -21,16 +21,6 @@
 /* What the pages of this process, and of no other, have in common. */
 static uint64_t own;
 
-/* Spread a page's number over 64 bits (the finaliser of MurmurHash3, a bijection). */
-static uint64_t mark(uint64_t page_number)
-{
-	uint64_t x = page_number + 1;
-
-	x = (x ^ (x >> 33)) * 0xff51afd7ed558ccdULL;
-	x = (x ^ (x >> 33)) * 0xc4ceb9fe1a85ec53ULL;
-	return x ^ (x >> 33);
-}
-
 /* Fold one more word into a checksum (FNV-1a over 64-bit words). */
 static uint64_t fold(uint64_t checksum, uint64_t word)
 {

@@ -81,4 +81,14 @@ static inline unsigned char *map_untouched(size_t bytes)
 	return memory;
 }
 
+/* Spread a page's number over 64 bits (the finaliser of MurmurHash3, a bijection). */
+static inline uint64_t mark(uint64_t page_number)
+{
+	uint64_t x = page_number + 1;
+
+	x = (x ^ (x >> 33)) * 0xff51afd7ed558ccdULL;
+	x = (x ^ (x >> 33)) * 0xc4ceb9fe1a85ec53ULL;
+	return x ^ (x >> 33);
+}
+
 #endif

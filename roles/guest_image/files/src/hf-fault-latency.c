@@ -10,9 +10,9 @@
  * from bounds_ns[i] up to bounds_ns[i+1]; what lies outside is counted in the first and last.
  */
 #include "hf-common.h"
+#include "hf-percentile.h"
 
 #include <getopt.h>
-#include <math.h>
 #include <sched.h>
 #include <x86intrin.h>
 
@@ -57,19 +57,6 @@ static void time_touches(uint64_t *ticks, size_t pages)
 		ticks[i] = now_ticks() - before;
 	}
 	munmap(memory, pages * PAGE);
-}
-
-static int by_size(const void *left, const void *right)
-{
-	uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
-
-	return (a > b) - (a < b);
-}
-
-/* The smallest of the sorted values that at least this share of all values does not exceed. */
-static double percentile(const uint64_t *sorted, size_t count, double share)
-{
-	return (double)sorted[(size_t)ceil(share * (double)count) - 1];
 }
 
 static double bound_ns(int index)
