@@ -42,6 +42,12 @@ def trouble(builder: Builder) -> None:
     file.write_text(json.dumps(record))
 
 
+def tiled(builder: Builder) -> None:
+    """A study of tiles alone, as its workload is asked for."""
+    builder.workloads, builder.blocks = ("tile",), 6
+    builder.write()
+
+
 CASES: dict[str, tuple[Callable[[Builder], object], list[str]]] = {
     "laptop-80.txt": (Builder.write, ["report", "{}", "--width", "80"]),
     "laptop-160-detail.txt": (Builder.write, ["report", "{}", "--width", "160", "--detail"]),
@@ -52,6 +58,8 @@ CASES: dict[str, tuple[Callable[[Builder], object], list[str]]] = {
     "twelve-sweep.txt": (twelve, ["report", "{}", "--width", "80", "--detail"]),
     "twelve-80.txt": (twelve, ["report", "{}", "--width", "80"]),
     "twelve.md": (twelve, ["report", "{}", "--format", "markdown"]),
+    "tiles-80.txt": (tiled, ["report", "{}", "--width", "80"]),
+    "tiles.md": (tiled, ["report", "{}", "--format", "markdown"]),
     "trouble-80.txt": (trouble, ["report", "{}", "--width", "80"]),
     "published-80.txt": (
         Builder.write,
@@ -79,7 +87,7 @@ def words_of_pictures(page: str) -> str:
 def without_numbers_of_runs(text: str) -> str:
     """The document with the names of figures instead of what other cases show."""
     document = json.loads(text)
-    for topic in ("density", "memhog", "page_fault", "memory", "against_each_other"):
+    for topic in ("density", "memhog", "page_fault", "tile", "memory", "against_each_other"):
         document[topic] = {name: sorted(one["figures"]) for name, one in document[topic].items()}
     document["timelines"] = [one["arm"] for one in document["timelines"]]
     return json.dumps(document, indent=1, ensure_ascii=False)

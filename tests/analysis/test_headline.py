@@ -11,7 +11,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,6 +57,29 @@ def everything(scale: float, guests: list[int], seed: int = 1, **changes: list[f
     )
 
 
+def tiles(
+    counts: list[int], slower: float = 1.0, scatter: float = 0.005, seed: int = 1, **changes: object
+) -> Arm:
+    """Tiles of a build and a cache, with costs as they are without a mechanism times a factor."""
+    blocks = len(counts)
+    given: dict[str, Any] = {
+        "work": {
+            "build make": about(0.3, blocks, seed, scatter),
+            "cache reread": about(0.02 * slower, blocks, seed + 1, scatter),
+        },
+        "slowest": {"cache reread": about(2.0 * slower, blocks, seed + 2, scatter)},
+        "held": about(0.5, blocks, seed + 3, scatter),
+    }
+    return Arm(tiles=counts, **(given | changes))
+
+
+MOST_TILES = Objection(
+    Verdict.UNSETTLED,
+    "the run stopped at its maximum of tiles, so more may fit",
+    "raise the maximum",
+    HINTING,
+    "tile",
+)
 KERNEL = Objection(
     Verdict.NOT_TO_BE_TRUSTED, "the guest kernel was built with debug options", "", HINTING
 )
@@ -176,6 +201,71 @@ SITUATIONS: dict[str, tuple[Fleet, list[Objection]]] = {
             node(none=Arm(seconds=[2.5] * 3), hinting=Arm(seconds=[1.2] * 3)),
         ),
         ("no run has a result", node()),
+        (
+            "more tiles, hardly slower",
+            node(none=tiles([2] * 6), hinting=tiles([3] * 6, 1.03, seed=9, held=about(0.4, 6))),
+        ),
+        ("more tiles, at a price", node(none=tiles([2] * 6), hinting=tiles([3] * 6, 1.3, seed=9))),
+        (
+            "more tiles, costs open",
+            node(none=tiles([2] * 6), hinting=tiles([3] * 6, 1.0, 0.15, seed=9)),
+        ),
+        (
+            "more tiles, a program that does not end",
+            node(
+                none=tiles([2] * 6),
+                hinting=tiles(
+                    [3] * 6,
+                    work={"build make": [NEVER, *about(0.3, 5)], "cache reread": about(0.02, 6)},
+                ),
+            ),
+        ),
+        (
+            "more tiles, nothing but tiles counted",
+            node(none=Arm(tiles=[2] * 6), hinting=Arm(tiles=[3] * 6)),
+        ),
+        ("one tile more, three blocks", node(none=tiles([2] * 3), hinting=tiles([3] * 3, seed=9))),
+        (
+            "as many tiles, in less memory",
+            node(none=tiles([30] * 6), hinting=tiles([30] * 6, seed=9, held=about(0.3, 6))),
+        ),
+        ("fewer tiles", node(none=tiles([4] * 6), hinting=tiles([2] * 6, seed=9))),
+        (
+            "the maximum of tiles",
+            node(none=tiles([2] * 6), hinting=tiles([8] * 6, seed=9, stopped=("maximum", None))),
+            MOST_TILES,
+        ),
+        ("no tile without a mechanism", node(none=tiles([0] * 6), hinting=tiles([2] * 6, seed=9))),
+        (
+            "no tile at all",
+            node(
+                none=tiles([0] * 3, stopped=("swap", "One tile needs 1,010 MiB of 960 MiB.")),
+                hinting=tiles([0] * 3, stopped=("swap", "One tile needs 1,010 MiB of 960 MiB.")),
+            ),
+        ),
+        (
+            "tiles nobody should believe",
+            node(none=tiles([2] * 6), hinting=tiles([3] * 6, seed=9)),
+            KERNEL,
+        ),
+        (
+            "tiles and guests",
+            node(
+                none=replace(tiles([2] * 6), guests=[2] * 6),
+                hinting=replace(tiles([3] * 6, seed=9), guests=[8] * 6),
+            ),
+        ),
+        (
+            "tiles on two sizes of node",
+            {
+                Place("h1", "h1-node0", 8192.0): {"none": tiles([2] * 6), HINTING: tiles([3] * 6)},
+                Place("h2", "h2-node0", 65536.0): {
+                    "none": tiles([20] * 6),
+                    HINTING: tiles([31] * 6),
+                },
+            },
+        ),
+        ("tiles of the baseline alone", node(none=tiles([2] * 3))),
     )
 }
 

@@ -37,7 +37,7 @@ def same(document: Any, source: Path) -> Any:
     """Without what must differ: where it was read, and in which order runs were."""
     text = json.dumps(document).replace(json.dumps(str(source))[1:-1], "SOURCE")
     document = json.loads(text)
-    for topic in ("density", "memhog", "page_fault", "recorded"):
+    for topic in ("density", "memhog", "page_fault", "tile", "recorded"):
         for result in document[topic].values():
             columns = [name for name, value in result.items() if name in PER_RUN and value]
             runs = sorted(zip(*(result[name] for name in columns), strict=True), key=str)
@@ -57,6 +57,7 @@ PER_RUN = (
     "blocks",
     "guests_without_swap",
     "guests_at_first_swap",
+    "tiles_at_quality",
     "swap_end_mib",
     "seconds",
     "rate_per_second",

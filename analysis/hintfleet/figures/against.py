@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from hintfleet.figures.density import cpu_seconds_per_guest, more_guests
-from hintfleet.figures.estimate import ratio
+from hintfleet.figures.estimate import difference, ratio
 from hintfleet.figures.figure import DEFAULTS, Figure, Figures, Objection, Thresholds
 from hintfleet.figures.latency import overall_rate
 from hintfleet.figures.memory import seconds_to
 from hintfleet.figures.recorded import recorded_numbers
+from hintfleet.figures.tiles import equal_tiles, overall_cost
 from hintfleet.records.observations import Workloads, baseline_of, pairs_of
+from hintfleet.records.tiles import MEASURES
 from hintfleet.statistics.intervals import Floats
 
 AGAINST = " against "
@@ -31,9 +33,10 @@ def against_each_other(
     workloads: the finished runs of each. Every pair but those with the baseline, each judged for
     itself.
     """
-    density, memhog, page_fault = (
-        workloads[name] for name in ("consolidation", "memhog", "page_fault")
+    density, memhog, page_fault, tile = (
+        workloads[name] for name in ("consolidation", "memhog", "page_fault", "tile")
     )
+    equal = equal_tiles(tile)
     seconds = memhog.matrices["memhog_seconds"]
     compared: tuple[tuple[str, str, Floats], ...] = (
         ("more_guests", "consolidation", density.numbers["guests_without_swap"]),
@@ -43,6 +46,9 @@ def against_each_other(
         ("fault_p99", "page_fault", page_fault.numbers["fault_p99_ns"]),
         ("seconds_to_return", "consolidation", seconds_to(density, PROOF)),
         ("host_cpu_per_guest", "consolidation", cpu_seconds_per_guest(density)),
+        ("more_tiles", "tile", tile.numbers["tiles_at_quality"]),
+        ("tile_held", "tile", tile.matrices["tile_held_gib_min"].at(equal)),
+        *((f"tile_{measure}", "tile", overall_cost(tile, measure, equal)) for measure in MEASURES),
         *(
             (f"recorded_{measure}", "recorded", numbers)
             for measure, numbers in recorded_numbers(workloads["recorded"]).items()
@@ -55,11 +61,12 @@ def against_each_other(
         for name, workload, numbers in compared:
             values = pairs_of(workloads[workload], *pair, numbers)
             doubts = [o for o in objections if o.concerns(pair, workload)]
-            figure = (
-                more_guests(workloads[workload], pair, doubts, limits)
-                if name == "more_guests"
-                else ratio(*values, "ratio", doubts, limits)
-            )
+            if name == "more_guests":
+                figure = more_guests(workloads[workload], pair, doubts, limits)
+            elif name == "more_tiles":
+                figure = difference(*values, "tiles", doubts, limits, resolution=1.0)
+            else:
+                figure = ratio(*values, "ratio", doubts, limits)
             if figure.n:
                 found[f"{pair[1]}{AGAINST}{pair[0]}", name] = figure
     result: dict[str, Figures] = {}

@@ -35,7 +35,7 @@ from hintfleet.statistics.replication import (
     replicated,
 )
 
-ADDED_UP = ("guests", "MiB", "share")
+ADDED_UP = ("guests", "tiles", "MiB", "share")
 """Units of values that are compared by differences; others are compared by ratios."""
 
 ROUNDED = 1.0 / math.sqrt(12.0)
@@ -316,7 +316,7 @@ def _opened(evidence: Evidence, at_most: int, at_least: int) -> Evidence:
 def _effect(
     evidence: Evidence, unit: str, objections: Iterable[Objection], limits: Thresholds
 ) -> Figure:
-    judgement, more, claims = judge_effect(evidence, limits)
+    judgement, more, claims = judge_effect(evidence, limits, unit)
     return Figure(
         unit,
         evidence.n,

@@ -42,6 +42,10 @@ CRITERIA = (
     Criterion("page_fault", "processes_vs_none", "processes", True),
     Criterion("page_fault", "fault_p99_ns_vs_none", "fault_p99", False),
     Criterion("density", "host_cpu_per_guest_vs_none", "host_cpu_per_guest", False),
+    Criterion("tile", "more_tiles_than_none", "more_tiles", True),
+    Criterion("tile", "tile_held_vs_none", "tile_held", False),
+    Criterion("tile", "tile_seconds_vs_none", "tile_seconds", False),
+    Criterion("tile", "tile_p99_ms_vs_none", "tile_p99_ms", False),
     Criterion("recorded", "recorded_footprint_vs_none", "recorded_footprint", False),
     Criterion("recorded", "recorded_peak_vs_none", "recorded_peak", False),
     Criterion("recorded", "recorded_seconds_vs_none", "recorded_seconds", False),
@@ -84,6 +88,17 @@ class Pairs:
             if figure is not None and sound_gain(figure, criterion) is True:
                 return True
         return False
+
+
+GAINS = (("density", "more_guests_than_none"), ("tile", "more_tiles_than_none"))
+"""What is counted, the first of which there is."""
+
+
+def gain_of(topics: Topics, name: str) -> float:
+    """How many more fit under an arm than under the baseline; 0 where that was not counted."""
+    found = (topics.get(topic, {}).get(name, {}).get(figure) for topic, figure in GAINS)
+    gain = next(filter(None, found), None)
+    return (gain.estimate if gain else None) or 0.0
 
 
 def sound_gain(figure: Figure, criterion: Criterion) -> bool | None:

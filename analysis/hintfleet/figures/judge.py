@@ -28,7 +28,7 @@ MANY_TIMES = 10
 
 
 def judge_effect(
-    evidence: Evidence, limits: Thresholds
+    evidence: Evidence, limits: Thresholds, unit: str
 ) -> tuple[Judgement, tuple[int, int] | None, bool]:
     """Judgement, the range of blocks that would settle it, and whether a difference is claimed."""
     n, mean, interval = evidence.n, evidence.mean, evidence.interval
@@ -51,7 +51,7 @@ def judge_effect(
     if evidence.excludes_none:
         reason = f"{units} agree, but so few may all have met one of several states of a host"
     elif interval.guard:
-        reason = f"{units} agree, but so few counts of whole guests leave one guest open"
+        reason = f"{units} agree, but so few counts of whole {unit} leave one {unit[:-1]} open"
     return Judgement(Verdict.UNSETTLED, reason, run_more(mean, wanted)), wanted, False
 
 

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
+from hintfleet.records.curves import MIB_A_GIB
 from hintfleet.records.provenance import facts_of
+from hintfleet.records.tiles import MEASURES, costs_of
 
 Record = Mapping[str, Any]
 Kind = Literal["text", "integer", "number", "flag", "time"]
@@ -60,6 +62,12 @@ def at(record: Record, path: str) -> Any:
 def _workload(name: str, path: str) -> Callable[[Record], Any]:
     """Reads a path of `result` for runs of one workload."""
     return lambda record: at(record, f"result.{path}") if record["workload"] == name else None
+
+
+def _counted(path: str) -> Callable[[Record], Any]:
+    """Reads a path of `result` for runs that count what fits a cell."""
+    counts = ("consolidation", "tile")
+    return lambda record: at(record, f"result.{path}") if record["workload"] in counts else None
 
 
 def _rows(name: str, path: str) -> Callable[[Record], list[dict[str, Any]]]:
@@ -202,15 +210,75 @@ def _remote_share(record: Record) -> float | None:
 
 
 def _late_share(record: Record) -> float | None:
-    """By how much of memhog's time at most the agent told of its end too late; the most of all
+    """By how much of a program's time at most the agent told of its end too late; the most of all
     guests."""
-    guests = _workload("memhog", "guests")(record) or []
+    programs = [*(_workload("memhog", "guests")(record) or []), *_tile_programs(record)]
     shares = [
         one["late_seconds"] / one["seconds"]
-        for one in guests
+        for one in programs
         if one.get("late_seconds") and one["seconds"]
     ]
     return max(shares, default=None)
+
+
+_rounds = _rows("tile", "tiles")
+
+
+def _tile_rounds(record: Record) -> list[dict[str, Any]]:
+    """Rounds with the memory that they held over time."""
+    return [
+        {**one, "held_gib_min": one["mean_memory_mib"] / MIB_A_GIB * one["seconds"] / 60.0}
+        for one in _rounds(record)
+    ]
+
+
+def _tile_programs(record: Record) -> list[dict[str, Any]]:
+    """Each phase of each guest in each round."""
+    return [{"tiles": one["tiles"], **p} for one in _rounds(record) for p in one["programs"]]
+
+
+def _tile_costs(record: Record) -> list[dict[str, Any]]:
+    """What each phase of each guest of the tile took in a round, median over the tiles; null
+    seconds: it was not seen to end."""
+    rows = []
+    for one in _rounds(record):
+        costs = costs_of(one["programs"])
+        programs = {(p["name"], p["phase"]): p["program"] for p in one["programs"]}
+        for (name, phase), program in programs.items():
+            seconds, p99 = (costs.get((name, phase, measure)) for measure in MEASURES)
+            if seconds is not None:
+                ended = None if math.isinf(seconds) else seconds
+                rows.append({
+                    "tiles": one["tiles"], "name": name, "program": program, "phase": phase,
+                    "seconds_per_work": ended, "p99_ms": p99,
+                })  # fmt: skip
+    return rows
+
+
+def _factor_at_quality(record: Record) -> float | None:
+    """The largest factor of the last round whose quality held."""
+    held = _workload("tile", "tiles_at_quality")(record)
+    return next((one["worst_factor"] for one in _rounds(record) if one["tiles"] == held), None)
+
+
+def _phases(flag: Callable[[Mapping[str, Any]], bool]) -> Callable[[Record], int | None]:
+    """Counts the phases of guests for which something holds; None of other workloads."""
+
+    def read(record: Record) -> int | None:
+        told = _workload("tile", "tiles")(record) is not None
+        return sum(flag(one) for one in _tile_programs(record)) if told else None
+
+    return read
+
+
+STATED_OF_TILES = ("tile", "tile_factor", "tile_pause_seconds", "tile_schedule")
+
+
+def _stated_tile(record: Record) -> str | None:
+    """What a tile is and what is asked of it, as JSON; None of other workloads."""
+    if record["workload"] != "tile":
+        return None
+    return _sorted_json({name: record["parameters"].get(name) for name in STATED_OF_TILES})
 
 
 def _load_per_cpu(record: Record) -> float | None:
@@ -259,6 +327,15 @@ def parity_digest(record: Record) -> str:
     """A short text for parity_text, which is as equal."""
     return hashlib.blake2b(parity_text(record).encode(), digest_size=8).hexdigest()
 
+
+BROKEN: tuple[tuple[str, Kind], ...] = (
+    ("name", "text"),
+    ("program", "text"),
+    ("phase", "text"),
+    ("measure", "text"),
+    ("factor", "number"),
+)
+"""What broke a quality first."""
 
 SPENT = ("boot", "proof", "settling", "measuring", "teardown")
 """What the time of a run goes into."""
@@ -321,7 +398,8 @@ RECORD_COLUMNS: tuple[Column, ...] = (
     Column("guests_without_swap", "integer", _workload("consolidation", "guests_without_swap")),
     Column("guests_at_first_swap", "integer", _workload("consolidation", "guests_at_first_swap")),
     Column("guests_started", "integer", lambda record: len(_steps(record)) or None),
-    Column("stopped_by", "text", _workload("consolidation", "stopped_by")),
+    Column("stopped_by", "text", _counted("stopped_by")),
+    Column("stop_reason", "text", _counted("stop_reason")),
     Column("swap_end_mib", "number", "result.swap_end_mib"),
     Column("swap_peak_mib", "number", _workload("memhog", "swap_peak_mib")),
     Column("active_footprint_mib", "number", _workload("consolidation", "active_footprint_mib")),
@@ -361,6 +439,15 @@ RECORD_COLUMNS: tuple[Column, ...] = (
     Column(
         "reread_ratio", "number", _share("proof.cache.again_seconds", "proof.cache.cold_seconds")
     ),
+    Column("tiles_at_quality", "integer", _workload("tile", "tiles_at_quality")),
+    Column("factor_at_quality", "number", _factor_at_quality),
+    *(
+        Column(f"broken_{name}", kind, _workload("tile", f"broken_by.{name}"))
+        for name, kind in BROKEN
+    ),
+    Column("phases_censored", "integer", _phases(lambda one: one["censored"] is not None)),
+    Column("phases_without_work", "integer", _phases(lambda one: one["work"] == 0)),
+    Column("tile", "text", _stated_tile),
     Column("imported", "flag", lambda record: "imported" in record),
     Column("work_seconds", "number", _workload("recorded", "seconds")),
     Column("work_rate", "number", _workload("recorded", "rate")),
@@ -385,7 +472,7 @@ COLUMNS = (*RECORD_COLUMNS, *CURVE_COLUMNS)
 
 NOT_OBSERVED = frozenset({
     "run_id", "reason", "kernel_key", "parity_digest", "freed_mib", "dropped_mib", "acted",
-    "launch_seconds", "boot_seconds", "program_seconds", "fault_count",
+    "launch_seconds", "boot_seconds", "program_seconds", "fault_count", "broken_program",
 })  # fmt: skip
 """What no figure and no doubt looks at: names of single runs, and what only a plan reads."""
 
@@ -435,25 +522,86 @@ LIST_COLUMNS: tuple[ListColumn, ...] = (
         (("lower_ns", "number"), ("upper_ns", "number"), ("count", "integer")),
         _histogram,
     ),
+    ListColumn(
+        "tile_rounds",
+        (
+            ("tiles", "integer"),
+            *(
+                (name, "number")
+                for name in (
+                    "started_seconds",
+                    "seconds",
+                    "mean_memory_mib",
+                    "held_gib_min",
+                    "cell_memory_mib",
+                    "cell_swap_mib",
+                    "peak_swap_mib",
+                    "pressure_seconds",
+                    "worst_factor",
+                )
+            ),
+        ),
+        _tile_rounds,
+    ),
+    ListColumn(
+        "tile_costs",
+        (
+            ("tiles", "integer"),
+            *((name, "text") for name in ("name", "program", "phase")),
+            ("seconds_per_work", "number"),
+            ("p99_ms", "number"),
+        ),
+        _tile_costs,
+    ),
+    ListColumn(
+        "tile_programs",
+        (
+            ("tiles", "integer"),
+            ("guest", "text"),
+            ("tile", "integer"),
+            *((name, "text") for name in ("name", "program", "phase")),
+            *(
+                (name, "number")
+                for name in ("seconds", "late_seconds", "work", "p50_ms", "p99_ms", "p999_ms")
+            ),
+            ("censored", "text"),
+        ),
+        _tile_programs,
+    ),
 )
 
 
 @dataclass(frozen=True)
 class MatrixSource:
-    """Numbers of a run that a list column holds: value at each place. `unknown` stands for an entry
-    that is there without a value."""
+    """Numbers of a run that a list column holds: value at each place, which is what stands in one
+    field, or in several. `unknown` stands for an entry that is there without a value."""
 
     workload: str
     column: str
-    place: str
+    place: str | tuple[str, ...]
     value: str
     unknown: float = math.nan
 
+    def place_of(self, entry: Mapping[str, Any]) -> Any:
+        """Where the value of an entry belongs: a number, or all fields of a place."""
+        if isinstance(self.place, str):
+            return entry[self.place]
+        return tuple(entry[name] for name in self.place)
+
+
+PHASE = ("name", "phase", "tiles")
+"""Where what a program costs was measured: a guest of the tile, a phase, and how many tiles."""
 
 MATRICES: dict[str, MatrixSource] = {
     # A guest that ran memhog and has no seconds was not seen to end: censored.
     "memhog_seconds": MatrixSource("memhog", "memhog_guests", "guest", "seconds", math.inf),
     **{name: MatrixSource("page_fault", "page_fault_rows", "tasks", name) for name in RATES},
+    **{
+        f"tile_{name}": MatrixSource("tile", "tile_rounds", "tiles", name)
+        for name in ("held_gib_min", "mean_memory_mib", "peak_swap_mib", "pressure_seconds")
+    },
+    "tile_seconds": MatrixSource("tile", "tile_costs", PHASE, "seconds_per_work", math.inf),
+    "tile_p99_ms": MatrixSource("tile", "tile_costs", PHASE, "p99_ms"),
 }
 
 SAMPLE_COLUMNS: tuple[tuple[str, Kind], ...] = (

@@ -71,12 +71,13 @@ class Texts:
 
 @dataclass(frozen=True)
 class Matrix:
-    """Numbers that a run has several of: a row for each run, a column for each of places."""
+    """Numbers that a run has several of: a row for each run, a column for each of places, which are
+    numbers or tuples of what stands in several fields (MatrixSource)."""
 
-    places: tuple[int, ...]
+    places: tuple[Any, ...]
     values: Floats
 
-    def at(self, place: int) -> Floats:
+    def at(self, place: Hashable) -> Floats:
         """The column of a place; NaN for all if there is none."""
         if place not in self.places:
             return np.full(self.values.shape[0], np.nan)
@@ -84,7 +85,7 @@ class Matrix:
         return column
 
     @cached_property
-    def measured(self) -> tuple[int, ...]:
+    def measured(self) -> tuple[Any, ...]:
         """Places that any run has a value for."""
         some = np.flatnonzero((~np.isnan(self.values)).any(axis=0))
         return tuple(self.places[column] for column in some)
@@ -324,7 +325,7 @@ def coded(values: Iterable[Any]) -> Texts:
 def _matrix(name: str, rows: Sequence[Mapping[str, Any]]) -> Matrix:
     source = MATRICES[name]
     entries = [
-        (index, entry[source.place], entry.get(source.value))
+        (index, source.place_of(entry), entry.get(source.value))
         for index, row in enumerate(rows)
         for entry in row.get(source.column) or ()
     ]

@@ -33,11 +33,14 @@ Contradictions = Iterator[tuple[str, str, str]]
 
 
 def costs_of(programs: Sequence[TileProgram]) -> Costs:
-    """Medians over the guests of a round that ended; none of a phase in which no guest did work."""
+    """Medians over the guests of a round; a phase that did not end is longer than any that did, and
+    there is none of a phase in which no guest did work."""
     found: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     for one in programs:
         seconds, work, p99 = one["seconds"], one["work"], one["p99_ms"]
-        if seconds is not None and work:
+        if one["censored"] is not None:
+            found[one["name"], one["phase"], "seconds"].append(math.inf)
+        elif seconds is not None and work:
             found[one["name"], one["phase"], "seconds"].append(seconds / work)
         if p99 is not None:
             found[one["name"], one["phase"], "p99_ms"].append(p99)
@@ -46,7 +49,11 @@ def costs_of(programs: Sequence[TileProgram]) -> Costs:
 
 def factors(costs: Costs, with_one: Costs) -> Costs:
     """How many times what they were with one tile, where both are known."""
-    return {key: cost / with_one[key] for key, cost in costs.items() if with_one.get(key)}
+    return {
+        key: cost / base
+        for key, cost in costs.items()
+        if (base := with_one.get(key)) and math.isfinite(base)
+    }
 
 
 def tile_contradictions(
@@ -148,7 +155,7 @@ def _factor_contradictions(where: str, one: TileRound, first: TileRound) -> Cont
     follows = max(
         factors(costs_of(one["programs"]), costs_of(first["programs"])).values(), default=None
     )
-    if told is None or follows is None or any(p["censored"] for p in one["programs"]):
+    if told is None or follows is None or math.isinf(follows):
         return
     if abs(told - follows) > follows * (AGREES + _rounding(one) + _rounding(first)):
         yield (
@@ -212,6 +219,8 @@ def _broken_contradictions(
     if key not in follows:
         found = f"{broken['phase']} of {broken['name']}"
         yield "result.broken_by", "a phase of a program that ended in the last round", found
-    elif abs(told - follows[key]) > follows[key] * (AGREES + _rounding(last) + _rounding(first)):
+    elif math.isfinite(follows[key]) and abs(told - follows[key]) > follows[key] * (
+        AGREES + _rounding(last) + _rounding(first)
+    ):
         expected = f"about {number(follows[key])}, as its times are those with one tile"
         yield "result.broken_by.factor", expected, number(told)

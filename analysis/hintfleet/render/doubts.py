@@ -15,6 +15,7 @@ TOPICS = {
     "density": "the gain",
     "memhog": "memhog",
     "page_fault": "the page fault rate",
+    "tile": "the gain in tiles",
     "recorded": "the recorded work",
 }
 """What the figures that decide are about."""

@@ -82,6 +82,18 @@ def document(report: Report) -> Json:
             }
             for name, result in report.page_fault.items()
         },
+        "tile": {
+            name: {
+                "runs": len(result.observations),
+                **_where(listed(result.observations)),
+                "tiles_at_quality": whole(listed(result.observations), "tiles_at_quality"),
+                "equal_tiles": result.equal_tiles,
+                "stopped_by": result.stopped_by,
+                "broken_by": [asdict(one) for one in result.broken_by],
+                "figures": _figures(result.figures),
+            }
+            for name, result in report.tile.items()
+        },
         "recorded": {
             name: {
                 "runs": len(result.observations),

@@ -16,12 +16,12 @@ from hintfleet.records.read import DamagedError, Run
 from hintfleet.records.reproduce import as_text
 from hintfleet.records.samples import Samples, load_samples
 from hintfleet.records.text import harmless
-from hintfleet.records.types import Guest
+from hintfleet.records.types import Guest, Tile
 from hintfleet.render.charts import columns, stretch
 from hintfleet.render.console import chart_line, heading_line, table
 from hintfleet.render.handed import cache_words, handed_words
 from hintfleet.render.tables import Cell, ReportTable, Row
-from hintfleet.statistics.units import UNKNOWN, number, quantity
+from hintfleet.statistics.units import UNKNOWN, number, plural, quantity
 
 CONSOLE_LINES = 15
 CONSOLE_BYTES = 1 << 18
@@ -178,6 +178,8 @@ def result_table(run: Run) -> ReportTable | None:
             )
         )
         return ReportTable(f"page_fault: single faults {told}", columns_4, tuple(rows))
+    if (tile := run.tile) is not None:
+        return _tile_table(tile)
     if (recorded := run.recorded) is not None:
         values = {
             "seconds": recorded["seconds"],
@@ -188,6 +190,28 @@ def result_table(run: Run) -> ReportTable | None:
         found = tuple(Row(what, (Cell(number(value)),)) for what, value in values.items() if value)
         return ReportTable("Recorded work, as it was told", ("",), found) if found else None
     return None
+
+
+def _tile_table(tile: Tile) -> ReportTable:
+    """A row for each round, and below it what each program of it took."""
+    rows = []
+    for one in tile["tiles"]:
+        values = one["seconds"], one["mean_memory_mib"], one["peak_swap_mib"], one["worst_factor"]
+        texts = (*map(number, values), "")
+        rows.append(Row(plural(one["tiles"], "tile"), tuple(map(Cell, texts))))
+        for program in one["programs"]:
+            what = f"  {program['guest']}, {program['phase']}"
+            told = program["seconds"], program["work"], program["p99_ms"]
+            ended = program["censored"] or ""
+            texts = (number(told[0]), f"work {number(told[1])}", f"p99 {number(told[2])} ms")
+            rows.append(Row(what, tuple(map(Cell, (*texts, "", ended)))))
+    by = tile["stopped_by"]
+    if (broken := tile["broken_by"]) is not None:
+        by = f"{broken['name']} ({broken['phase']}), {number(broken['factor'])} times its "
+        by += "p99" if broken["measure"] == "p99_ms" else "time"
+    heading_ = f"{plural(tile['tiles_at_quality'], 'tile')} at quality (ended by {by})"
+    columns_ = ("s", "mean MiB", "swap MiB", "factor", "did not end")
+    return ReportTable(heading_, columns_, tuple(rows))
 
 
 def console_tails(run: Run, most: int = CONSOLE_LINES) -> dict[str, list[str]]:

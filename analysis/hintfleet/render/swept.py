@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from hintfleet.figures.figure import Figure, Figures
+from hintfleet.figures.figure import Figure
 from hintfleet.figures.gain import CRITERIA, Criterion, Standing
 from hintfleet.render.names import label
 from hintfleet.render.tables import Cell, ReportTable, Row, ranked_arms, tables
@@ -31,16 +31,9 @@ def sweep_heading(sweep: Sweep) -> str:
 def compared_by(report: Report, names: list[str]) -> list[tuple[Criterion, Mapping[str, Figure]]]:
     """What arms are compared by, as far as it is known of any of these: figures against the
     baseline, by arm."""
-    topics: dict[str, dict[str, Figures]] = {
-        "density": {n: r.figures for n, r in report.density.items()},
-        "memhog": {n: r.figures for n, r in report.memhog.items()},
-        "memory": {n: r.figures for n, r in report.memory.items()},
-        "page_fault": {n: r.figures for n, r in report.page_fault.items()},
-        "recorded": {n: r.figures for n, r in report.recorded.items()},
-    }
     found: list[tuple[Criterion, Mapping[str, Figure]]] = []
     for criterion in CRITERIA:
-        group = topics[criterion.topic]
+        group = report.topics[criterion.topic]
         known = {
             name: figure
             for name in names

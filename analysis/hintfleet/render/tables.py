@@ -6,13 +6,14 @@ Rows are figures and columns are arms, so that long names of arms fit 80 columns
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hintfleet.figures.figure import Figure, Figures, Verdict
 from hintfleet.figures.gain import Standing
 from hintfleet.figures.handback import OF_PROOFS, OF_RUNS
 from hintfleet.figures.recorded import MEASURES
+from hintfleet.figures.tiles import TileResult, program_of
 from hintfleet.records.columns import HELD
 from hintfleet.render.names import label, versus
 from hintfleet.render.runs import known, memhog_seconds, places, shown
@@ -25,7 +26,7 @@ from hintfleet.render.words import (
     with_spread,
 )
 from hintfleet.report.build import Report, all_figures
-from hintfleet.statistics.units import UNKNOWN, number, percent, spread
+from hintfleet.statistics.units import UNKNOWN, number, percent, plural, spread
 
 INTERVAL = "95 % interval"
 """Heading of a column of intervals; the confidence is the default one of Thresholds."""
@@ -65,6 +66,12 @@ MOST_COLUMNS = 4
 
 MOST_ROWS = 9
 
+P99 = {"p99_ms": ", p99"}
+"""What is said of a measure that is not time."""
+
+MOST_BROKEN = 2
+"""Programs that broke first, of an arm."""
+
 IN_TURN = "memory used in turn"
 """What every count of guests of a study assumes; a plan is made for other demands."""
 
@@ -74,10 +81,15 @@ def summary_table(report: Report, most_rows: int = MOST_ROWS) -> ReportTable:
     if len(arms(report)) > MOST_COLUMNS:
         return _summary_of_many(report, most_rows)
     last = guests_in_turn(report)
-    density, memhog, memory, fault, recorded = _groups(report)
+    density, memhog, memory, fault, tile, recorded = _groups(report)
+    tiles = _tiles(report)
     rows = [
-        *_guests_rows(report, density),
+        *_counted_rows(report, "Guests", "without swap", density, "guests_without_swap"),
         _row(report, "Guests when swap began", density, "guests_at_first_swap", _bare),
+        *_counted_rows(report, "Tiles", "at quality", tile, "tiles_at_quality"),
+        _row(report, f"  GiB·min, {tiles}", tile, "tile_held_gib_min", _bare_short),
+        _row(report, f"  time vs none, {tiles}", tile, "tile_seconds_vs_none", short),
+        _row(report, f"  p99 vs none, {tiles}", tile, "tile_p99_ms_vs_none", short),
         _row(report, f"memhog in guest {last}", memhog, f"guest{last}_seconds", short),
         _row(report, "  swap at its end", memhog, "swap_end_mib", short),
         _row(report, "  memory held, GiB·min", memory, "memhog_footprint_gib_min", _bare_short),
@@ -99,13 +111,16 @@ def summary_table(report: Report, most_rows: int = MOST_ROWS) -> ReportTable:
 def _summary_of_many(report: Report, most_rows: int) -> ReportTable:
     """A row for each arm, best first, and of those that another soundly beats their number only."""
     last = guests_in_turn(report)
-    density, memhog, memory, fault, recorded = _groups(report)
+    density, memhog, memory, fault, tile, recorded = _groups(report)
     columns: list[tuple[str, Group, str, FIGURE]] = [
         ("guests", density, "guests_without_swap", _bare_short),
         ("memhog, s", memhog, f"guest{last}_seconds", _bare_short),
         ("back, s", memory, "seconds_to_return_90", _bare_short),
         ("faults", fault, "processes_vs_none", short),
         ("CPU, s", density, "host_cpu_seconds_per_guest", _bare_short),
+        ("tiles", tile, "tiles_at_quality", _bare_short),
+        ("tile time", tile, "tile_seconds_vs_none", short),
+        ("tile GiB·min", tile, "tile_held_gib_min", _bare_short),
         ("held", recorded, "recorded_footprint_gib_min", exact(1)),
         ("time, s", recorded, "recorded_seconds", _bare_short),
     ]
@@ -133,13 +148,16 @@ def _summary_of_many(report: Report, most_rows: int) -> ReportTable:
 
 
 def ranked_arms(report: Report) -> list[str]:
-    """Arms with most guests first, of equal ones those that hold least memory over time."""
+    """Arms with most tiles or guests first, of equal ones those that hold least over time."""
 
-    def key(name: str) -> tuple[float, float, str]:
+    def key(name: str) -> tuple[float, float, float, str]:
         density, memory = report.density.get(name), report.memory.get(name)
         guests = density.figures.get("guests_without_swap") if density else None
         held = memory.figures.get("memhog_footprint_gib_min") if memory else None
+        tile = report.tile.get(name)
+        tiles = tile.figures.get("tiles_at_quality") if tile else None
         return (
+            -(tiles.estimate or 0.0) if tiles else 0.0,
             -(guests.estimate or 0.0) if guests else 0.0,
             (held.estimate or 0.0) if held else 0.0,
             name,
@@ -167,14 +185,18 @@ def in_columns_that_fit(data: ReportTable, first: Sequence[str]) -> list[ReportT
     ]
 
 
-def _guests_rows(report: Report, density: Group) -> list[Row]:
+def _counted_rows(report: Report, what: str, how: str, counts: Group, name: str) -> list[Row]:
     """One row, or one for each kind of node."""
     if not report.kinds:
-        return [_row(report, "Guests without swap", density, "guests_without_swap", _bare)]
+        return [_row(report, f"{what} {how}", counts, name, _bare)]
     return [
-        _row(report, f"Guests, {kind}", group, "guests_without_swap", _bare)
-        for kind, group in report.kinds.items()
+        _row(report, f"{what}, {kind}", group, name, _bare) for kind, group in report.kinds.items()
     ]
+
+
+def _tiles(report: Report) -> str:
+    """At how many tiles arms are compared."""
+    return plural(max((found.equal_tiles for found in report.tile.values()), default=0), "tile")
 
 
 def _front(report: Report) -> list[Cell]:
@@ -187,6 +209,7 @@ def tables(report: Report) -> list[ReportTable]:
         *density_tables(report),
         memhog_table(report),
         page_fault_table(report),
+        *tile_tables(report),
         memory_table(report),
         balance_table(report),
         handback_table(report),
@@ -260,6 +283,67 @@ def page_fault_table(report: Report) -> ReportTable:
     return ReportTable(heading, tuple(arms(report)), _filled(rows))
 
 
+def tile_tables(report: Report) -> list[ReportTable]:
+    """How many tiles a node holds, what ended that, and what their programs cost."""
+    tile, with_tiles = _groups(report)[4], f"with {_tiles(report)}"
+    counts = _counts(report, {name: len(r.observations) for name, r in report.tile.items()})
+    rows = [
+        counts,
+        *_counted_rows(report, "tiles", "at quality", tile, "tiles_at_quality"),
+        _row(report, "more than none", tile, "more_tiles_than_none", _bare),
+        _row(report, "  95 % interval", tile, "more_tiles_than_none", interval_text),
+        _row(report, "  worst program, factor", tile, "factor_at_quality", _bare),
+        Row("ended by, runs", tuple(map(Cell, _texts(report, _ended_words)))),
+        Row("broke first, factor", tuple(map(Cell, _texts(report, _broken_words)))),
+        _row(report, f"GiB·min held {with_tiles}", tile, "tile_held_gib_min", _bare),
+        _row(report, "  vs none", tile, "tile_held_vs_none", short),
+        _row(report, "  mean MiB", tile, "tile_mean_memory_mib", _bare),
+        _row(report, "  most swap, MiB", tile, "tile_peak_swap_mib", _bare),
+        _row(report, "  pressure on the cell, s", tile, "tile_pressure_seconds", _bare),
+    ]
+    names = dict.fromkeys(
+        name for figures in tile.values() for name in figures if program_of(name) is not None
+    )
+    costs = []
+    for name in names:
+        if name.endswith("_vs_none"):
+            continue
+        found = program_of(name)
+        of, phase, measure = found if found else ("", "", "")
+        unit = "s a unit" if measure == "seconds" else "p99, ms"
+        costs += [
+            _row(report, f"{of}, {phase}: {unit}", tile, name, _bare),
+            _row(report, "  vs none", tile, f"{name}_vs_none", short),
+            _row(report, "  95 % interval", tile, f"{name}_vs_none", interval_text),
+        ]
+    columns = tuple(arms(report))
+    return [
+        ReportTable("Tiles: sets of guests with programs", columns, _filled(rows)),
+        ReportTable(f"What programs of a tile cost, {with_tiles}", columns, _filled(costs)),
+    ]
+
+
+def _texts(report: Report, words: Callable[[TileResult], str]) -> Iterator[str]:
+    for name in arms(report):
+        found = report.tile.get(name)
+        yield (found and words(found)) or UNKNOWN
+
+
+def _ended_words(found: TileResult) -> str:
+    """How many runs what ended."""
+    return ", ".join(f"{count} {cause}" for cause, count in found.stopped_by.items())
+
+
+def _broken_words(found: TileResult) -> str:
+    """What broke first, of several the most frequent ones."""
+    told = [
+        f"{one.name} ({one.phase}{P99.get(one.measure, '')}) {number(one.factor)}x"
+        for one in found.broken_by[:MOST_BROKEN]
+    ]
+    rest = len(found.broken_by) - len(told)
+    return ", ".join(told) + (f" and {rest} more" if rest else "")
+
+
 def memory_table(report: Report) -> ReportTable:
     """Memory held over time, and how fast freed memory came back in the proof before each run."""
     memory = _groups(report)[2]
@@ -308,7 +392,7 @@ def handback_table(report: Report) -> ReportTable:
 
 def recorded_table(report: Report) -> ReportTable:
     """Work that was measured elsewhere and imported: memory over time, seconds, rates."""
-    recorded = _groups(report)[4]
+    recorded = _groups(report)[5]
     rows = [_counts(report, {n: len(r.observations) for n, r in report.recorded.items()})]
     for measure, name, text in (
         ("footprint", "memory held, GiB·min", exact(1)),
@@ -451,13 +535,15 @@ def guests_in_turn(report: Report) -> int:
 Group = Mapping[str, Figures]
 
 
-def _groups(report: Report) -> tuple[Group, Group, Group, Group, Group]:
+def _groups(report: Report) -> tuple[Group, Group, Group, Group, Group, Group]:
+    topics = report.topics
     return (
-        {name: result.figures for name, result in report.density.items()},
-        {name: result.figures for name, result in report.memhog.items()},
-        {name: result.figures for name, result in report.memory.items()},
-        {name: result.figures for name, result in report.page_fault.items()},
-        {name: result.figures for name, result in report.recorded.items()},
+        topics["density"],
+        topics["memhog"],
+        topics["memory"],
+        topics["page_fault"],
+        topics["tile"],
+        topics["recorded"],
     )
 
 

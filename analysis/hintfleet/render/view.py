@@ -17,6 +17,13 @@ from hintfleet.statistics.units import UNKNOWN, number, plural
 COMPARISON_SCHEMA = "hintfleet.comparison/2"
 
 
+GAINS = {
+    "density.more_guests_than_none": "More guests than none",
+    "tile.more_tiles_than_none": "More tiles than none",
+}
+"""What a study is made for, and its words."""
+
+
 def comparison_title(comparison: Comparison) -> str:
     """What is compared with what."""
     return f"{comparison.first.label} and {comparison.second.label}"
@@ -26,16 +33,16 @@ def comparison_answer(comparison: Comparison) -> str:
     """What each side gained over its own baseline, what differs, and for which hosts that holds."""
     if not comparison.entries:
         return "The two have no arm in common: nothing can be compared."
-    gains = []
+    gains: dict[str, list[str]] = {}
     for name, entries in comparison.entries.items():
-        gain = next((e for e in entries if e.name == "density.more_guests_than_none"), None)
-        if gain is None or gain.first is None or gain.second is None:
-            continue
-        first, second = (number(f.estimate) for f in (gain.first, gain.second))
-        gains.append(
-            f"{name} {first} in {comparison.first.label}, {second} in {comparison.second.label}"
-        )
-    said = [f"More guests than none: {'; '.join(gains)}."] if gains else []
+        for entry in entries:
+            if entry.name not in GAINS or entry.first is None or entry.second is None:
+                continue
+            first, second = (number(f.estimate) for f in (entry.first, entry.second))
+            gains.setdefault(entry.name, []).append(
+                f"{name} {first} in {comparison.first.label}, {second} in {comparison.second.label}"
+            )
+    said = [f"{what}: {'; '.join(gains[name])}." for name, what in GAINS.items() if name in gains]
     said += _differences(comparison)
     return " ".join(said) or "The two have no figure in common."
 
@@ -80,7 +87,7 @@ def comparison_tables(comparison: Comparison) -> list[ReportTable]:
         columns = (*labels, "change", INTERVAL) if changes else labels
         rows = tuple(
             Row(
-                label(*entry.name.split(".")),
+                label(*entry.name.split(".", 1)),
                 (
                     _cell(entry.first),
                     _cell(entry.second),

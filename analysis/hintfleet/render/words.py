@@ -81,5 +81,5 @@ def title(report: Report) -> str:
 
 def arms(report: Report) -> list[str]:
     """Every arm that has results, the baseline first."""
-    seen = {*report.density, *report.memhog, *report.page_fault, *report.recorded}
+    seen = {*report.density, *report.memhog, *report.page_fault, *report.tile, *report.recorded}
     return baseline_first(seen, report.study.baseline)

@@ -8,72 +8,68 @@ docs/statistics.md, and in tests/analysis/test_headline.py by row.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hintfleet.figures.against import AGAINST
+from hintfleet.figures.density import BY_FOOTPRINT
 from hintfleet.figures.figure import DEFAULTS, Figure, Figures, Thresholds, Verdict
 from hintfleet.figures.gain import Topics
 from hintfleet.records.observations import BASELINE
-from hintfleet.statistics.units import change, number, percent, plural, quantity, spread
+from hintfleet.report.costs import EVERY_COST, TILE_COSTS, Cost, costs_of_guests, costs_of_tiles
+from hintfleet.statistics.units import change, number, percent, plural, spread
 
-MORE_GUESTS = "more_guests"
-COSTS = {
-    "processes": False,
-    "memhog_last_guest": True,
-    "fault_p99": True,
-    "host_cpu_per_guest": True,
-}
-"""Figures of against.py that decide between equals, and whether less of it is better."""
+
+@dataclass(frozen=True)
+class Counted:
+    """What is counted on a node, and the words for it."""
+
+    topic: str
+    count: str
+    more: str
+    against: str
+    """The figure of two arms (against.py)."""
+    one: str
+    fit: str
+    """What so many do."""
+    costs: Callable[[Topics, str, str], list[Cost]]
+    kinds: Mapping[str, str]
+    """Kinds of cost that are weighed, in the words of a list."""
+    between: Mapping[str, bool]
+    """Figures of two arms that decide between equals, and whether less of it is better."""
+
+
+GUESTS = Counted(
+    "density",
+    "guests_without_swap",
+    "more_guests_than_none",
+    "more_guests",
+    "guest",
+    "a node without swapping",
+    costs_of_guests,
+    EVERY_COST,
+    {"processes": False, "memhog_last_guest": True, "fault_p99": True, "host_cpu_per_guest": True},
+)
+TILES = Counted(
+    "tile",
+    "tiles_at_quality",
+    "more_tiles_than_none",
+    "more_tiles",
+    "tile",
+    "a node at quality",
+    costs_of_tiles,
+    TILE_COSTS,
+    {"tile_seconds": True, "tile_p99_ms": True, "tile_held": True},
+)
 
 ALL_TOLD, BEST_TOLD = 4, 2
 """Arms beside the baseline that are all told each by itself; of more only the best so many."""
 
+MOST_COSTS = 6
+"""Of more that are open, or a price, nobody reads each."""
+
 WHOLE = 1e-9
 """A count this close to a whole one is one."""
-
-FAULTS = "page faults a second"
-MEMHOG_TIME = "of memhog's time"
-FAULT_P99 = "of the slowest percent of page faults"
-HOST_CPU = "host CPU time a guest"
-WORK_TIME = "of the recorded work's time"
-WORK_RATE = "of the recorded work's rate"
-EVERY_COST = {
-    FAULTS: "page faults a second",
-    MEMHOG_TIME: "memhog's time",
-    FAULT_P99: "the slowest percent of page faults",
-    HOST_CPU: "host CPU time a guest",
-}
-"""What the headline weighs, by its words in a price, and its words in a list."""
-IMPORTED_COSTS = {WORK_TIME: "the recorded work's time", WORK_RATE: "the recorded work's rate"}
-"""The same of what is known of imported runs only; nothing lacks where it is not."""
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What else changes under an arm: the effect that is judged, and it as a clause."""
-
-    effect: Figure
-    clause: str
-    worst: float
-    """The relative loss at the worse end of its interval; below 0 it is a gain."""
-    what: str
-    unended: str = ""
-    """In how many blocks the arm's work was not seen to end, if in more than without it."""
-
-    @property
-    def is_open(self) -> bool:
-        return not self.unended and self.effect.verdict != Verdict.SOUND
-
-    def price(self, limits: Thresholds) -> str:
-        """What is lost for sure, "" if that is nothing that matters."""
-        if self.unended:
-            return self.unended
-        sure = self.effect.verdict == Verdict.SOUND and self.effect.claims_effect
-        if sure and self.worst > limits.practical_ratio:
-            return f"{change(self.effect.estimate)} {self.what}"
-        return ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +79,7 @@ class Arm:
     name: str
     effect: Figure | None
     costs: tuple[Cost, ...]
+    of: Counted = GUESTS
 
     @property
     def verdict(self) -> Verdict:
@@ -102,7 +99,8 @@ class Arm:
         return sure and self.verdict == Verdict.SOUND
 
     def prices(self, limits: Thresholds) -> list[str]:
-        return [price for cost in self.costs if (price := cost.price(limits))]
+        worst = sorted(self.costs, key=lambda cost: -cost.worst) if self.of is TILES else self.costs
+        return _few([price for cost in worst if (price := cost.price(limits))], "cost")
 
 
 def answer(
@@ -110,37 +108,43 @@ def answer(
     against: Mapping[str, Figures],
     limits: Thresholds = DEFAULTS,
     baseline: str = BASELINE,
+    counted: Counted = GUESTS,
+    why_none: str = "",
 ) -> str:
     """What to do about every arm, best first.
 
-    figures: by topic, arm and name; against: as against.py names them.
+    figures: by topic, arm and name; against: as against.py names them; why_none: why not even one
+    fits, if none does under any arm.
     """
     others: list[Arm] = []
     counts = {
         name: found.estimate
-        for name, group in figures.get("density", {}).items()
-        if (found := group.get("guests_without_swap")) and found.estimate is not None
+        for name, group in figures.get(counted.topic, {}).items()
+        if (found := group.get(counted.count)) and found.estimate is not None
     }
-    density = figures.get("density", {})
+    groups = figures.get(counted.topic, {})
     measured = {name for topic in figures.values() for name in topic if name != baseline}
     arms = [
         Arm(
             name,
-            density.get(name, {}).get("more_guests_than_none"),
-            tuple(_costs(figures, name, baseline)),
+            groups.get(name, {}).get(counted.more),
+            tuple(counted.costs(figures, name, baseline)),
+            counted,
         )
         for name in sorted(measured)
     ]
     if not any(name in counts for name in measured):
-        unknown = _unknown_gain(counts, bool(measured), baseline)
+        unknown = _unknown_gain(counts, bool(measured), baseline, counted)
         said = [unknown, *_held(figures.get("recorded", {}))]
     elif baseline not in counts:
-        said = [_without_baseline(counts, baseline)]
+        said = [_without_baseline(counts, baseline, counted)]
+    elif counts and not any(counts.values()) and why_none:
+        arms, said = [], [_no_density(counted, why_none)]
     else:
         arms, others = _best([arm for arm in arms if arm.name in counts], limits)
         said = _decisions(arms, counts, against, limits, baseline)
         said += [_others(others)] if others else []
-    return " ".join([*said, *_told(arms, baseline, brief=bool(others))])
+    return " ".join([*said, *_told(arms, baseline, counted, brief=bool(others))])
 
 
 def _best(arms: Sequence[Arm], limits: Thresholds) -> tuple[list[Arm], list[Arm]]:
@@ -161,7 +165,7 @@ def _others(arms: Sequence[Arm]) -> str:
     trusted = [arm for arm in arms if arm.verdict != Verdict.NOT_TO_BE_TRUSTED]
     still_open = [arm for arm in trusted if arm.verdict == Verdict.UNSETTLED]
     rest = len(trusted) - len(gains) - len(still_open)
-    by = f" by {spread(min(gains), max(gains))} guests" if gains else ""
+    by = f" by {spread(min(gains), max(gains))} {arms[0].of.one}s" if gains else ""
     said = [
         f"{len(gains)} gain{'' if len(gains) != 1 else 's'}, too,{by}" if gains else "",
         f"{len(still_open)} {'is' if len(still_open) == 1 else 'are'} not settled"
@@ -173,15 +177,24 @@ def _others(arms: Sequence[Arm]) -> str:
     return f"Of {plural(len(arms), 'other arm')} {', '.join(filter(None, said))}."
 
 
-def _unknown_gain(counts: Mapping[str, float], arm_measured: bool, baseline: str) -> str:
+def _unknown_gain(
+    counts: Mapping[str, float], arm_measured: bool, baseline: str, counted: Counted
+) -> str:
     if baseline in counts:
         return (
-            f"How many more guests fit is not known: no arm but {baseline} was measured; with it "
-            f"{_guests(counts[baseline])}."
+            f"How many more {counted.one}s fit is not known: no arm but {baseline} was measured; "
+            f"with it {_so_many(counts[baseline], counted)}."
         )
     if arm_measured:
-        return "How many more guests fit was not measured."
-    return "How many more guests fit is not known: no run has a result."
+        return f"How many more {counted.one}s fit was not measured."
+    return f"How many more {counted.one}s fit is not known: no run has a result."
+
+
+def _no_density(counted: Counted, why: str) -> str:
+    return (
+        f"There is no density: not even one {counted.one} fits {counted.fit}, with any arm "
+        f"({why.rstrip('.')}). Make the {counted.one} smaller, or the node larger."
+    )
 
 
 def _held(recorded: Mapping[str, Figures]) -> list[str]:
@@ -212,12 +225,12 @@ def _held(recorded: Mapping[str, Figures]) -> list[str]:
     return said
 
 
-def _without_baseline(counts: Mapping[str, float], baseline: str) -> str:
+def _without_baseline(counts: Mapping[str, float], baseline: str, counted: Counted) -> str:
     most = max(counts.values())
     names = " or ".join(name for name, count in counts.items() if count == most)
     return (
-        f"How many more guests fit is not known: {baseline} was not measured. With {names} "
-        f"{_guests(most)}."
+        f"How many more {counted.one}s fit is not known: {baseline} was not measured. With {names} "
+        f"{_so_many(most, counted)}."
     )
 
 
@@ -246,7 +259,7 @@ def _decisions(
         if arm not in alike:
             prices = arm.prices(limits)
             price = f", if that is worth {_and(prices)}" if prices else ""
-            said.append(f"{arm.name} gains, too: {_fit(arm.effect)}{price}.")
+            said.append(f"{arm.name} gains, too: {_fit(arm)}{price}.")
     rest = [arm for arm in arms if not arm.gains]
     open_arms = [a for a in rest if a.verdict == Verdict.UNSETTLED]
     for reason, group in _by_reason(a for a in rest if a.verdict == Verdict.NOT_TO_BE_TRUSTED):
@@ -254,17 +267,18 @@ def _decisions(
         of = f" of {names}" if said else ""
         said.append(
             f"Do not decide on these figures{of}: {reason}. They say that "
-            f"{_fit(group[0].effect)} with {names}."
+            f"{_fit(group[0])} with {names}."
         )
     for reason, group in _by_reason(open_arms):
         fits = "; ".join(
-            f"{_fit(arm.effect) or _alone(arm, counts, baseline)} with {arm.name}" for arm in group
+            f"{_fit(arm) or _alone(arm, counts, baseline)} with {arm.name}" for arm in group
         )
         said.append(f"Not settled: so far {fits}; {reason}.")
     for arm in rest:
         if arm.verdict == Verdict.SOUND and arm.effect is not None:
-            does = f"Leave {arm.name} off" if arm.is_different else f"{arm.name} gains no guest"
-            said.append(f"{does}: {_fit(arm.effect)}. {_sure(arm.effect)}.")
+            nothing = f"{arm.name} gains no {arm.of.one}"
+            does = f"Leave {arm.name} off" if arm.is_different else nothing
+            said.append(f"{does}: {_fit(arm)}. {_sure(arm.effect)}.")
     return said
 
 
@@ -273,8 +287,8 @@ def _most_guests(arms: Sequence[Arm], against: Mapping[str, Figures]) -> list[Ar
     names = {arm.name for arm in arms}
     fewer = {
         worse
-        for worse, other, figure in _sound_pairs(against, {MORE_GUESTS: False})
-        if {worse, other} <= names and figure == MORE_GUESTS
+        for worse, other, _ in _sound_pairs(against, {arms[0].of.against: False} if arms else {})
+        if {worse, other} <= names
     }
     return [arm for arm in arms if arm.name not in fewer]
 
@@ -284,7 +298,7 @@ def _unbeaten(arms: Sequence[Arm], against: Mapping[str, Figures]) -> list[Arm]:
     names = {arm.name for arm in arms}
     beaten = {
         (worse, other)
-        for worse, other, _ in _sound_pairs(against, COSTS)
+        for worse, other, _ in _sound_pairs(against, arms[0].of.between if arms else {})
         if {worse, other} <= names
     }
     worse = {one for one, other in beaten if (other, one) not in beaten}
@@ -310,7 +324,7 @@ def _alike(arms: Sequence[Arm], limits: Thresholds) -> list[list[Arm]]:
     """Arms of which the same sentence can be said, those with most guests first."""
     groups: dict[tuple[str, str, str], list[Arm]] = {}
     for arm in sorted(arms, key=lambda arm: -arm.gain):
-        said = _fit(arm.effect), _sure(arm.effect), _condition(arm, limits)
+        said = _fit(arm), _sure(arm.effect), _condition(arm, limits)
         groups.setdefault(said, []).append(arm)
     return list(groups.values())
 
@@ -330,15 +344,15 @@ def _turn_on(group: Sequence[Arm], limits: Thresholds) -> str:
     least = limits.practical_ratio * ((effect.base if effect else None) or 0.0)
     does = f"Turn {names} on{_condition(first, limits)}"
     if low < least:
-        does += f", if less than {percent(limits.practical_ratio)} more guests matter"
-    return f"{does}: {_fit(effect)}. {_sure(effect)}."
+        does += f", if less than {percent(limits.practical_ratio)} more {first.of.one}s matter"
+    return f"{does}: {_fit(first)}. {_sure(effect)}."
 
 
 def _or_turn_on(group: Sequence[Arm], limits: Thresholds) -> str:
     """The same of arms that no other soundly beats, after the first."""
     names, first = " or ".join(arm.name for arm in group), group[0]
     does = f"Or {names}{_condition(first, limits)}"
-    return f"{does}: {_fit(first.effect)}; {_seen_within(first.effect)}."
+    return f"{does}: {_fit(first)}; {_seen_within(first.effect)}."
 
 
 def _condition(arm: Arm, limits: Thresholds) -> str:
@@ -350,26 +364,27 @@ def _condition(arm: Arm, limits: Thresholds) -> str:
     return " for density" if any(cost.is_open for cost in arm.costs) else ""
 
 
-def _fit(effect: Figure | None) -> str:
-    """How many guests fit, and without, from the same pairs; "" if there are none."""
+def _fit(arm: Arm) -> str:
+    """How many fit, and without, from the same pairs; "" if there are none."""
+    effect = arm.effect
     if effect is None or effect.base is None or effect.estimate is None:
         return ""
-    if effect.unit != "guests":
+    if effect.unit == BY_FOOTPRINT:
         room, before = number(effect.base + effect.estimate), number(effect.base)
         return f"by footprints there is room for {room} guests a node instead of {before}"
-    return f"{_guests(effect.base + effect.estimate)} instead of {number(effect.base)}"
+    return f"{_so_many(effect.base + effect.estimate, arm.of)} instead of {number(effect.base)}"
 
 
 def _alone(arm: Arm, counts: Mapping[str, float], baseline: str) -> str:
-    return f"{_guests(counts[arm.name])} instead of {number(counts[baseline])}"
+    return f"{_so_many(counts[arm.name], arm.of)} instead of {number(counts[baseline])}"
 
 
-def _guests(count: float) -> str:
+def _so_many(count: float, counted: Counted) -> str:
     """How many fit a node; no node holds 8.33 guests."""
     whole = abs(count - round(count)) < WHOLE
-    guests = plural(round(count), "guest") if whole else f"{number(count)} guests"
-    fit = "fits" if guests == "1 guest" else "fit"
-    return f"{'' if whole else 'on average '}{guests} {fit} a node without swapping"
+    many = plural(round(count), counted.one) if whole else f"{number(count)} {counted.one}s"
+    fit = "fits" if whole and round(count) == 1 else "fit"
+    return f"{'' if whole else 'on average '}{many} {fit} {counted.fit}"
 
 
 def _sure(effect: Figure | None) -> str:
@@ -412,85 +427,33 @@ def _and(words: Sequence[str]) -> str:
     return " and ".join(dict.fromkeys(words))
 
 
-def _told(arms: Sequence[Arm], baseline: str, brief: bool) -> list[str]:
+def _few(words: Sequence[str], what: str) -> list[str]:
+    """So many of them, and how many more there are."""
+    told = list(dict.fromkeys(words))
+    if len(told) <= MOST_COSTS:
+        return told
+    return [*told[: MOST_COSTS - 1], plural(len(told) - MOST_COSTS + 1, f"more {what}")]
+
+
+def _told(arms: Sequence[Arm], baseline: str, counted: Counted, brief: bool) -> list[str]:
     """What else changes with each arm, what of it is open, and what was not measured. In brief
     without what changes: of many arms the table says it."""
     told = []
     for arm in arms:
-        sure = [c.unended or c.clause for c in arm.costs if not c.is_open]
+        told_of = (cost.unended or cost.clause for cost in arm.costs if not cost.is_open)
+        sure = list(filter(None, told_of))
         if sure and not brief:
             told.append(f"With {arm.name}: {'; '.join(sure)}.")
     believed = [arm for arm in arms if arm.verdict != Verdict.NOT_TO_BE_TRUSTED]
     still_open: dict[tuple[str, ...], list[str]] = {}
     for arm in believed:
-        costs = tuple(
-            (EVERY_COST | IMPORTED_COSTS)[cost.what] for cost in arm.costs if cost.is_open
-        )
+        costs = tuple(_few([cost.listed for cost in arm.costs if cost.is_open], "cost"))
         still_open.setdefault(costs, []).append(arm.name)
     for costs, names in still_open.items():
         of = "" if len(names) == len(believed) else f" with {_and(names)}"
         told += [f"Still open{of}: {', '.join(costs)}."] if costs else []
-    measured = {cost.what for arm in arms for cost in arm.costs}
-    unmeasured = [words for what, words in EVERY_COST.items() if what not in measured]
+    measured = {cost.kind for arm in arms for cost in arm.costs}
+    unmeasured = [words for kind, words in counted.kinds.items() if kind not in measured]
     if arms and unmeasured:
         told.append(f"Not measured against {baseline}: {', '.join(unmeasured)}.")
     return told
-
-
-def _costs(figures: Topics, name: str, baseline: str) -> list[Cost]:
-    """What an arm changes against none, as far as measured, in the order of EVERY_COST."""
-    found = []
-    rate = figures.get("page_fault", {}).get(name, {}).get("processes_vs_none")
-    if rate is not None and rate.estimate is not None:
-        direction = "fewer" if rate.estimate < 1.0 else "more"
-        clause = f"{change(rate.estimate).lstrip('+-')} {direction} page faults a second"
-        if rate.interval:
-            clause += f" ({change(rate.interval.low)} to {change(rate.interval.high)})"
-        lowest = rate.interval.low if rate.interval else rate.estimate
-        found.append(Cost(rate, clause, 1.0 - lowest, FAULTS))
-    found += _memhog_cost(figures.get("memhog", {}), name, baseline)
-    work = figures.get("recorded", {}).get(name, {}).get("recorded_rate_vs_none")
-    if work is not None and work.estimate is not None:
-        lowest = work.interval.low if work.interval else work.estimate
-        found.append(Cost(work, f"{change(work.estimate)} {WORK_RATE}", 1.0 - lowest, WORK_RATE))
-    for topic, key, what in (
-        ("page_fault", "fault_p99_ns_vs_none", FAULT_P99),
-        ("density", "host_cpu_per_guest_vs_none", HOST_CPU),
-        ("recorded", "recorded_seconds_vs_none", WORK_TIME),
-    ):
-        effect = figures.get(topic, {}).get(name, {}).get(key)
-        if effect is not None and effect.estimate is not None:
-            clause = f"{change(effect.estimate)} {what}"
-            found.append(Cost(effect, clause, _most(effect) - 1.0, what))
-    return found
-
-
-def _memhog_cost(memhog: Mapping[str, Figures], name: str, baseline: str) -> list[Cost]:
-    """The last guest's time; a guest that was not seen to end is worse than any that was."""
-    own = memhog.get(name, {})
-    last = max((int(k) for key in own for k in re.findall(r"^guest(\d+)_seconds$", key)), default=0)
-    seconds = own.get(f"guest{last}_seconds")
-    effect = own.get("last_guest_vs_none") or own.get(f"guest{last}_vs_none")
-    base = memhog.get(baseline, {}).get(f"guest{last}_seconds")
-    if seconds is None or effect is None:
-        return []
-    unended = ""
-    if seconds.censored > (base.censored if base else 0):
-        unended = (
-            f"memhog in guest {last} not seen to end in "
-            f"{seconds.censored} of {plural(seconds.n, 'block')}"
-        )
-    elif effect.estimate is None:
-        return []
-    clause = f"memhog in guest {last} takes {quantity(seconds.estimate, 's')}"
-    if effect.base is not None and effect.estimate is not None:
-        # of the same pairs, so that the two numbers make the ratio that is judged
-        with_it, without = effect.base * effect.estimate, effect.base
-        clause = f"memhog in guest {last} takes {quantity(with_it, 's')}"
-        clause += f" instead of {quantity(without, 's')}"
-    return [Cost(effect, clause, _most(effect) - 1.0, MEMHOG_TIME, unended)]
-
-
-def _most(effect: Figure) -> float:
-    """The upper end of what a ratio may be."""
-    return effect.interval.high if effect.interval else effect.estimate or 1.0

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +37,7 @@ from hintfleet.figures.latency import (
 from hintfleet.figures.memory import Memory, memories
 from hintfleet.figures.order import order_remarks
 from hintfleet.figures.recorded import RecordedResult, recorded_results
+from hintfleet.figures.tiles import TileResult, tile_results
 from hintfleet.records.columns import SPENT
 from hintfleet.records.curves import Timeline
 from hintfleet.records.damage import Damage
@@ -53,7 +55,7 @@ from hintfleet.report.kinds import kinds_of
 from hintfleet.report.sweeps import Stated, Sweep, advised, stated_by, sweeps_of
 from hintfleet.statistics.looks import confidence_of_look
 from hintfleet.statistics.series import Histogram
-from hintfleet.statistics.units import number, plural
+from hintfleet.statistics.units import number, percent, plural
 from hintfleet.trust.objections import SetAside, objections_to_the_whole, weigh
 from hintfleet.trust.parity import Disparity
 
@@ -63,11 +65,15 @@ MOST_PLACES = 200
 NAMED_CELLS = 10
 NAMED_FIGURES = 3
 
+FREE_ENOUGH = 0.1
+"""A node with so much of its memory free all the time did not lack it."""
+
 NamedFigure = tuple[str, str, str, Figure]
 """Topic, arm, name, figure."""
 
 FAMILY = (
     "more_guests_than_none",
+    "more_tiles_than_none",
     "last_guest_vs_none",
     "processes_vs_none",
     "recorded_footprint_vs_none",
@@ -76,7 +82,7 @@ FAMILY = (
 )
 """Comparisons judged together, so that many chances to be wrong do not add up."""
 
-DECIDING = ("guests_without_swap", *FAMILY)
+DECIDING = ("guests_without_swap", "tiles_at_quality", *FAMILY)
 """The figures whose verdict is the study's; all others are read for themselves."""
 
 
@@ -102,6 +108,32 @@ class Overview:
 
 
 @dataclass(frozen=True)
+class Results:
+    """The figures of a study or of a published table."""
+
+    density: dict[str, Density]
+    memhog: dict[str, MemhogResult]
+    page_fault: dict[str, PageFaultResult]
+    tile: dict[str, TileResult]
+    recorded: dict[str, RecordedResult]
+
+    @property
+    def topics(self) -> dict[str, dict[str, Figures]]:
+        """Figures by topic and arm."""
+        by_topic: dict[str, Mapping[str, Any]] = {
+            "density": self.density,
+            "memhog": self.memhog,
+            "page_fault": self.page_fault,
+            "tile": self.tile,
+            "recorded": self.recorded,
+        }
+        return {
+            topic: {name: result.figures for name, result in found.items()}
+            for topic, found in by_topic.items()
+        }
+
+
+@dataclass(frozen=True)
 class Report:
     """All a renderer needs. provenance: what was the same in every run, and what varied."""
 
@@ -111,6 +143,7 @@ class Report:
     density: dict[str, Density]
     memhog: dict[str, MemhogResult]
     page_fault: dict[str, PageFaultResult]
+    tile: dict[str, TileResult]
     recorded: dict[str, RecordedResult]
     memory: dict[str, Memory]
     balance: dict[str, Balance]
@@ -143,15 +176,11 @@ class Report:
     stated: dict[str, Stated]
     """By arm: what it is, whatever came of its runs."""
 
-
-@dataclass(frozen=True)
-class Results:
-    """The figures of a study or of a published table."""
-
-    density: dict[str, Density]
-    memhog: dict[str, MemhogResult]
-    page_fault: dict[str, PageFaultResult]
-    recorded: dict[str, RecordedResult]
+    @property
+    def topics(self) -> dict[str, dict[str, Figures]]:
+        """Figures by topic and arm, memory among them."""
+        results = Results(self.density, self.memhog, self.page_fault, self.tile, self.recorded)
+        return _topics(results, self.memory)
 
 
 def results_of(
@@ -178,13 +207,13 @@ def _measured(
         densities(workloads["consolidation"], objections, limits),
         memhog_results(workloads["memhog"], objections, limits),
         page_fault_results(workloads["page_fault"], histograms, objections, limits),
+        tile_results(workloads["tile"], objections, limits),
         recorded_results(workloads["recorded"], objections, limits),
     )
 
 
 def _groups(results: Results) -> list[Figures]:
-    by_arm = (results.density, results.memhog, results.page_fault, results.recorded)
-    return [result.figures for found in by_arm for result in found.values()]
+    return [figures for group in results.topics.values() for figures in group.values()]
 
 
 def _curves(results: Results) -> list[dict[int, Figure]]:
@@ -210,7 +239,7 @@ def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
         for kind in (kinds if len(kinds) > 1 else ())
     }
     if of_kinds:
-        results = replace(results, density=_without_counts(results.density))
+        results = _without_counts(results)
     groups = [group for found in (results, *of_kinds.values()) for group in _groups(found)]
     judge_as_one_family(groups, FAMILY, limits)
     beside = [
@@ -241,6 +270,7 @@ def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
         *_where_memory_stays(balance),
         *_guests_that_missed(workloads["consolidation"]),
         *_what_is_counted(workloads["consolidation"]),
+        *_what_a_tile_is(workloads, results.tile),
         *_notes(observed, overview, results.density, weighed.set_aside, limits),
     ]
     return Report(
@@ -250,6 +280,7 @@ def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
         results.density,
         results.memhog,
         results.page_fault,
+        results.tile,
         results.recorded,
         memory,
         balance,
@@ -265,10 +296,7 @@ def build_report(observed: Observed, limits: Thresholds = DEFAULTS) -> Report:
         provenance_of(observed),
         _places(observed),
         front(topics, against, list(overview.arms), overview.baseline),
-        {
-            name: {m: result.figures for m, result in found.density.items()}
-            for name, found in of_kinds.items()
-        },
+        {name: _counts(found) for name, found in of_kinds.items()},
         spent_of(observed),
         observed.looks,
         tuple(
@@ -300,11 +328,9 @@ def spent_of(observed: Observed) -> dict[str, dict[str, float]]:
 
 def all_figures(report: Report) -> list[NamedFigure]:
     """Every figure of a report."""
-    results = Results(report.density, report.memhog, report.page_fault, report.recorded)
     balance = {name: found.figures for name, found in report.balance.items()}
-    topics = _topics(results, report.memory)
     beside = {"balance": balance, "handback": report.handback, "against": report.against}
-    return _flat({**topics, **beside})
+    return _flat({**report.topics, **beside})
 
 
 def _flat(topics: dict[str, dict[str, Figures]]) -> list[NamedFigure]:
@@ -317,13 +343,7 @@ def _flat(topics: dict[str, dict[str, Figures]]) -> list[NamedFigure]:
 
 
 def _topics(results: Results, memory: dict[str, Memory]) -> dict[str, dict[str, Figures]]:
-    return {
-        "density": {name: result.figures for name, result in results.density.items()},
-        "memhog": {name: result.figures for name, result in results.memhog.items()},
-        "page_fault": {name: result.figures for name, result in results.page_fault.items()},
-        "recorded": {name: result.figures for name, result in results.recorded.items()},
-        "memory": {name: result.figures for name, result in memory.items()},
-    }
+    return {**results.topics, "memory": {name: found.figures for name, found in memory.items()}}
 
 
 def _verdict(figures: Sequence[NamedFigure], objections: Sequence[Objection]) -> Verdict:
@@ -384,19 +404,68 @@ def _what_is_counted(runs: Observations) -> list[str]:
     return found
 
 
-def _without_counts(density: Mapping[str, Density]) -> dict[str, Density]:
-    """Without what differs between kinds of node because they are of other size."""
-    return {
-        name: replace(
-            result,
-            figures={
-                key: figure
-                for key, figure in result.figures.items()
-                if figure.unit not in ADDED_UP and not figure.unit.startswith("guests")
-            },
+def _what_a_tile_is(workloads: Workloads, tile: Mapping[str, TileResult]) -> list[str]:
+    """What was counted, what quality is, what broke it, and where memory was not what did."""
+    runs = workloads["tile"]
+    found = [_stated_words(json.loads(text)) for text in runs.texts["tile"].present]
+    for name, result in tile.items():
+        if not result.equal_tiles:
+            break
+        free = 1.0 - runs.of(name).numbers["peak_mib"] / runs.of(name).numbers["memory_mib"]
+        by_quality = runs.of(name).texts["stopped_by"].equal("quality")
+        if by_quality.any() and np.nanmin(free[by_quality], initial=1.0) > FREE_ENOUGH:
+            found.append(
+                f"With {name} quality broke while {percent(float(np.nanmin(free[by_quality])))} of "
+                "the node's memory was free: not memory but processors or disks were the limit."
+            )
+    if tile and not any(result.equal_tiles for result in tile.values()):
+        found.append(
+            "There is no number of tiles that every arm holds, so what programs cost is not "
+            "compared."
         )
-        for name, result in density.items()
-    }
+    return found
+
+
+def _stated_words(stated: Mapping[str, Any]) -> str:
+    """A tile as its study states it."""
+    guests = [one for one in stated.get("tile") or () if isinstance(one, dict)]
+    if not guests:
+        return "What a tile was is not told."
+    told = ", ".join(
+        f"{one.get('name')} ({one.get('program')} of {one.get('mib')} MiB in a guest of "
+        f"{one.get('guest_mib')} MiB)"
+        for one in guests
+    )
+    factor, staggered = stated.get("tile_factor"), stated.get("tile_schedule") == "staggered"
+    how = "one guest works at a time" if staggered else "all guests work at once"
+    return (
+        f"A tile is {told}; {how}. At quality: no program takes more than {factor} times as long "
+        "for the same work, or at its p99, as with one tile, and nothing is swapped."
+    )
+
+
+def _without_counts(results: Results) -> Results:
+    """Without what differs between kinds of node because they are of other size."""
+
+    def rest(figures: Figures) -> Figures:
+        return {
+            key: figure
+            for key, figure in figures.items()
+            if figure.unit not in ADDED_UP and not figure.unit.startswith("guests")
+        }
+
+    density = {name: replace(r, figures=rest(r.figures)) for name, r in results.density.items()}
+    tile = {name: replace(r, figures=rest(r.figures)) for name, r in results.tile.items()}
+    return replace(results, density=density, tile=tile)
+
+
+def _counts(of_kind: Results) -> dict[str, Figures]:
+    """What is told of a kind of node, by arm: figures of guests, and of tiles."""
+    found: dict[str, Figures] = {}
+    for group in (of_kind.topics["density"], of_kind.topics["tile"]):
+        for name, figures in group.items():
+            found.setdefault(name, {}).update(figures)
+    return found
 
 
 def _blocks_that_stand_out(figures: Sequence[NamedFigure], workloads: Workloads) -> list[str]:

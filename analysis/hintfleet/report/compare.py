@@ -16,6 +16,7 @@ from hintfleet.figures.family import corrected
 from hintfleet.figures.figure import DEFAULTS, Figure, Objection, Thresholds, Verdict, worst
 from hintfleet.figures.latency import MODES
 from hintfleet.figures.recorded import MEASURES, recorded_numbers
+from hintfleet.figures.tiles import Program, cost_name, equal_tiles, program_cost, programs
 from hintfleet.records.damage import Damage, UnusableError
 from hintfleet.records.observations import Workloads, baseline_first, baseline_of, values_of
 from hintfleet.records.observed import Observed
@@ -186,7 +187,7 @@ def _entries(
     same_hosts = _hosts(first) == _hosts(second)
 
     def change(
-        workload: str, numbers: Callable[[Side], Floats], counted: bool = False
+        workload: str, numbers: Callable[[Side], Floats], counted: str = ""
     ) -> Figure | None:
         left = values_of(first.workloads[workload], name, numbers(first))
         right = values_of(second.workloads[workload], other, numbers(second))
@@ -194,7 +195,7 @@ def _entries(
             return None
         against = [o for o in objections if o.workload in (None, workload)]
         if counted:
-            return independent_difference(left, right, "guests", against, limits, 1.0, same_hosts)
+            return independent_difference(left, right, counted, against, limits, 1.0, same_hosts)
         return independent_ratio(left, right, "ratio", against, limits, same_hosts)
 
     def both(topic: str, key: str, change_of: Figure | None = None) -> Entry:
@@ -219,6 +220,16 @@ def _entries(
     def recorded(measure: str) -> Callable[[Side], Floats]:
         return lambda side: recorded_numbers(side.workloads["recorded"])[measure]
 
+    def held(side: Side) -> Floats:
+        return side.workloads["tile"].matrices["tile_held_gib_min"].at(equal)
+
+    def cost(program: Program) -> Callable[[Side], Floats]:
+        return lambda side: program_cost(side.workloads["tile"], program, equal)
+
+    tiled = [equal_tiles(side.workloads["tile"]) for side in (first, second)]
+    # what programs cost is of a number of tiles, and comparable where both sides have it of one
+    equal = tiled[0] if tiled[0] == tiled[1] else 0
+    of_tiles = sorted({p for s in (first, second) for p in programs(s.workloads["tile"], equal)})
     last = min(_guests_in_turn(side) for side in (first, second))
     of_first, of_second = _tasks(first), _tasks(second)
     common = max(of_first & of_second, default=0)
@@ -230,7 +241,7 @@ def _entries(
             change(
                 "consolidation",
                 lambda s: s.workloads["consolidation"].numbers["guests_without_swap"],
-                True,
+                "guests",
             ),
         ),
         both("density", "guests_at_first_swap"),
@@ -267,6 +278,22 @@ def _entries(
             )
         ),
         both("page_fault", "fault_p99_ns"),
+        both(
+            "tile",
+            "tiles_at_quality",
+            change("tile", lambda s: s.workloads["tile"].numbers["tiles_at_quality"], "tiles"),
+        ),
+        both("tile", "more_tiles_than_none"),
+        *(
+            both("tile", name, change("tile", numbers))
+            for name, numbers in (
+                ("tile_held_gib_min", held),
+                *((cost_name(program), cost(program)) for program in of_tiles),
+            )
+            if equal
+        ),
+        both("tile", "tile_seconds_vs_none"),
+        both("tile", "tile_p99_ms_vs_none"),
         *(
             entry
             for measure, (end, _) in MEASURES.items()
@@ -297,13 +324,7 @@ def _on_curve(side: Side, arm: str, mode: str, tasks: int) -> Figure | None:
 
 
 def _figure(side: Side, topic: str, arm: str, key: str) -> Figure | None:
-    groups = {
-        "density": {name: r.figures for name, r in side.results.density.items()},
-        "memhog": {name: r.figures for name, r in side.results.memhog.items()},
-        "page_fault": {name: r.figures for name, r in side.results.page_fault.items()},
-        "recorded": {name: r.figures for name, r in side.results.recorded.items()},
-    }
-    return groups[topic].get(arm, {}).get(key)
+    return side.results.topics[topic].get(arm, {}).get(key)
 
 
 def _conditions(first: Side, second: Side) -> list[tuple[str, str, str]]:

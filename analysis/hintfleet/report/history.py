@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hintfleet.figures.estimate import ADDED_UP
-from hintfleet.figures.figure import DEFAULTS, Figure, Figures, Thresholds, Verdict
+from hintfleet.figures.figure import DEFAULTS, Figure, Thresholds, Verdict
 from hintfleet.report.build import DECIDING, Report
 from hintfleet.statistics.changes import FEWEST, change_points
 
 MORE_IS_BETTER = frozenset({
-    "guests_without_swap", "more_guests_than_none", "processes_vs_none", "recorded_rate_vs_none",
+    "guests_without_swap", "more_guests_than_none", "tiles_at_quality", "more_tiles_than_none",
+    "processes_vs_none", "recorded_rate_vs_none",
 })  # fmt: skip
 
 
@@ -120,16 +121,10 @@ Key = tuple[str, str, str, str]
 
 
 def _deciding(report: Report) -> dict[Key, Figure]:
-    topics: Mapping[str, Mapping[str, Figures]] = {
-        "density": {name: result.figures for name, result in report.density.items()},
-        "memhog": {name: result.figures for name, result in report.memhog.items()},
-        "page_fault": {name: result.figures for name, result in report.page_fault.items()},
-        "recorded": {name: result.figures for name, result in report.recorded.items()},
-    }
-    groups = [("", topic, group) for topic, group in topics.items()]
+    groups = [("", topic, group) for topic, group in report.topics.items()]
     groups += [(kind, "density", group) for kind, group in report.kinds.items()]
     return {
-        (topic, arm, name, kind): figures[name]
+        ("tile" if "tiles" in name else topic, arm, name, kind): figures[name]
         for kind, topic, group in groups
         for arm, figures in group.items()
         for name in DECIDING

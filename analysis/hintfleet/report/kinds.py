@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hintfleet.records.observations import Workloads, pairs_of
+from hintfleet.records.observations import Observations, Workloads, pairs_of
 from hintfleet.statistics.intervals import Floats, group_means
 from hintfleet.statistics.units import number, plural
 
@@ -17,6 +17,9 @@ ALIKE = 1.05
 """Nodes whose memory differs by less than this factor are of one kind."""
 
 MIB_A_GIB = 1024.0
+
+COUNTS = ("consolidation", "tile")
+"""Workloads that count what fits a node."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Kind:
 
 def kinds_of(workloads: Workloads) -> list[Kind]:
     """The kinds of node that guests were counted on, largest first; one if all are alike."""
-    counted = workloads["consolidation"]
+    counted = counted_in(workloads)
     cells, index = np.unique(counted.texts["cell"].codes, return_index=True)
     size = _sizes(np.nan_to_num(counted.numbers["memory_mib"][index]))
     models = [_cpu_model(text) for text in counted.texts["facts"].where(index)]
@@ -65,14 +68,22 @@ def kinds_of(workloads: Workloads) -> list[Kind]:
     return found
 
 
+def counted_in(workloads: Workloads) -> Observations:
+    """The runs that count what fits a node: guests, or else tiles."""
+    return next(filter(len, map(workloads.__getitem__, COUNTS)), workloads["consolidation"])
+
+
 def fleet_total(workloads: Workloads) -> str:
-    """Guests on all nodes together, with the arm that fits most; "" without a gain."""
-    counted = workloads["consolidation"]
+    """Guests (or tiles) on all nodes together, with the arm that fits most; "" without a gain."""
+    counted = counted_in(workloads)
+    what, column = ("guests", "guests_without_swap")
+    if counted is workloads["tile"]:
+        what, column = ("tiles", "tiles_at_quality")
     totals: dict[str, tuple[float, float, int]] = {}
     for name in counted.arms:
         if name == counted.baseline:
             continue
-        pair = pairs_of(counted, counted.baseline, name, counted.numbers["guests_without_swap"])
+        pair = pairs_of(counted, counted.baseline, name, counted.numbers[column])
         if pair[0].size:
             means = [group_means(side.numbers, side.cell) for side in pair]
             totals[name] = float(means[1].sum()), float(means[0].sum()), int(means[0].size)
@@ -81,7 +92,7 @@ def fleet_total(workloads: Workloads) -> str:
     best = max(totals, key=lambda name: totals[name][0] - totals[name][1])
     more, base, nodes = totals[best]
     return (
-        f"On all {plural(nodes, 'node')} together {number(more)} guests fit with {best} instead of "
+        f"On all {plural(nodes, 'node')} together {number(more)} {what} fit with {best} instead of "
         f"{number(base)}."
     )
 

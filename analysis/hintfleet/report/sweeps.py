@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hintfleet.figures.figure import Figure, Verdict
-from hintfleet.figures.gain import CRITERIA, Pairs, Standing, Topics, front, sound_gain
+from hintfleet.figures.gain import CRITERIA, Pairs, Standing, Topics, front, gain_of, sound_gain
 from hintfleet.records.observations import COMPARED, Workloads
 from hintfleet.statistics.units import change, number, plural
 
@@ -28,6 +28,10 @@ WORDS = {
     "processes_vs_none": "page faults a second",
     "fault_p99_ns_vs_none": "the slowest percent of page faults",
     "host_cpu_per_guest_vs_none": "host CPU time a guest",
+    "more_tiles_than_none": "tiles",
+    "tile_held_vs_none": "memory held by as many tiles",
+    "tile_seconds_vs_none": "time of a tile's programs",
+    "tile_p99_ms_vs_none": "p99 of their operations",
     "recorded_footprint_vs_none": "memory held by the recorded work",
     "recorded_peak_vs_none": "its peak",
     "recorded_seconds_vs_none": "its time",
@@ -188,9 +192,8 @@ def _best(left: Sequence[str], default: str | None, pairs: Pairs) -> str:
         return str(default)
 
     def wins(name: str) -> tuple[int, float]:
-        gain = pairs.topics.get("density", {}).get(name, {}).get("more_guests_than_none")
         beats = sum(pairs.is_better(name, other) for other in left if other != name)
-        return beats, (gain.estimate if gain else None) or 0.0
+        return beats, gain_of(pairs.topics, name)
 
     return max(better or left, key=wins)
 

@@ -59,7 +59,7 @@ DOUBTED = {
 
 
 FLAT = ("parity", "facts", "differs")
-DOCUMENTS = (*FLAT, "states")
+DOCUMENTS = (*FLAT, "states", "tile")
 """Columns of JSON objects; those that are flat have a text, number, flag or null at each name."""
 
 ORDER = ("study", "cell", "block", "order", "workload")
@@ -215,19 +215,31 @@ class _Reader:
             return Matrix((), np.full((0, 0), np.nan))
         entries = lists.flatten()
         parent = np.asarray(pc.list_parent_indices(lists), dtype=np.int64)
-        place = _floats(pc.struct_field(entries, source.place))
+        names = (source.place,) if isinstance(source.place, str) else source.place
+        fields = [_field(pc.struct_field(entries, name)) for name in names]
         values = _floats(pc.struct_field(entries, source.value))
-        known = _are_fit(place) & (np.isnan(values) | _are_fit(values))
+        known = np.isnan(values) | _are_fit(values)
+        for codes, _ in fields:
+            known &= codes >= 0
         if not known.all():
             found = f"{np.count_nonzero(~known)} others, left out"
-            expected = f"a {source.place} and a number from 0 to {LARGEST} for each"
+            expected = f"a {', '.join(names)} and a number from 0 to {LARGEST} for each"
             where = f"{source.column}.{source.value}"
             self.damages.append(Damage(self.root / "runs", where, expected, found))
-        places, at = np.unique(place[known].astype(np.int64), return_inverse=True)
-        result = np.full((len(lists), places.size), np.nan)
+        place = np.zeros(values.size, dtype=np.int64)
+        for codes, labels in fields:
+            place = place * max(len(labels), 1) + codes
+        used, at = np.unique(place[known], return_inverse=True)
+        sizes = [max(len(labels), 1) for _, labels in fields]
+        result = np.full((len(lists), used.size), np.nan)
         found_there = values[known]
         result[parent[known], at] = np.where(np.isnan(found_there), source.unknown, found_there)
-        return Matrix(tuple(int(one) for one in places), result)
+        each = zip(*(
+            [labels[code] for code in codes]
+            for codes, (_, labels) in zip(np.unravel_index(used, sizes), fields, strict=True)
+        ), strict=True)  # fmt: skip
+        places = tuple(each) if len(fields) > 1 else tuple(one for (one,) in each)
+        return Matrix(places, result)
 
     def _unfinished(self) -> list[Missing]:
         """Runs that have a record and no result, in the order in which a study is told."""
@@ -357,6 +369,24 @@ def _floats(values: Any) -> Floats:
 
     told = values.cast(pa.float64(), safe=False)
     return np.asarray(told.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def _field(values: Any) -> tuple[Codes, list[Any]]:
+    """A field of places as codes of its sorted values; -1 where it has none that is fit."""
+    import pyarrow as pa
+
+    if pa.types.is_string(values.type):
+        texts = coded_texts(pa.chunked_array([values]))
+        labels = texts.present
+        known = {text: code for code, text in enumerate(labels)}
+        codes = np.array([known.get(text or "", -1) for text in texts.texts], dtype=np.int64)
+        return codes[texts.codes], labels
+    numbers = _floats(values)
+    fit = _are_fit(numbers)
+    found, at = np.unique(numbers[fit].astype(np.int64), return_inverse=True)
+    codes = np.full(numbers.size, -1, dtype=np.int64)
+    codes[fit] = at
+    return codes, [int(one) for one in found]
 
 
 def _are_fit(values: Floats, least: float = 0.0) -> Mask:

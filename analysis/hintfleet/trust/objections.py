@@ -357,11 +357,12 @@ def _watched(workload: str, runs: Observations, limits: Thresholds) -> Iterator[
 
 
 def _late(workload: str, runs: Observations, limits: Thresholds) -> Iterator[Finding]:
+    program = "a program" if workload == "tile" else "memhog"
     yield Finding(
         runs.numbers["late_share"] > limits.late_share,
         UNSETTLED,
-        "a guest's agent told late that memhog had ended, so the time is known only roughly",
-        "give the guests more memory beside memhog, or the host a quicker swap device",
+        f"a guest's agent told late that {program} had ended, so the time is known only roughly",
+        f"give the guests more memory beside {program}, or the host a quicker swap device",
     )
 
 
@@ -428,9 +429,41 @@ def _stopped(workload: str, runs: Observations, limits: Thresholds) -> Iterator[
     yield Finding(
         stopped.equal("maximum"),
         UNSETTLED,
-        "the run stopped at its maximum of guests, so more may fit",
+        f"the run stopped at its maximum of {'tiles' if workload == 'tile' else 'guests'}, so more "
+        "may fit",
         "raise the maximum",
     )
+    yield Finding(
+        stopped.equal("lost") & ~_swapped(runs),
+        UNSETTLED,
+        "a guest was lost while swap was unused, so memory may not have been what ended the count",
+        "read the reason with hintfleet show",
+    )
+
+
+def _programs(workload: str, runs: Observations, limits: Thresholds) -> Iterator[Finding]:
+    """Programs of a tile whose times say nothing, or not what was asked."""
+    yield Finding(
+        runs.numbers["phases_without_work"] > 0,
+        UNTRUSTED,
+        "a program did no work in one of its phases, so its time says nothing",
+        "look at what it said and at its guest's console (hintfleet show)",
+    )
+    yield Finding(
+        runs.numbers["phases_censored"] > 0,
+        UNSETTLED,
+        "a program did not end one of its phases, so what it costs is known to be long only",
+        "raise the deadline, or see with hintfleet show whether its guest died",
+    )
+    tiles = runs.texts["tile"]
+    for text in tiles.present[1:]:
+        yield Finding(
+            tiles.equal(text),
+            UNTRUSTED,
+            "another tile was run, or of another quality, than in other runs: their counts are of "
+            "different things",
+            "report each study by itself (--study)",
+        )
 
 
 def _starved(workload: str, runs: Observations, limits: Thresholds) -> Iterator[Finding]:
@@ -469,6 +502,7 @@ CHECKS: Sequence[Callable[[str, Observations, Thresholds], Iterator[Finding]]] =
     _killers,
     _quiet,
     _stopped,
+    _programs,
     _starved,
     _watched,
     _late,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hintfleet.figures.against import against_each_other
@@ -33,6 +33,16 @@ class Arm:
     cpu: Sequence[float | None] = ()
     footprints: tuple[float, float] | None = None
     """Largest and idle footprint of a guest, MiB."""
+    tiles: Sequence[int | None] = ()
+    """At quality."""
+    work: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """By name and phase of a program: seconds for a unit of work, whatever the number of tiles."""
+    slowest: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """The same of p99, ms."""
+    held: Sequence[float] = ()
+    """GiB·min of a round."""
+    stopped: tuple[str, str | None] = ("quality", None)
+    """What ended tiles, and why."""
 
 
 Node = Mapping[str, Arm]
@@ -87,7 +97,39 @@ def _results(arm: Arm) -> list[tuple[str, int, dict[str, Any]]]:
         if arm.p99:
             result["fault_p99_ns"] = arm.p99[block - 1]
         found.append(("page_fault", block, result))
+    found += [
+        ("tile", block, _tiles_of(arm, block, count))
+        for block, count in enumerate(arm.tiles, 1)
+        if count is not None
+    ]
     return found
+
+
+def _tiles_of(arm: Arm, block: int, count: int) -> dict[str, Any]:
+    """What a run of tiles comes to: each round costs the same."""
+    rounds = range(1, count + 2)
+    costs = [
+        {"tiles": tiles, "name": name, "phase": phase, key: values[block - 1]}
+        for key, group in (("seconds_per_work", arm.work), ("p99_ms", arm.slowest))
+        for program, values in group.items()
+        for name, phase in (program.split(),)
+        for tiles in rounds
+    ]
+    merged: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for one in costs:
+        where = one["tiles"], one["name"], one["phase"]
+        merged.setdefault(where, {}).update(one)
+    for one in merged.values():
+        if one.get("seconds_per_work") == float("inf"):
+            one["seconds_per_work"] = None
+    held = [{"tiles": n, "held_gib_min": arm.held[block - 1]} for n in rounds if arm.held]
+    return {
+        "tiles_at_quality": count,
+        "stopped_by": arm.stopped[0],
+        "stop_reason": arm.stopped[1],
+        "tile_rounds": held,
+        "tile_costs": list(merged.values()),
+    }
 
 
 def figures_of(
@@ -111,9 +153,4 @@ def said_of(fleet: Mapping[Place, Node], objections: Sequence[Objection] = ()) -
 
 
 def _topics(workloads: Workloads, objections: Sequence[Objection]) -> dict[str, dict[str, Figures]]:
-    results = results_of(workloads, {}, objections)
-    return {
-        "density": {name: found.figures for name, found in results.density.items()},
-        "memhog": {name: found.figures for name, found in results.memhog.items()},
-        "page_fault": {name: found.figures for name, found in results.page_fault.items()},
-    }
+    return results_of(workloads, {}, objections).topics

@@ -14,6 +14,14 @@ from hintfleet.records.text import file_name
 BOUNDS_NS = [float(2 ** (6 + step / 4)) for step in range(57)]
 MECHANISMS = ("none", "free_page_reporting", "page_hinting")
 WORKLOADS = ("consolidation", "memhog", "page_fault")
+EVERY_WORKLOAD = (*WORKLOADS, "tile")
+
+TILE = [
+    {"name": "cache", "program": "page_cache", "guest_mib": 160, "vcpus": 1, "mib": 64},
+    {"name": "busy", "program": "churn", "guest_mib": 128, "vcpus": 1, "mib": 48},
+]
+PHASES = {"page_cache": ("read", "reread"), "churn": ("churn",)}
+"""Of programs, in order."""
 
 
 @dataclass
@@ -26,12 +34,16 @@ class Truth:
     rate: float
     fault_ns: float
     seconds_to_90: float | None
+    tiles: int = 2
+    slowness: float = 1.0
+    """What programs of a tile take, times what they take without a mechanism."""
+    tile_mib: float = 300.0
 
 
 LAPTOP = {
     "none": Truth(2, 2.57, 244.0, 100_000.0, 900.0, None),
-    "free_page_reporting": Truth(7, 1.25, 0.0, 99_000.0, 910.0, 3.1),
-    "page_hinting": Truth(7, 1.22, 0.0, 98_000.0, 915.0, 0.6),
+    "free_page_reporting": Truth(7, 1.25, 0.0, 99_000.0, 910.0, 3.1, 4, 1.02, 220.0),
+    "page_hinting": Truth(7, 1.22, 0.0, 98_000.0, 915.0, 0.6, 5, 1.01, 170.0),
 }
 
 
@@ -108,8 +120,9 @@ class Builder:
             "consolidation": lambda: consolidation(truth),
             "memhog": lambda: memhog(truth, noisy),
             "page_fault": lambda: page_fault(truth, noisy, random),
+            "tile": lambda: tiles(truth, noisy),
         }[workload]()
-        guests = max(len(result.get("steps", result.get("guests", [None]))), 1)
+        names = guest_names(result)
         returned = mechanism != "none"
         return {
             "schema": "hintfleet.run/2",
@@ -131,7 +144,7 @@ class Builder:
             "baseline": "none",
             "mechanism": mechanism,
             "workload": workload,
-            "parameters": {"guest_memory_mib": 320},
+            "parameters": asked(workload),
             "started": f"2026-11-{block % 28 + 1:02d}T10:{order:02d}:00Z",
             "finished": f"2026-11-{block % 28 + 1:02d}T10:{order:02d}:40Z",
             "duration_seconds": 40.0,
@@ -147,7 +160,7 @@ class Builder:
                 "seconds_to_99": None,
             },
             "result": result,
-            "guests": [guest(number, mechanism) for number in range(1, guests + 1)],
+            "guests": [guest(name, mechanism) for name in names],
             "provenance": {
                 "host": {
                     "cpu_model": "Synthetic CPU",
@@ -172,9 +185,30 @@ class Builder:
         }
 
 
-def guest(number: int, mechanism: str) -> dict[str, Any]:
+def asked(workload: str) -> dict[str, Any]:
+    """The parameters of a run."""
+    if workload != "tile":
+        return {"guest_memory_mib": 320}
     return {
-        "name": f"guest{number}",
+        "tile": TILE,
+        "tiles_max": 8,
+        "tile_factor": 1.5,
+        "tile_schedule": "staggered",
+        "tile_pause_seconds": 3,
+    }
+
+
+def guest_names(result: dict[str, Any]) -> list[str]:
+    if "tiles" in result:
+        last = result["tiles"][-1]["programs"]
+        return list(dict.fromkeys(program["guest"] for program in last))
+    count = max(len(result.get("steps", result.get("guests", [None]))), 1)
+    return [f"guest{number}" for number in range(1, count + 1)]
+
+
+def guest(name: str, mechanism: str) -> dict[str, Any]:
+    return {
+        "name": name,
         "memory_mib": 320,
         "vcpus": 1,
         "boot_seconds": 2.0,
@@ -264,6 +298,76 @@ def page_fault(truth: Truth, noisy: Any, random: np.random.Generator) -> dict[st
         },
         "thp": {"guest": "never", "in_play": False},
     }
+
+
+def tiles(truth: Truth, noisy: Any) -> dict[str, Any]:
+    """Rounds until reading again takes twice as long, or with no tile at all until swap is used."""
+    rounds = [tile_round(truth, count, noisy) for count in range(1, max(truth.tiles, 0) + 2)]
+    if truth.tiles == 0:
+        rounds[0].update(cell_swap_mib=90.0, peak_swap_mib=120.0)
+    factors = worst_factors(rounds)
+    for one, factor in zip(rounds, factors, strict=True):
+        one["worst_factor"] = factor
+    broken = {"name": "cache", "program": "page_cache", "phase": "reread", "measure": "seconds"}
+    by_quality = truth.tiles > 0
+    return {
+        "tiles": rounds,
+        "tiles_at_quality": truth.tiles,
+        "stopped_by": "quality" if by_quality else "swap",
+        "stop_reason": None if by_quality else "One tile needs 1,010 MiB.",
+        "broken_by": {**broken, "factor": factors[-1]} if by_quality else None,
+        "swap_end_mib": 0.0 if by_quality else 90.0,
+    }
+
+
+def tile_round(truth: Truth, count: int, noisy: Any) -> dict[str, Any]:
+    programs = []
+    boot = noisy(truth.slowness)
+    for tile in range(1, count + 1):
+        for one in TILE:
+            for phase in PHASES[str(one["program"])]:
+                slow = 2.4 if count > truth.tiles > 0 and phase == "reread" else 1.0
+                seconds = 4.0 * boot * slow * (1.0 + 0.02 * count)
+                programs.append({
+                    "guest": f"tile{tile}-{one['name']}",
+                    "tile": tile,
+                    "name": one["name"],
+                    "program": one["program"],
+                    "phase": phase,
+                    "seconds": round(seconds, 4),
+                    "late_seconds": 0.0,
+                    "work": 64.0,
+                    "p50_ms": 0.4 * boot if phase != "churn" else None,
+                    "p99_ms": 2.0 * boot if phase != "churn" else None,
+                    "p999_ms": None,
+                    "censored": None,
+                })  # fmt: skip
+    held = min(noisy(truth.tile_mib) * count, 940.0)
+    return {
+        "tiles": count,
+        "started_seconds": 60.0 * (count - 1),
+        "seconds": 50.0 * boot,
+        "programs": programs,
+        "mean_memory_mib": held,
+        "cell_memory_mib": held,
+        "cell_swap_mib": 0.0,
+        "peak_swap_mib": 0.0,
+        "worst_factor": 1.0,
+        "guest_resident_mib": [held / count / len(TILE)] * (count * len(TILE)),
+        "guest_peak_mib": [held / count / len(TILE) + 40.0] * (count * len(TILE)),
+    }
+
+
+def worst_factors(rounds: list[dict[str, Any]]) -> list[float]:
+    """By round: the largest of times and p99 by those with one tile; here guests are all alike."""
+
+    def costs(one: dict[str, Any]) -> dict[tuple[str, str], float]:
+        timed = {(p["name"], p["phase"]): p["seconds"] / p["work"] for p in one["programs"]}
+        slowest = {(p["name"], f"{p['phase']} p99"): p["p99_ms"] for p in one["programs"]}
+        return {**timed, **{key: value for key, value in slowest.items() if value is not None}}
+
+    first = costs(rounds[0])
+    return [max(cost / first[key] for key, cost in costs(one).items()) for one in rounds]
 
 
 def samples_csv(record: dict[str, Any]) -> str:
