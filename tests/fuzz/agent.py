@@ -21,6 +21,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -43,6 +44,10 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.guest.meminfo impo
     parse_caches,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.output import Output  # noqa: E402
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.programs import (  # noqa: E402
+    PERCENTILES,
+    parse_answer,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import (  # noqa: E402
     Machine,
     connection,
@@ -88,7 +93,15 @@ def printed(chance: random.Random) -> Any:
     """What a program of ours may print, or something near it."""
     numbers = {
         name: chance.choice([5, 0.5, odd(chance)])
-        for name in (*_page_fault.LATENCY, "touches_per_second", "idle_percent", "touched_mib")
+        for name in (
+            *_page_fault.LATENCY,
+            "touches_per_second",
+            "idle_percent",
+            "touched_mib",
+            *PERCENTILES,
+            "work",
+            "seconds",
+        )
     }
     texts = [
         json.dumps({**numbers, "bounds_ns": [64, 128], "counts": odd(chance)}),
@@ -219,6 +232,11 @@ class StrangersQemu:
             output.close()
 
 
+def _answered(output: str) -> dict[str, Any]:
+    """What a phase of a program came to."""
+    return asdict(parse_answer(output))
+
+
 def use(guest: Any) -> None:
     """What a run asks of a guest."""
     guest.boot(0.5)
@@ -230,6 +248,7 @@ def use(guest: Any) -> None:
         parse_caches,
         parse_costs,
         parse_read,
+        _answered,
     ):
         done = guest.run(["/bin/true"], 0.5)
         guest.qemu.drain()

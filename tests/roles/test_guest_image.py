@@ -127,7 +127,11 @@ def entries(tmp_path: Path) -> dict[str, initramfs.Entry]:
     program.write_bytes(b"\x7fELF" + bytes(5000))
     return initramfs.layout(
         {"bin/program": program},
-        {"init": "#!/bin/sh\n", "etc/inittab": "::respawn:x\n"},
+        {
+            "init": "#!/bin/sh\n",
+            "etc/inittab": "::respawn:x\n",
+            "programs/idle/run": "#!/bin/sh\n",
+        },
         ["bin/sh", "sbin/init"],
     )
 
@@ -140,8 +144,15 @@ def test_the_layout_has_what_a_kernel_needs_to_start(tmp_path: Path) -> None:
     assert made["bin/sh"] == initramfs.Entry(stat.S_IFLNK | 0o777, b"/bin/busybox")
     for path in made:
         assert all(str(parent) in made for parent in Path(path).parents if parent.name), path
-    # 5004 bytes take two pages, each of the two scripts one.
-    assert initramfs.unpacked_mib(made) == 4 / 256
+    assert made["programs/idle/run"].mode == stat.S_IFREG | 0o755
+    # 5004 bytes take two pages, each of the three scripts one.
+    assert initramfs.unpacked_mib(made) == 5 / 256
+
+
+def test_an_image_names_the_programs_that_it_holds() -> None:
+    paths = ["init", "etc/inittab", "programs/idle/run", "programs/churn/run", "programs/churn/x"]
+    assert initramfs.programs_of(paths) == ["churn", "idle"]
+    assert initramfs.programs_of(["init"]) == []
 
 
 def test_cpio_reads_back_what_was_written(tmp_path: Path) -> None:

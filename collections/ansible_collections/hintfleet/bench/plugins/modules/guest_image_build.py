@@ -141,6 +141,7 @@ class Wanted:
                 "key": self.key,
                 "sha256": file_sha256(image),
                 "packages": versions,
+                "programs": initramfs.programs_of(parameters["scripts"]),
                 "packed_mib": round(image.stat().st_size / (1 << 20), 3),
                 "unpacked_mib": round(initramfs.unpacked_mib(entries), 3),
                 "inputs": self.inputs,

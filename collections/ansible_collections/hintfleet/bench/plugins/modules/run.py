@@ -127,7 +127,7 @@ options:
   workload:
     description: What is measured.
     type: str
-    choices: [consolidation, memhog, page_fault]
+    choices: [consolidation, memhog, page_fault, tile]
     required: true
   parameters:
     description: What the run is asked to do. Those of other workloads are ignored.
@@ -210,6 +210,52 @@ options:
         type: str
         choices: [hintfleet, will-it-scale]
         default: hintfleet
+      tile:
+        description:
+          - Guests of a V(tile), in the order in which they are started. Their sizes stand here;
+            O(parameters.guest_memory_mib) and O(parameters.guest_vcpus) are of the proof's guest.
+        type: list
+        elements: dict
+        suboptions:
+          name:
+            description: Name of the guest, unique in the tile.
+            type: str
+            required: true
+          program:
+            description: What it runs, one of O(parameters.programs).
+            type: str
+            required: true
+          guest_mib:
+            description: Memory of the guest.
+            type: int
+            required: true
+          vcpus:
+            description: Its virtual CPUs.
+            type: int
+            required: true
+          mib:
+            description: How large the data of its program is.
+            type: int
+            required: true
+      programs:
+        description:
+          - The programs of O(parameters.tile) by name, each with its C(phases), what its work
+            C(measures), C(smallest_guest_mib) and C(needs_files).
+        type: dict
+      tiles_max:
+        description: Where V(tile) stops if no quality is broken.
+        type: int
+      tile_factor:
+        description: How many times what it was with one tile a program's seconds for the same
+          work, or p99 of its operations, may be.
+        type: float
+      tile_schedule:
+        description: Whether one guest works at a time, or all begin each phase at once.
+        type: str
+        choices: [staggered, together]
+      tile_pause_seconds:
+        description: How long guests rest between one phase and the next, and at the end of a round.
+        type: float
   accelerator:
     description: How QEMU runs guests, see M(hintfleet.bench.accelerator_info).
     type: str

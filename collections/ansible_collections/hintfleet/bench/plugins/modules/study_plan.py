@@ -96,7 +96,7 @@ options:
     description: What is measured under each arm, in this order.
     type: list
     elements: str
-    choices: [consolidation, memhog, page_fault]
+    choices: [consolidation, memhog, page_fault, tile]
     required: true
   parameters:
     description: What each workload is asked to do, by the workload's name.

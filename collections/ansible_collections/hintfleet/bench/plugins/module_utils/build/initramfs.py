@@ -28,6 +28,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact imp
 COMPILE = ["musl-gcc", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror"]
 LINK = ["-static", "-s", "-lm"]
 SHARED = ["-shared", "-fPIC", "-nostdlib", "-s", "-Wl,--build-id=none"]
+PROGRAMS = "programs"  # a folder for each that guests of tiles run
 LIBRARY_FOLDER = "lib/x86_64-linux-gnu"
 FOLDERS = (
     "bin",
@@ -273,7 +274,7 @@ def layout(
     files: path to file on this machine; texts: path to content (executable unless in etc/).
     """
     entries = {path: Entry(stat.S_IFDIR | 0o755) for path in FOLDERS}
-    for path in FOLDERS:
+    for path in (*FOLDERS, *texts):
         for parent in Path(path).parents:
             if parent.name:
                 entries.setdefault(str(parent), Entry(stat.S_IFDIR | 0o755))
@@ -330,6 +331,12 @@ def collect(
         entries = layout(files, parts["scripts"], parts["applets"])
     versions = {package.name: package.version for package in packages if package.name in used}
     return entries, versions
+
+
+def programs_of(scripts: Iterable[str]) -> list[str]:
+    """Names of the programs for guests whose files are among these paths."""
+    inside = (Path(path).parts for path in scripts)
+    return sorted({parts[1] for parts in inside if parts[0] == PROGRAMS and len(parts) > 2})
 
 
 def compiler() -> str:

@@ -83,6 +83,22 @@ PARAMETERS = {
     "task_mib": {"type": "int"},
     "latency_mib": {"type": "int"},
     "program": {"type": "str", "choices": ["hintfleet", "will-it-scale"], "default": "hintfleet"},
+    "tile": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "name": {"type": "str", "required": True},
+            "program": {"type": "str", "required": True},
+            "guest_mib": {"type": "int", "required": True},
+            "vcpus": {"type": "int", "required": True},
+            "mib": {"type": "int", "required": True},
+        },
+    },
+    "programs": {"type": "dict"},
+    "tiles_max": {"type": "int"},
+    "tile_factor": {"type": "float"},
+    "tile_schedule": {"type": "str", "choices": ["staggered", "together"]},
+    "tile_pause_seconds": {"type": "float"},
 }
 SLOWEST_HZ = 10
 DISK_MIB = 64  # what a run's samples and logs may take
@@ -125,6 +141,7 @@ def check_request(request: dict[str, Any]) -> None:
     for name in MANIFEST_KEYS:
         check_artifact(name, request[name])
     check_library(arm, request["guest_image"])
+    check_programs(request["parameters"], request["guest_image"]["manifest"])
     state_dir = Path(request["state_dir"])
     if not state_dir.is_dir():
         raise BenchError(f"Host has no {state_dir}; prepare it first (role numa_host).")
@@ -246,7 +263,9 @@ def _check_sizes(request: dict[str, Any]) -> None:
         )
     arm = from_plan(request["arm"])
     driver = DRIVERS.get(arm.mechanism)
-    why = driver and driver.refused(arm.policy, parameters["guest_memory_mib"])
+    sizes = [one["guest_mib"] for one in parameters.get("tile") or ()]
+    smallest_mib = min([parameters["guest_memory_mib"], *sizes])
+    why = driver and driver.refused(arm.policy, smallest_mib)
     if why:
         raise BenchError(f"Arm {arm.name} has the mechanism {arm.mechanism}, and {why}.")
     if "reclaim" in request["arm"]["states"] and not parameters.get("guest_files_mib"):
@@ -280,6 +299,19 @@ def check_library(arm: Arm, image: dict[str, Any]) -> None:
             f"Arm {arm.name} states discard, and {path} is not the library that came with the "
             "guest image; deliver it again (role guest_image)."
         )
+
+
+def check_programs(parameters: dict[str, Any], image: dict[str, Any]) -> None:
+    """The image must hold the programs of a tile; raises BenchError."""
+    held = image.get("programs", [])
+    for one in parameters.get("tile") or ():
+        if one["program"] not in held:
+            raise BenchError(
+                f"Guest {one['name']} of the tile runs {one['program']}, and the guest image holds "
+                f"the programs {', '.join(held) or 'none'} only: those that need packages have "
+                "their place in a Debian root (guest_image_root=debian); an image that was made "
+                "before there were programs takes a study of another name."
+            )
 
 
 def check_artifact(name: str, artifact: dict[str, Any]) -> None:

@@ -19,7 +19,6 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.errors import (
     BenchError,
     StopRequest,
 )
-from ansible_collections.hintfleet.bench.plugins.module_utils.guest.drivers import DRIVERS
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.files import files_disk
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import Machine
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.cgroup import (
@@ -246,10 +245,6 @@ class _Run:
         files_mib = parameters.get("guest_files_mib", 0)
         files = ends.enter_context(files_disk(self.folder, files_mib))
         machine = replace(self._machine(), files_mib=files_mib, files=files)
-        for piece, value in self.arm.states.items():
-            machine = PIECES[piece].machine(value, machine)
-        if driver := DRIVERS.get(self.arm.mechanism):
-            machine = driver.machine(self.arm.policy, machine)
         release = request["guest_kernel"]["manifest"]["release"]
         return Bench(
             machine, self.cgroup, sampler, self.cell, parameters, request["user"], release, self.arm

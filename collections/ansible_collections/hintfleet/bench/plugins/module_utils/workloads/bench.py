@@ -42,7 +42,10 @@ SPENT = ("boot", "settling", "teardown")
 
 
 class Bench:
-    """One phase of a run. `launch` makes guests; `end_guests` ends them and keeps their logs."""
+    """One phase of a run. `launch` makes guests; `end_guests` ends them and keeps their logs.
+
+    `machine` is a guest as it is without what the arm states.
+    """
 
     def __init__(
         self,
@@ -82,10 +85,22 @@ class Bench:
         finally:
             self.spent[what] += self.sampler.seconds() - began
 
-    def launch(self, name: str | None = None) -> Guest:
-        """Boot the next guest and check that it is what was asked for; raises GuestError."""
+    def launch(
+        self, name: str | None = None, *, memory_mib: int | None = None, vcpus: int | None = None
+    ) -> Guest:
+        """Boot the next guest and check that it is what was asked for; raises GuestError.
+
+        Its size is that of the run's parameters where none is given.
+        """
         number = len(self.guests) + 1
-        machine = replace(self._machine, name=name or f"guest{number}")
+        machine = self._stated(
+            replace(
+                self._machine,
+                name=name or f"guest{number}",
+                memory_mib=memory_mib or self._machine.memory_mib,
+                vcpus=vcpus or self._machine.vcpus,
+            )
+        )
         with self.spending("boot"):
             self.guests.append(self._start(number, machine))
             return self._boot(number)
@@ -93,10 +108,21 @@ class Bench:
     def launch_together(self, count: int) -> list[Guest]:
         """Boot guests side by side; raises GuestError."""
         numbers = range(len(self.guests) + 1, len(self.guests) + 1 + count)
-        machines = {number: replace(self._machine, name=f"guest{number}") for number in numbers}
+        machines = {
+            number: self._stated(replace(self._machine, name=f"guest{number}"))
+            for number in numbers
+        }
         with self.spending("boot"):
             self.guests += [self._start(number, machine) for number, machine in machines.items()]
             return [self._boot(number) for number in numbers]
+
+    def _stated(self, machine: Machine) -> Machine:
+        """The machine with what the arm states; parts of that go by the guest's size."""
+        for piece, value in self._arm.states.items():
+            machine = PIECES[piece].machine(value, machine)
+        if driver := DRIVERS.get(self._arm.mechanism):
+            machine = driver.machine(self._arm.policy, machine)
+        return machine
 
     def _start(self, number: int, machine: Machine) -> Guest:
         guest = Guest(machine, self._user, self.cgroup.procs_files, self.cell["node"], self._loop)
@@ -151,7 +177,9 @@ class Bench:
             before = self.cgroup.swap_mib()
             steps = PIECES[piece].rested(value, guest, self.seconds_left())
             if any(one.step == MOVED for one in steps):
-                self.moved_mib += max(0.0, self.cgroup.swap_mib() - before)
+                # What a guest that worked again has read back is there no more.
+                moved = max(0.0, self.cgroup.swap_mib() - before)
+                self.moved_mib = min(self.moved_mib, before) + moved
             done += steps
         if driver := DRIVERS.get(self._arm.mechanism):
             done += driver.take(guest, self._arm.policy, self.seconds_left())

@@ -19,9 +19,13 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.workloads import (
 from ansible_collections.hintfleet.bench.plugins.module_utils.workloads import (
     page_fault as _workload_page_fault,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.workloads import (
+    tile as _workload_tile,
+)
 
 WORKLOADS = {
     "consolidation": _workload_consolidation,
     "memhog": _workload_memhog,
     "page_fault": _workload_page_fault,
+    "tile": _workload_tile,
 }

@@ -15,6 +15,7 @@ MODULES = (
     "builder_info",
     "guest_kernel_progress",
     "study_plan",
+    "study_tile",
     "own_folder",
 )
 PACKAGE = "ansible_collections.hintfleet.bench.plugins.modules"
