@@ -54,7 +54,7 @@ apt_install = { $(ROOT) apt-get update -qq && $(ROOT) env DEBIAN_FRONTEND=nonint
 
 .DEFAULT_GOAL := help
 .PHONY: help setup study report test check clean distclean lab lab-down test-host test-lab test-kernel \
-	test-browser test-fresh test-spark fuzz readmes site pack collection sanity test-collection compare-engines mutate-kernel-tests \
+	test-browser test-fresh test-programs test-spark fuzz readmes site pack collection sanity test-collection compare-engines mutate-kernel-tests \
 	check-series bench-hot-path bench-report bench-report-way bench-plan bench-error-rates bench-orchestration examples
 
 help:
@@ -194,6 +194,11 @@ SUITE ?= trixie
 test-fresh:
 	@command -v mmdebstrap >/dev/null || $(call apt_install,mmdebstrap debian-archive-keyring)
 	@$(PYTHON) tests/fresh/support/fresh_debian.py $(SUITE) $(ARGS)
+
+# Programs of Debian's packages do what they say, without guests, in a Debian made for that (root; minutes).
+test-programs: $(TOOLS)
+	@command -v mmdebstrap >/dev/null || $(call apt_install,mmdebstrap debian-archive-keyring)
+	HINTFLEET_SUITE=$(SUITE) pytest -m programs tests/programs
 
 # Builds the kernels it needs (hours at first; what was built before is used again), then boots them.
 # VERSIONS and VARIANTS choose fewer, see tests/kernel/build.yml; ARGS go to pytest: ARGS='-k churn'

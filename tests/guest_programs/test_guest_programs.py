@@ -376,6 +376,21 @@ def test_a_tree_is_read_as_far_as_it_is_wanted(programs: Path, tmp_path: Path) -
     assert f"{tmp_path} holds 3.0 MiB but 4 are to be read" in done.stderr
 
 
+def test_what_was_read_can_be_dropped(programs: Path, tmp_path: Path) -> None:
+    def cached_mib() -> float:
+        told = run(
+            "fincore", "--bytes", "--noheadings", "--output", "RES", tmp_path / "file"
+        ).stdout
+        return int(told) / 2**20
+
+    (tmp_path / "file").write_bytes(b"x" * 2**23)
+    os.sync()
+    run(programs / "hf-read", tmp_path)
+    assert cached_mib() == 8
+    run(programs / "hf-read", tmp_path, "--drop")
+    assert cached_mib() == 0
+
+
 def test_hf_read_refuses_what_cannot_be_read(programs: Path, tmp_path: Path) -> None:
     assert "use it as: hf-read PATH" in run(programs / "hf-read", code=2).stderr
     assert "cannot open /gone" in run(programs / "hf-read", "/gone", code=1).stderr

@@ -17,7 +17,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from program_folders import ALONE, FOLDERS, PROGRAMS, ROLE, compile_into, said, smallest_mib
+from program_folders import (
+    ALONE,
+    FOLDERS,
+    PROGRAMS,
+    ROLE,
+    compile_into,
+    example,
+    said,
+    smallest_mib,
+)
 
 MOST_LINES = 40
 APPLETS = yaml.safe_load((ROLE / "vars/main.yml").read_text())["__guest_image_applets"]
@@ -29,15 +38,19 @@ def test_the_programs_are_those_of_the_documentation() -> None:
     assert re.findall(r"^## `(\w+)`", page, re.MULTILINE) == sorted(FOLDERS)
 
 
-@pytest.mark.parametrize("name", FOLDERS)
-def test_a_program_says_what_it_is(name: str) -> None:
-    program = PROGRAMS[name]
+@pytest.fixture(params=[*FOLDERS, "the one of the documentation"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return FOLDERS.get(request.param) or example(tmp_path)
+
+
+def test_a_program_says_what_it_is(folder: Path) -> None:
+    program = yaml.safe_load((folder / "program.yml").read_text())
     assert set(program) == {
         *("description", "packages", "phases", "measures", "smallest_guest_mib"),
         *("needs_files", "sizes"),
     }
     assert re.fullmatch(r"[A-Z].*\.", program["description"])
-    assert re.fullmatch(r"[a-z][a-z0-9_]*", name)
+    assert re.fullmatch(r"[a-z][a-z0-9_]*", folder.name)
     assert program["phases"] and len(set(program["phases"])) == len(program["phases"])
     assert all(re.fullmatch(r"[a-z][a-z0-9_]*", phase) for phase in program["phases"])
     assert type(program["needs_files"]) is bool and program["measures"]
@@ -45,25 +58,25 @@ def test_a_program_says_what_it_is(name: str) -> None:
         assert guest_mib >= program["smallest_guest_mib"] and 0 < mib < guest_mib
 
 
-@pytest.mark.parametrize("name", FOLDERS)
-def test_a_program_is_short_and_a_script_of_any_shell(name: str) -> None:
-    files = [path for path in FOLDERS[name].rglob("*") if path.is_file()]
-    assert sum(len(path.read_text().splitlines()) for path in files) <= MOST_LINES
-    run = FOLDERS[name] / "run"
+def test_a_program_is_short_and_a_script_of_any_shell(folder: Path) -> None:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    lines = [line.strip() for path in files for line in path.read_text().splitlines()]
+    assert len([line for line in lines if line and not line.startswith(("#", "//"))]) <= MOST_LINES
+    run = folder / "run"
     assert run.read_text().startswith("#!/bin/sh\n") and os.access(run, os.X_OK)
     assert subprocess.run(["shellcheck", run], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("name", FOLDERS)
-def test_a_phase_that_a_program_has_not_is_refused(name: str) -> None:
+def test_a_phase_that_a_program_has_not_is_refused(folder: Path) -> None:
     ended = subprocess.run(
-        ["sh", FOLDERS[name] / "run", "nonsense", "64", "7"],
+        ["sh", folder / "run", "nonsense", "64", "7"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (ended.returncode, ended.stdout) == (2, "")
     (sentence,) = ended.stderr.splitlines()
-    assert sentence.startswith(f"{name}: ") and "not 'nonsense'" in sentence
-    assert all(phase in sentence for phase in PROGRAMS[name]["phases"])
+    assert sentence.startswith(f"{folder.name}: ") and "not 'nonsense'" in sentence
+    phases = yaml.safe_load((folder / "program.yml").read_text())["phases"]
+    assert all(phase in sentence for phase in phases)
 
 
 # --- those that run in the initramfs -------------------------------------------------
@@ -97,7 +110,7 @@ def started(root: Path, name: str, phase: str, mib: int) -> subprocess.Completed
 @pytest.mark.parametrize("name", ALONE)
 def test_a_program_of_the_initramfs_does_its_phases(root: Path, name: str) -> None:
     for phase in PROGRAMS[name]["phases"]:
-        found = said(started(root, name, phase, smallest_mib(name)))
+        found = said(started(root, name, phase, smallest_mib(PROGRAMS[name])))
         assert (found.get("p999_ms") is not None) == (name in ("churn", "page_cache"))
 
 

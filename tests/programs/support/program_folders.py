@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,24 @@ PACKAGED = [name for name, program in PROGRAMS.items() if program["packages"]]
 PERCENTILES = ("p50_ms", "p99_ms", "p999_ms")
 
 
-def smallest_mib(name: str) -> int:
+def smallest_mib(program: dict[str, Any]) -> int:
     """What a program works on in the smallest guest that it has a size for."""
-    sizes = PROGRAMS[name]["sizes"]
+    sizes = program["sizes"]
     return int(sizes[min(sizes)])
+
+
+def example(folders: Path) -> Path:
+    """The folder of the program that docs/extending.md adds, written as it says there."""
+    page = (CHECKOUT / "docs/extending.md").read_text()
+    folder = folders / "sqlite"
+    folder.mkdir()
+    for kind, name in (("yaml", "program.yml"), ("sh", "run")):
+        heading = f"# {ROLE.relative_to(CHECKOUT)}/files/programs/sqlite/{name}"
+        pattern = rf"```{kind}\n((?:#!.*\n)?{heading}.*?)```"
+        (text,) = re.findall(pattern, page, re.DOTALL)
+        (folder / name).write_text(text)
+    (folder / "run").chmod(0o755)
+    return folder
 
 
 def said(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

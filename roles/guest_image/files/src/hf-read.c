@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * hf-read PATH [--mib M]: read a file, a device or a tree of files, through the page cache.
+ * hf-read PATH [--mib M] [--drop]: read a file, a device or a tree of files, through the page cache.
  *
  * busybox's dd tells times or does not, as who built it liked. A tree's files are those of its own
  * file system, in the order in which their folders list them: the same one each time. With --mib it
- * ends after M MiB, and a path that holds less is an error.
+ * ends after M MiB, and a path that holds less is an error. With --drop it tells the kernel after
+ * each file that its pages are not needed again.
  * Prints {"reads":…,"read_mib":…,"seconds":…,"p50_ms":…,"p99_ms":…,"p999_ms":…}; seconds are those
  * of reading, an operation is a read of at most 1 MiB, percentiles are exact (nearest rank over all
  * reads) and left out where nothing was read.
@@ -20,6 +21,7 @@
 
 #define FOLDERS_OPEN 16
 
+static int drop;
 static size_t left = SIZE_MAX, done, reads, room;
 static uint64_t *took_ns;
 
@@ -56,6 +58,8 @@ static void read_file(const char *path)
 	if (got < 0)
 		fail(EXIT_REFUSED, "cannot read %s after %zu bytes: %s; see the kernel's log.", path, done,
 		     strerror(errno));
+	if (drop)
+		posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
 	close(file);
 }
 
@@ -69,20 +73,27 @@ static int visit(const char *path, const struct stat *status, int kind, struct F
 
 int main(int count, char **arguments)
 {
-	static const struct option options[] = { { "mib", required_argument, NULL, 'm' }, { 0 } };
+	static const struct option options[] = { { "mib", required_argument, NULL, 'm' },
+						 { "drop", no_argument, NULL, 'd' },
+						 { 0 } };
 	struct stat status;
 	long mib = 0;
 	int option;
 
 	program = "hf-read";
 	while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
-		if (option != 'm')
-			fail(EXIT_USAGE, "use it as: hf-read PATH [--mib M].");
-		mib = whole_number("--mib", optarg, 1, 1 << 24);
-		left = (size_t)mib * MIB;
+		if (option == 'm')
+			mib = whole_number("--mib", optarg, 1, 1 << 24);
+		else if (option == 'd')
+			drop = 1;
+		else
+			fail(EXIT_USAGE, "use it as: hf-read PATH [--mib M] [--drop].");
 	}
 	if (optind != count - 1)
-		fail(EXIT_USAGE, "use it as: hf-read PATH [--mib M].");
+		fail(EXIT_USAGE, "use it as: hf-read PATH [--mib M] [--drop].");
+
+	if (mib)
+		left = (size_t)mib * MIB;
 
 	const char *path = arguments[optind];
 	double started = monotonic_seconds();
