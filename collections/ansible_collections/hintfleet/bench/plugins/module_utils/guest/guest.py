@@ -71,6 +71,8 @@ WARNINGS_KEPT = 20
 COMMAND_LINE_CHARACTERS = 2048  # COMMAND_LINE_SIZE of x86
 # How a program ends that meets a fault of its own. SIGKILL is the host's, for want of memory.
 CRASHES = (signal.SIGABRT, signal.SIGSEGV)
+# What a shell prints of a program that a signal ended, after the program's own last words.
+OF_A_SHELL = ("Aborted", "Bus error", "Illegal instruction", "Killed", "Segmentation fault")
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ class Completed:
         if self.exit_code == 0:
             return None
         how = f"signal {self.signal}" if self.signal else f"exit code {self.exit_code}"
-        said = (self.errors or self.output).strip().splitlines()
+        lines = [line.strip() for line in (self.errors or self.output).splitlines()]
+        said = [line for line in lines if line and line not in OF_A_SHELL]
         return how + (f" ({one_line(said[-1], 200)})" if said else "")
 
 

@@ -23,6 +23,11 @@ MODES = ("processes", "threads")
 LATENCY = ("count", "p50_ns", "p95_ns", "p99_ns", "p999_ns")
 BUCKETS = 4096  # more than any histogram of ours has
 Parsed = TypeVar("Parsed")
+REMEDY = "lower task_mib or latency_mib, or build the guest image again (role guest_image)"
+REMEDY_OF_UPSTREAM = (
+    "see what it says; an image that lacks what it loads is built again with "
+    "guest_image_will_it_scale_commit, and program hintfleet measures the same without it"
+)
 CLOCK_SHARE = 0.9  # by more a guest's clock does not run ahead of the host's
 POLL_SECONDS = 0.25  # questions to the agent are load in a guest whose idle time is measured
 FIRST_ROW = {
@@ -64,33 +69,35 @@ def run(bench: Bench, result: dict[str, Any]) -> None:
 
 def _measured(
     bench: Bench, guest: Guest, command: list[str], parse: Callable[[str], Parsed],
-    least_seconds: float = 0.0,
+    least_seconds: float = 0.0, program: str = "", remedy: str = REMEDY,
 ) -> Parsed:  # fmt: skip
     """What a program in the guest has measured that goes on for `least_seconds` of the guest's
-    clock; raises GuestError."""
-    output = _run(bench, guest, command, least_seconds)
+    clock; raises GuestError. `program`: the one that a shell was started for."""
+    program = program or command[0]
+    output = _run(bench, guest, command, least_seconds, program, remedy)
     try:
         return parse(output)
     except ValueError as error:
         raise GuestError(
             "stopped",
-            f"{command[0]} in guest {guest.name} printed no measurement ({one_line(str(error))}); "
+            f"{program} in guest {guest.name} printed no measurement ({one_line(str(error))}); "
             "build the guest image again (role guest_image).",
         ) from None
 
 
-def _run(bench: Bench, guest: Guest, command: list[str], least_seconds: float) -> str:
+def _run(
+    bench: Bench, guest: Guest, command: list[str], least_seconds: float, program: str, remedy: str
+) -> str:
     done = guest.run(command, bench.seconds_left(), poll_seconds=POLL_SECONDS)
     if done.failure:
         raise GuestError(
             "stopped",
-            f"{command[0]} in guest {guest.name} failed with {done.failure}; lower task_mib or "
-            "latency_mib, or build the guest image again (role guest_image).",
+            f"{program} in guest {guest.name} failed with {done.failure}; {remedy}.",
         )
     if done.seconds < CLOCK_SHARE * least_seconds:
         raise GuestError(
             "stopped",
-            f"{command[0]} in guest {guest.name} says it went on for {least_seconds:g} s and the "
+            f"{program} in guest {guest.name} says it went on for {least_seconds:g} s and the "
             f"host saw {done.seconds:.2f} s: the guest's clock has jumped, so its rates are none; "
             "look at the host's clock source and its kernel log.",
         )
@@ -121,7 +128,9 @@ def _will_it_scale(bench: Bench, guest: Guest, tasks: int, mode: str) -> tuple[f
     seconds = max(1, round(bench.parameters["seconds"]))
     script = f"head -n1 /proc/stat; {program} -t {tasks} -s {seconds} || exit; head -n1 /proc/stat"
     command = ["/bin/sh", "-c", script]
-    return _measured(bench, guest, command, parse_will_it_scale, seconds)
+    return _measured(
+        bench, guest, command, parse_will_it_scale, seconds, program, REMEDY_OF_UPSTREAM
+    )
 
 
 def parse_will_it_scale(output: str) -> tuple[float, float]:

@@ -439,6 +439,22 @@ def test_will_it_scale_gives_a_rate_and_the_guest_its_idle_time() -> None:
         _workload_page_fault.parse_will_it_scale("Segmentation fault\n")
 
 
+def test_what_ends_will_it_scale_is_told_with_its_last_words() -> None:
+    """A shell in between says Aborted after them."""
+    words = "libgcc_s.so.1 must be installed for pthread_cancel to work"
+
+    def behave(command: list[str]) -> Completed:
+        if command[0] == "/bin/test":
+            return answered("")
+        return Completed(134, None, "testcase:page faults\n", f"{words}\nAborted\n", 1.5)
+
+    with pytest.raises(GuestError) as raised:
+        page_fault(behave, "will-it-scale")
+    said = str(raised.value)
+    assert f"/bin/page_fault1_processes in guest guest1 failed with exit code 134 ({words})" in said
+    assert "guest_image_will_it_scale_commit" in said and "task_mib" not in said
+
+
 def test_an_image_without_will_it_scale_is_named() -> None:
     with pytest.raises(BenchError, match="no /bin/page_fault1_processes; build it"):
         page_fault(lambda _: answered("", exit_code=1), "will-it-scale")
