@@ -12,9 +12,10 @@
 
 PRESET ?= laptop
 INVENTORY ?= inventory/local
-# Fleets other than this machine have studies of their own: results/lab-laptop.
-STUDY ?= $(if $(filter inventory/local,$(INVENTORY:/=)),,$(notdir $(INVENTORY:/=))-)$(PRESET)
 ARGS ?=
+# Fleets other than this machine, and sets, have studies of their own: results/lab-laptop, results/laptop-tiles.
+SET := $(patsubst study_set=%,%,$(filter study_set=%,$(ARGS)))
+STUDY ?= $(if $(filter inventory/local,$(INVENTORY:/=)),,$(notdir $(INVENTORY:/=))-)$(PRESET)$(addprefix -,$(SET))
 PYTHON ?= python3
 
 VENV := .venv

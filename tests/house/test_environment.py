@@ -113,3 +113,21 @@ def test_what_is_packed_is_found_however_the_checkout_came(tmp_path: Path, kind:
         for path in (checkout, checkout / ".git"):
             os.chown(path, 65534, 65534)
     assert files(checkout) == known
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ([], "laptop"),
+        (["PRESET=seed"], "seed"),
+        (["ARGS=-e study_set=tiles -e study_blocks=1"], "laptop-tiles"),
+        (["ARGS=-e study_set=tiles", "INVENTORY=inventory/lab/"], "lab-laptop-tiles"),
+        (["ARGS=-e study_set=tiles", "STUDY=mine"], "mine"),
+    ],
+)
+def test_a_set_and_a_fleet_have_studies_of_their_own(words: list[str], name: str) -> None:
+    said = subprocess.run(
+        ["/usr/bin/make", "-n", "study", *words],
+        cwd=ROOT, text=True, capture_output=True, check=True,
+    ).stdout  # fmt: skip
+    assert f"-e study_name={name} " in said
