@@ -184,5 +184,24 @@ def test_the_disk_of_files_is_the_one_that_is_not_swap(
     assert done.returncode == 1
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="a root of its own is root's to enter")
+@pytest.mark.parametrize("preloaded", [None, "/usr/lib/nocache/nocache.so"])
+def test_a_tree_is_dropped_where_programs_read_past_the_cache(
+    root: Path, tmp_path: Path, preloaded: str | None
+) -> None:
+    if not (root / "bin/busybox").exists():
+        pytest.skip("a root of its own needs a static busybox: set HINTFLEET_BUSYBOX")
+    guest = tmp_path / "guest"
+    shutil.copytree(root, guest, symlinks=True)
+    for folder in ("etc", "usr"):
+        (guest / folder).mkdir()
+    if preloaded:
+        (guest / "etc/ld.so.preload").write_text(f"{preloaded}\n")
+    shutil.copy(FOLDERS["page_cache"] / "run", guest / "run")
+    (guest / "bin/hf-read").write_text('#!/bin/sh\necho "$@"\n')
+    asked = answer("chroot", guest, "/bin/sh", "/run", "read", "4", "7")
+    assert asked == '{"work":/usr --mib 4' + (" --drop" if preloaded else "")
+
+
 def answer(*command: str | Path) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
