@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -30,13 +31,14 @@ TILES: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def records(playbooks: Playbooks) -> dict[str, dict[str, Any]]:
+def records(playbooks: Playbooks) -> Iterator[dict[str, dict[str, Any]]]:
     """By arm."""
     ended = playbooks.run("site", **TILES)
     assert ended.returncode == 0, ended.stdout[-4000:]
     found = (playbooks.results / "tiles/runs").glob("*/record.json")
     read = [json.loads(path.read_text()) for path in found]
-    return {record["arm"]["name"]: record for record in read}
+    yield {record["arm"]["name"]: record for record in read}
+    playbooks.run("clean")
 
 
 def test_more_tiles_fit_when_memory_comes_back(records: dict[str, dict[str, Any]]) -> None:
@@ -59,7 +61,7 @@ def test_every_guest_does_every_phase_in_every_round(records: dict[str, dict[str
             assert len(one["guest_resident_mib"]) == 2 * one["tiles"]
             assert all(row["seconds"] > 0 for row in one["programs"])
             assert {row["work"] for row in one["programs"] if row["name"] == "allocate"} == {160}
-            # What was allocated was there, and more than one guest of it never at a time.
+            # What was allocated was there.
             assert max(one["guest_peak_mib"]) > 160
 
 
