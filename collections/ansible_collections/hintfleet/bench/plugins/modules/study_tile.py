@@ -61,6 +61,7 @@ programs:
   type: dict
 """
 
+from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -82,7 +83,7 @@ ARGUMENTS = {
 def worked_out(params: dict[str, Any]) -> dict[str, Any]:
     """What the module returns; raises BenchError."""
     programs = {
-        name: program_of(name, {key: told[key] for key in told if key != "files"})
+        name: _program(name, told, params["has_packages"])
         for name, told in params["programs"].items()
     }
     tile = tile_of(params["tile"], programs, params["files_mib"])
@@ -95,6 +96,12 @@ def worked_out(params: dict[str, Any]) -> dict[str, Any]:
         "tile": [one.as_dict() for one in tile],
         "programs": {name: programs[name].told() for name in used},
     }
+
+
+def _program(name: str, told: dict[str, Any], has_packages: bool) -> Program:
+    """What has packages has files of its own: a program that reads some needs no disk of them."""
+    program = program_of(name, {key: told[key] for key in told if key != "files"})
+    return replace(program, needs_files=program.needs_files and not has_packages)
 
 
 def _check_packages(one: Member, program: Program) -> None:

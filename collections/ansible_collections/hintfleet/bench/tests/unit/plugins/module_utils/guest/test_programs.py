@@ -136,4 +136,8 @@ def test_a_tile_that_cannot_be_is_a_sentence(guests: list[Any], words: str) -> N
 
 def test_files_and_packages_make_such_programs_possible() -> None:
     told = [{"program": name, "guest_mib": 128, "mib": 1} for name in ("reads", "serves")]
-    assert len(tile(*told, has_packages=True, files_mib=64)["tile"]) == 2
+    found = tile(*told, has_packages=True)
+    assert len(found["tile"]) == 2
+    assert found["programs"]["reads"]["needs_files"] is False  # it has the root's
+    reads = tile(told[0], files_mib=64)["programs"]["reads"]
+    assert reads["needs_files"] is True
