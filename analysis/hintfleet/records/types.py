@@ -166,6 +166,7 @@ class TileRound(TypedDict):
     guest_resident_mib: list[float]
     guest_peak_mib: NotRequired[list[float]]
     pressure_seconds: NotRequired[float]
+    once_broken_by: NotRequired[dict[str, Any]]
 
 
 class Broken(TypedDict):

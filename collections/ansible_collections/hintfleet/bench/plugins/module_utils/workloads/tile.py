@@ -164,6 +164,11 @@ class _Tiles:
         try:
             self._launch()
             self._work_through(launched)
+            if (once := self._broken()) and not self._swaps(launched):
+                # Once may be chance, as on a host that had something else to do for a moment.
+                self._rounds.pop()
+                self._work_through(launched)
+                self._rounds[-1]["once_broken_by"] = once
         except GuestError as error:
             swaps = self._swaps(launched)
             broken = error.end not in ("died", "deadline") and not swaps

@@ -232,6 +232,24 @@ def test_a_quality_that_breaks_ends_it_and_is_named(
     assert _tile.summary(result) == "2 tiles at quality, cache broke at 3"
 
 
+def test_a_quality_that_breaks_once_may_have_been_chance() -> None:
+    """The round is done again, and what breaks then is broken."""
+    seen: list[str] = []
+
+    def behaves(bench: FakeBench, name: str, phase: str) -> dict[str, float]:
+        seen.append(name)
+        is_first = seen.count("tile2-cache") == 1 and name == "tile2-cache"
+        return {"seconds": 5.0 if is_first and phase == "read" else 2.0}
+
+    bench = FakeBench(behaves, tiles_max=2, tile=TILE[:1])
+    result = added(bench)
+    assert (result["tiles_at_quality"], result["stopped_by"]) == (2, "maximum")
+    assert [one["tiles"] for one in result["tiles"]] == [1, 2]
+    assert result["tiles"][-1]["once_broken_by"]["phase"] == "read"
+    assert "once_broken_by" not in result["tiles"][0]
+    assert seen.count("tile2-cache") == 4 and seen.count("tile1-cache") == 6
+
+
 def test_the_median_over_guests_is_held_against_one_tile() -> None:
     """One slow guest of three breaks nothing, two do."""
 
