@@ -133,7 +133,7 @@ def measure(engine: str, backing: str, arguments: argparse.Namespace, folder: Pa
     wrapper.chmod(0o755)
     machine = Machine(
         name="way", logs=folder, memory_mib=arguments.mib + 512, vcpus=1, mechanism=engine,
-        accelerator=arguments.accelerator, kernel=arguments.kernel, initramfs=arguments.image,
+        accelerator=arguments.accelerator, kernel=arguments.kernel, image=arguments.image,
         binary=str(wrapper),
     )  # fmt: skip
     loop = new_loop()

@@ -76,7 +76,7 @@ def command_of(mechanism: str, accelerator: str = "tcg", **more: Any) -> list[st
         accelerator=accelerator,
         mechanism=mechanism,
         kernel=Path("/var/lib/hintfleet/kernels/ab/bzImage"),
-        initramfs=Path("/var/lib/hintfleet/images/cd/initramfs.img"),
+        image=Path("/var/lib/hintfleet/images/cd/initramfs.img"),
         kernel_arguments='it\'s="quoted" $(date)',
         **more,
     )

@@ -266,7 +266,7 @@ def case(seed: int, folder: Path) -> None:
     loop = new_loop()
     machine = Machine(
         name="guest1", logs=folder, memory_mib=64, vcpus=1, accelerator="tcg",
-        mechanism="none", kernel=Path("/k"), initramfs=Path("/i"),
+        mechanism="none", kernel=Path("/k"), image=Path("/i"),
     )  # fmt: skip
     began = time.monotonic()
     guests = [_guest.Guest(machine, "nobody", [], 0, loop) for _ in range(2)]

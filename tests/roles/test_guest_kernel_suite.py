@@ -116,7 +116,8 @@ def test_a_builder_without_debians_keys_is_refused(
 
 def test_apt_gets_a_configuration_of_its_own(tmp_path: Path) -> None:
     """Whatever it writes or trusts lies in the folder; only settings such as proxies stay."""
-    options = list(suites._own_configuration(tmp_path, "http://mirror.example/debian/", "sid"))
+    line = suites.source_line("http://mirror.example/debian/", "sid")
+    options = suites.own_configuration(tmp_path, [line])
     shown = subprocess.run(
         ["apt-config", *options, "shell", "STATE", "Dir::State/d", "CACHE", "Dir::Cache/d",
          "LIST", "Dir::Etc::SourceList/f", "PARTS", "Dir::Etc::SourceParts/f"],

@@ -146,6 +146,11 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import 
     Machine,
     usable_qemu,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.root import (
+    CACHED,
+    check_root_disk,
+    root_disk,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.accelerator import Booted, decide
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.cgroup import (
     RUNNER_MIB,
@@ -157,6 +162,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight impo
     ARTIFACT,
     MANIFEST_KEYS,
     check_artifact,
+    check_files,
     check_library,
     check_user,
     qemu_of,
@@ -177,7 +183,9 @@ class _Prober:
 
     def boot(self, accelerator: str, deadline: float) -> Booted:
         machine = self._machine(f"probe-{accelerator}", accelerator, self._params["guest_kernel"])
-        with self._booted(machine, deadline) as guest:
+        with contextlib.ExitStack() as ends:
+            root = ends.enter_context(root_disk(self._params["guest_image"]))
+            guest = ends.enter_context(self._booted(replace(machine, root=root), deadline))
             release = guest.facts.kernel_release if guest.facts else ""
             return Booted(guest.boot_seconds or 0.0, release)
 
@@ -187,9 +195,12 @@ class _Prober:
         """Raises BenchError if a guest does not come up under the arm, or lacks what it states."""
         machine = self._machine("probe-arm", accelerator, guest_kernel)
         machine = replace(machine, mechanism=arm.mechanism, binary=qemu_of(arm).path)
-        for piece, value in arm.states.items():
-            machine = PIECES[piece].machine(value, machine)
         with contextlib.ExitStack() as ends:
+            way = arm.states.get("files", CACHED)
+            root = ends.enter_context(root_disk(self._params["guest_image"], way))
+            machine = replace(machine, root=root)
+            for piece, value in arm.states.items():
+                machine = PIECES[piece].machine(value, machine)
             for piece, value in arm.states.items():
                 ends.enter_context(PIECES[piece].hosted(value, self._found))
             guest = ends.enter_context(self._booted(machine, deadline))
@@ -211,7 +222,7 @@ class _Prober:
             accelerator=accelerator,
             mechanism="none",
             kernel=Path(guest_kernel["path"]),
-            initramfs=Path(params["guest_image"]["path"]),
+            image=Path(params["guest_image"]["path"]),
             tb_size_mib=params["tb_size_mib"],
             binary=self._binary,
         )
@@ -239,6 +250,7 @@ def _probe(params: dict[str, Any]) -> dict[str, Any]:
     check_user(params["user"])
     for name in MANIFEST_KEYS:
         check_artifact(name, params[name])
+    check_root_disk(params["guest_image"]["manifest"], params["guest_kernel"]["manifest"])
     logs = Path(params["state_dir"]) / "probe"
     logs.mkdir(mode=0o700, parents=True, exist_ok=True)
     logs.chmod(0o700)
@@ -268,6 +280,9 @@ def _try_arms(params: dict[str, Any], prober: _Prober, accelerator: str) -> None
         try:
             check_artifact("guest_kernel", given["guest_kernel"])
             check_library(arm, params["guest_image"])
+            kernel = given["guest_kernel"]["manifest"]
+            check_root_disk(params["guest_image"]["manifest"], kernel)
+            check_files(arm, params["guest_image"]["manifest"])
             prober.try_arm(arm, accelerator, given["guest_kernel"], params["deadline_seconds"])
         except BenchError as error:
             refused.append(f"Arm {arm.name} was tried in a guest. {error}")

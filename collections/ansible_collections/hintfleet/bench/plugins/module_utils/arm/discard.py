@@ -30,7 +30,7 @@ class Discard(Piece):
         return "nothing is discarded under none" if mechanism == "none" else None
 
     def machine(self, value: str, machine: Machine) -> Machine:
-        return replace(machine, preload=machine.initramfs.with_name(LIBRARY))
+        return replace(machine, preload=machine.image.with_name(LIBRARY))
 
     def shown(self, value: str, guest: Guest) -> str:
         maps = Path(f"/proc/{guest.qemu.process_id}/maps").read_text()

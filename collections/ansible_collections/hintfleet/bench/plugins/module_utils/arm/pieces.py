@@ -17,6 +17,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.arm.driven import 
     BalloonPolicy,
     VirtioMemPolicy,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.files import FilesWay
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.hosts import HostReclaim, Zswap
 from ansible_collections.hintfleet.bench.plugins.module_utils.arm.piece import (
     Piece,
@@ -175,6 +176,7 @@ PIECES: dict[str, Piece] = {
     "virtio_mem": VirtioMemPolicy(),
     "host_reclaim": HostReclaim(),
     "zswap": Zswap(),
+    "files": FilesWay(),
 }
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Kernel sources of another suite of Debian than the builder's own.
+"""What another suite of Debian than the builder's own holds: kernel sources, and packages.
 
 apt is asked with lists, caches and sources of its own, so nothing of the builder's changes: not
 what it may install, not what it upgrades to. Debian's signature is checked as ever.
@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from ansible_collections.hintfleet.bench.plugins.module_utils.build.artifact import (
@@ -30,9 +29,9 @@ def codename(os_release: str) -> str:
     facts = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', os_release, re.MULTILINE))
     if facts.get("ID") != "debian" or not facts.get("VERSION_CODENAME"):
         raise ArtifactError(
-            f"guest_kernel_suite needs a builder that runs a release of Debian, and this one runs "
-            f"{facts.get('PRETTY_NAME', 'something else')}: build on another one, or set "
-            "guest_kernel_source to tarball or tree."
+            f"What comes from a suite of Debian needs a builder that runs one of its releases, and "
+            f"this one runs {facts.get('PRETTY_NAME', 'something else')}: build on another one, or "
+            "do without (guest_kernel_source=tarball or tree, guest_image_root=initramfs)."
         )
     return facts["VERSION_CODENAME"]
 
@@ -49,7 +48,8 @@ def mirrors(targets: str, own: str, wanted: str) -> list[str]:
     if not found:
         raise ArtifactError(
             f"apt on the builder knows no address of {beside} main, from which {wanted} could be "
-            "had: add it to its sources, or set guest_kernel_source to tarball or tree."
+            "had: add it to its sources, or do without (guest_kernel_source=tarball or tree, "
+            "guest_image_root=initramfs)."
         )
     return list(found)
 
@@ -73,16 +73,9 @@ class SuiteSource:
 
         Raises ArtifactError saying what each mirror of the builder answered.
         """
-        if not KEYRING.exists():
-            raise ArtifactError(
-                f"There is no {KEYRING} on the builder, by which {self.suite} could be trusted: "
-                "install debian-archive-keyring."
-            )
-        own = codename(Path("/etc/os-release").read_text())
-        format_ = "$(REPO_URI) $(RELEASE) $(COMPONENT)"
-        command = ["apt-get", "indextargets", "--format", format_, "Created-By: Packages"]
+        check_keyring(self.suite)
         answers = []
-        for mirror in mirrors(run(command, "ask apt for its sources"), own, self.suite):
+        for mirror in mirrors(known_targets(), own_suite(), self.suite):
             try:
                 return self._fetch_from(mirror, download)
             except ArtifactError as error:
@@ -95,7 +88,7 @@ class SuiteSource:
     def _fetch_from(self, mirror: str, download: bool) -> str:
         with tempfile.TemporaryDirectory(prefix="hintfleet-apt-") as name:
             scratch = Path(name)
-            options = list(_own_configuration(scratch, mirror, self.suite))
+            options = own_configuration(scratch, [source_line(mirror, self.suite)])
             run(["apt-get", *options, "update"], f"read the packages of {self.suite} at {mirror}")
             show = ["apt-cache", *options, "show", "--no-all-versions", self.package]
             about = run(show, f"find {self.package} in {self.suite} at {mirror}")
@@ -116,16 +109,42 @@ class SuiteSource:
         self.digest.write_text(f"{file_sha256(self.tarball)}\n")
 
 
-def _own_configuration(folder: Path, mirror: str, suite: str) -> Iterator[str]:
+def check_keyring(suite: str) -> None:
+    """Raises ArtifactError where nothing tells what is Debian's."""
+    if not KEYRING.exists():
+        raise ArtifactError(
+            f"There is no {KEYRING} on the builder, by which {suite} could be trusted: "
+            "install debian-archive-keyring."
+        )
+
+
+def own_suite() -> str:
+    """Return the suite that this machine runs; raises ArtifactError."""
+    return codename(Path("/etc/os-release").read_text())
+
+
+def known_targets() -> str:
+    """Return what apt knows, lines "ADDRESS SUITE COMPONENT"; raises ArtifactError."""
+    format_ = "$(REPO_URI) $(RELEASE) $(COMPONENT)"
+    command = ["apt-get", "indextargets", "--format", format_, "Created-By: Packages"]
+    return run(command, "ask apt for its sources")
+
+
+def source_line(mirror: str, suite: str) -> str:
+    """Return a line of apt's sources."""
+    return f"deb [signed-by={KEYRING}] {mirror} {suite} main"
+
+
+def own_configuration(folder: Path, sources: list[str]) -> list[str]:
     """Make files for apt in a folder and name them as options; proxies and the like stay."""
     for place in ("state/lists/partial", "cache/archives/partial"):
-        (folder / place).mkdir(parents=True)
+        (folder / place).mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)  # apt reads and downloads as a user without rights
     (folder / "status").touch()
-    sources = folder / "suite.list"
-    sources.write_text(f"deb [signed-by={KEYRING}] {mirror} {suite} main\n")
-    for name, value in {
-        "Dir::Etc::SourceList": sources,
+    listed = folder / "suite.list"
+    listed.write_text("".join(f"{line}\n" for line in sources))
+    options = {
+        "Dir::Etc::SourceList": listed,
         "Dir::Etc::SourceParts": "/dev/null",
         "Dir::Etc::Preferences": "/dev/null",
         "Dir::Etc::PreferencesParts": "/dev/null",
@@ -135,5 +154,5 @@ def _own_configuration(folder: Path, mirror: str, suite: str) -> Iterator[str]:
         "Acquire::Languages": "none",
         # else a mirror that does not answer is a warning, and the package just not there
         "APT::Update::Error-Mode": "any",
-    }.items():
-        yield from ("-o", f"{name}={value}")
+    }
+    return [word for name, value in options.items() for word in ("-o", f"{name}={value}")]

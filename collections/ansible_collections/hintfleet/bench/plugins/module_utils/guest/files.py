@@ -52,24 +52,25 @@ def files_disk(folder: Path, mib: int) -> Iterator[Files | None]:
         file.flush()
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        opened, direct = _opened(f"/proc/self/fd/{file.fileno()}")
+        descriptor, direct = opened(f"/proc/self/fd/{file.fileno()}")
     try:
-        yield Files(opened, direct)
+        yield Files(descriptor, direct)
     finally:
-        os.close(opened)
+        os.close(descriptor)
 
 
-def _opened(path: str) -> tuple[int, bool]:
-    """A descriptor for reading, and whether it passes the host's page cache by."""
+def opened(path: str, mode: int = os.O_RDONLY, number: int = KEPT_DESCRIPTOR) -> tuple[int, bool]:
+    """A descriptor with that number or one above it, and whether it passes the host's page cache
+    by."""
     for flags in (os.O_DIRECT, 0):
         try:
-            opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
+            first = os.open(path, mode | os.O_CLOEXEC | flags)
         except OSError:  # as in a file system that lives in memory
             continue
-        kept = fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, KEPT_DESCRIPTOR)
-        os.close(opened)
+        kept = fcntl.fcntl(first, fcntl.F_DUPFD_CLOEXEC, number)
+        os.close(first)
         return kept, bool(flags)
-    raise OSError(f"the disk of files cannot be opened again at {path}")
+    raise OSError(f"a guest's disk cannot be opened at {path}")
 
 
 def parse_read(output: str) -> tuple[float, float]:

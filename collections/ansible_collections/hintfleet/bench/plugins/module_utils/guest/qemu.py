@@ -22,6 +22,12 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.errors import Benc
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.files import Files
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.mechanisms import MECHANISMS
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.output import Output
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.root import (
+    Root,
+    kernel_words,
+    own_disk,
+    root_words,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.limits import lift
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.nodes import closed_folder
 
@@ -42,6 +48,7 @@ EXIT_SECONDS_PER_GIB = 0.5
 # QEMU's descriptors. They are far from the numbers in use, and what the runner keeps for each guest
 # lies beyond them, so that the same command line comes out each time.
 SWAP_DESCRIPTOR, QMP_DESCRIPTOR, AGENT_DESCRIPTOR, FILES_DESCRIPTOR = 100, 101, 102, 103
+BASE_DESCRIPTOR, OWN_DESCRIPTOR = 104, 105
 KEPT_DESCRIPTORS = 128
 
 PR_SET_THP_DISABLE = 41  # prctl(2)
@@ -56,7 +63,8 @@ class Machine:
     """What a guest is. `bind_node` None: its memory is not bound to a node by QEMU. `options`: more
     of QEMU's -M. `small_pages`: its memory is in no huge pages, even if the host allows them.
     `plug_mib` of the memory are a virtio-mem, plugged at boot. `preload`: a library that turns what
-    QEMU discards into memory that the host takes when it needs some.
+    QEMU discards into memory that the host takes when it needs some. `image`: the initramfs that it
+    boots into, unless it has its `root` on a disk, whose base that file is.
 
     `logs` is a folder of root's. `start` counts how often the guest has been started.
     """
@@ -68,7 +76,7 @@ class Machine:
     accelerator: str
     mechanism: str
     kernel: Path
-    initramfs: Path
+    image: Path
     kernel_arguments: str = ""
     tb_size_mib: int = 12
     swap_mib: int = 0
@@ -81,6 +89,7 @@ class Machine:
     files_mib: int = 0
     files: Files | None = None
     preload: Path | None = None
+    root: Root | None = None
 
     @property
     def console(self) -> Path:
@@ -100,11 +109,18 @@ class Machine:
         return "/dev/vdb" if self.swap_mib else "/dev/vda"
 
     @property
+    def root_device(self) -> str:
+        """The disk of its root in the guest: the last, so that others are named as without."""
+        return f"/dev/vd{'abc'[bool(self.swap_mib) + (self.files is not None)]}"
+
+    @property
     def kernel_command_line(self) -> str:
         # loglevel=5 prints warnings and worse: what a call trace is made of, and little else.
         # An emulated guest that gets no CPU for a moment would take its timer for broken and panic;
         # under KVM the kernel leaves that check out by itself.
         words = ["console=ttyS0", "panic=-1", "loglevel=5", "no_timer_check"]
+        if self.root is not None:
+            words.append(kernel_words(self.root, self.root_device))
         mechanism = MECHANISMS[self.mechanism]
         words.append(mechanism.kernel_argument)
         if mechanism.more_arguments:
@@ -117,7 +133,9 @@ class Machine:
 def memory_words(machine: Machine) -> list[str]:
     """The part of the command line that says how much memory there is at boot."""
     boot_mib = machine.memory_mib - machine.plug_mib
-    most = f",maxmem={machine.memory_mib}M" if machine.plug_mib else ""
+    pmem_mib = machine.root.pmem_mib if machine.root else 0
+    later = machine.plug_mib or pmem_mib
+    most = f",maxmem={machine.memory_mib + pmem_mib}M" if later else ""
     return ["-m", f"{boot_mib}M{most}", "-object", _backend(machine, "ram", boot_mib)]
 
 
@@ -141,11 +159,14 @@ def command_line(
     qmp: int = QMP_DESCRIPTOR,
     agent: int = AGENT_DESCRIPTOR,
     files: int = FILES_DESCRIPTOR,
+    base: int = BASE_DESCRIPTOR,
+    own: tuple[int, bool] = (OWN_DESCRIPTOR, True),
 ) -> list[str]:
     """No default devices and a small translation buffer: an idle guest's own footprint is small.
 
     Descriptors: `swap` of the guest's swap disk, if it has one; `qmp` and `agent` of sockets;
-    `files` of its disk of files, if it has one.
+    `files` of its disk of files, if it has one; `base` of its root, and its `own` disk over that
+    with whether it passes the host's page cache by.
     """
     if machine.accelerator == "kvm":
         processor = ["-accel", "kvm", "-cpu", "host"]
@@ -166,6 +187,10 @@ def command_line(
         files_disk += ["-blockdev", "file,node-name=files,filename=/dev/fdset/2,read-only=on,"
                        f"cache.direct={direct}"]  # fmt: skip
         files_disk += ["-device", "virtio-blk-pci,drive=files"]
+    if machine.root is None:
+        initrd, root_disk = ["-initrd", str(machine.image)], []
+    else:
+        initrd, root_disk = [], root_words(machine.root, base, *own)
     return [
         machine.binary,
         "-name", machine.name,
@@ -177,7 +202,7 @@ def command_line(
         *memory_words(machine),
         "-display", "none", "-vga", "none",
         "-kernel", str(machine.kernel),
-        "-initrd", str(machine.initramfs),
+        *initrd,
         "-append", machine.kernel_command_line,
         # Standard output is the console.
         "-chardev", "stdio,id=console,signal=off",
@@ -190,6 +215,7 @@ def command_line(
         "-device", f"virtio-balloon-pci,id=balloon,{balloon}",
         *swap_disk,
         *files_disk,
+        *root_disk,
         *plug_words(machine),
     ]  # fmt: skip
 
@@ -322,10 +348,11 @@ class Qemu:
         self.exit_status: int | None = None
         self.console, self.errors = Output(machine.console), Output(machine.errors)
         enter = ["/bin/sh", "-c", ENTER_CELL, "sh", *(str(path) for path in cgroup_procs), "--"]
-        # The swap disk is the only file that QEMU has any business to write to.
+        # The swap disk and its own disk are the only files that QEMU has any business to write to.
         # Without namespaces of its own it could leave memory behind that belongs to no process, and
         # reach whatever the host reaches.
-        limit = ["prlimit", "--core=0", f"--fsize={machine.swap_mib * 2**20}"]
+        largest_mib = max(machine.swap_mib, machine.root.largest_mib if machine.root else 0)
+        limit = ["prlimit", "--core=0", f"--fsize={largest_mib * 2**20}"]
         limit += ["unshare", "--ipc", "--net"]
         drop = ["setpriv", "--reuid", user, "--regid", user, "--init-groups"]
         drop += ["--no-new-privs", "--pdeathsig", "KILL", "--"]
@@ -334,20 +361,36 @@ class Qemu:
         self.qmp, qmp = connection(QMP_DESCRIPTOR)
         self.agent, agent = connection(AGENT_DESCRIPTOR)
         theirs = [qmp, agent, self.console.writing, self.errors.writing]
-        files = FILES_DESCRIPTOR
-        if machine.files is not None:
-            kept = machine.files.descriptor
-            theirs.append(files := fcntl.fcntl(kept, fcntl.F_DUPFD_CLOEXEC, FILES_DESCRIPTOR))
-        given = [qmp, agent] if machine.files is None else [qmp, agent, files]
+        given = [qmp, agent]
+
+        def hand_over(kept: int, number: int) -> int:
+            """Give QEMU a descriptor that others of the run have, too."""
+            theirs.append(handed := fcntl.fcntl(kept, fcntl.F_DUPFD_CLOEXEC, number))
+            given.append(handed)
+            return handed
+
         try:
-            with swap_disk(machine.logs, machine.swap_mib) as swap:
-                self.command_line = command_line(machine, swap, qmp, agent, files)
+            files, base, own = FILES_DESCRIPTOR, BASE_DESCRIPTOR, (OWN_DESCRIPTOR, True)
+            if machine.files is not None:
+                files = hand_over(machine.files.descriptor, FILES_DESCRIPTOR)
+            if machine.root is not None:
+                base = hand_over(machine.root.descriptor, BASE_DESCRIPTOR)
+            with (
+                swap_disk(machine.logs, machine.swap_mib) as swap,
+                own_disk(machine.logs, machine.root, OWN_DESCRIPTOR) as made,
+            ):
+                if swap is not None:
+                    given.append(swap)
+                if made is not None:
+                    given.append(made[0])
+                    own = made
+                self.command_line = command_line(machine, swap, qmp, agent, files, base, own)
                 self._process = subprocess.Popen(
                     [*enter, *limit, "--", *drop, *self.command_line],
                     stdin=subprocess.DEVNULL,
                     stdout=self.console.writing,
                     stderr=self.errors.writing,
-                    pass_fds=given if swap is None else [*given, swap],
+                    pass_fds=given,
                     # Root's environment may hold what a guest must not know.
                     env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
                 )

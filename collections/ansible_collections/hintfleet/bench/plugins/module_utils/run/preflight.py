@@ -24,6 +24,11 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import 
     ask,
     usable_qemu,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.root import (
+    check_root_disk,
+    refused_way,
+    room_mib,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import hierarchy as _hierarchy
 from ansible_collections.hintfleet.bench.plugins.module_utils.host import settings as _settings
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.facts import (
@@ -146,11 +151,30 @@ def check_request(request: dict[str, Any]) -> None:
     if not state_dir.is_dir():
         raise BenchError(f"Host has no {state_dir}; prepare it first (role numa_host).")
     free_mib = shutil.disk_usage(state_dir).free / MIB
+    manifest = request["guest_image"]["manifest"]
+    check_root_disk(manifest, request["guest_kernel"]["manifest"])
+    check_files(arm, manifest)
     need_mib = DISK_MIB + request["parameters"].get("guest_files_mib", 0)
+    need_mib += most_guests(request) * room_mib(manifest)
     if free_mib < need_mib:
         raise BenchError(
-            f"{state_dir} has {free_mib:.0f} MiB free and a run may need {need_mib} MiB; free some."
+            f"{state_dir} has {free_mib:.0f} MiB free and a run may need {need_mib:.0f} MiB, "
+            f"{need_mib - free_mib:.0f} MiB more; free some, or move it (numa_host_state_dir)."
         )
+
+
+def check_files(arm: Arm, manifest: dict[str, Any]) -> None:
+    """What the arm states of files must be possible; raises BenchError."""
+    way = arm.states.get("files")
+    if way is not None and (why := refused_way(way, manifest, qemu_of(arm).path)):
+        raise BenchError(f"Arm {arm.name} states files {way}, and {why}.")
+
+
+def most_guests(request: dict[str, Any]) -> int:
+    """How many guests a run may have at the same time."""
+    parameters = request["parameters"]
+    of_tiles = (parameters.get("tiles_max") or 0) * len(parameters.get("tile") or ())
+    return max(of_tiles, *(parameters.get(name) or 1 for name in ("max_guests", "guests")))
 
 
 def refused_arms(arms: list[Arm], side_by_side: bool) -> list[str]:

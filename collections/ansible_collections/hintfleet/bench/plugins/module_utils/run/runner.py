@@ -21,6 +21,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.errors import (
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.files import files_disk
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import Machine
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.root import CACHED, root_disk
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.cgroup import (
     CellCgroup,
     apart,
@@ -244,7 +245,10 @@ class _Run:
         request, parameters = self.request, self.request["parameters"]
         files_mib = parameters.get("guest_files_mib", 0)
         files = ends.enter_context(files_disk(self.folder, files_mib))
-        machine = replace(self._machine(), files_mib=files_mib, files=files)
+        root = ends.enter_context(
+            root_disk(request["guest_image"], self.arm.states.get("files", CACHED))
+        )
+        machine = replace(self._machine(), files_mib=files_mib, files=files, root=root)
         release = request["guest_kernel"]["manifest"]["release"]
         return Bench(
             machine, self.cgroup, sampler, self.cell, parameters, request["user"], release, self.arm
@@ -261,7 +265,7 @@ class _Run:
             accelerator=request["accelerator"],
             mechanism=self.arm.mechanism,
             kernel=Path(request["guest_kernel"]["path"]),
-            initramfs=Path(request["guest_image"]["path"]),
+            image=Path(request["guest_image"]["path"]),
             kernel_arguments=parameters["kernel_arguments"],
             tb_size_mib=request["tb_size_mib"],
             swap_mib=parameters["guest_swap_mib"],

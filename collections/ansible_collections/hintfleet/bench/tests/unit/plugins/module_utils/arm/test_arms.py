@@ -32,7 +32,7 @@ NOW = {"name": "now", "mechanism": "page_hinting", "kernel_arguments": "page_hin
 DELAY = "/sys/module/page_reporting/parameters/page_reporting_delay_ms"
 MACHINE = Machine(
     name="guest1", logs=Path("/logs"), memory_mib=256, vcpus=1, accelerator="tcg",
-    mechanism="page_hinting", kernel=Path("/k"), initramfs=Path("/i"), kernel_arguments="a=1",
+    mechanism="page_hinting", kernel=Path("/k"), image=Path("/i"), kernel_arguments="a=1",
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.guest import qemu 
 DISCARD = PIECES["discard"]
 MACHINE = _qemu.Machine(
     name="guest1", logs=Path("/logs"), memory_mib=256, vcpus=1, accelerator="tcg",
-    mechanism="page_hinting", kernel=Path("/k"), initramfs=Path("/images/abc/initramfs.img"),
+    mechanism="page_hinting", kernel=Path("/k"), image=Path("/images/abc/initramfs.img"),
 )  # fmt: skip
 LOADED = "7f00c000-7f00d000 r-xp 00000000 08:01 12   /images/abc/hf-discard.so\n"
 

@@ -135,7 +135,7 @@ def test_a_guest_without_statistics_is_not_waited_for_without_end() -> None:
 
 MACHINE = Machine(
     name="guest1", logs=Path("/logs"), memory_mib=320, vcpus=1, accelerator="tcg",
-    mechanism="virtio_mem", kernel=Path("/k"), initramfs=Path("/i"), bind_node=0,
+    mechanism="virtio_mem", kernel=Path("/k"), image=Path("/i"), bind_node=0,
 )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ MACHINE = _qemu.Machine(
     accelerator="tcg",
     mechanism="none",
     kernel=Path("/k/bzImage"),
-    initramfs=Path("/i/initramfs.img"),
+    image=Path("/i/initramfs.img"),
 )
 
 
