@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from hintfleet.records.columns import MATRICES, OBSERVED, SIGNED
+from hintfleet.records.columns import MATRICES, OBSERVED, SIGNED, Column
 from hintfleet.records.curves import Timeline
 from hintfleet.records.damage import Damage, DamagedError, UnusableError
 from hintfleet.records.document import LARGEST, LEAST, checked, countable
@@ -65,6 +65,9 @@ DOCUMENTS = (*FLAT, "states", "tile")
 ORDER = ("study", "cell", "block", "order", "workload")
 """In which runs are told."""
 
+COLUMNS_AT_ONCE = 16
+"""Read together: more take more memory at a time, fewer open every part more often."""
+
 MOST_CAUSES = 3
 """Told of why nothing can be used."""
 
@@ -107,7 +110,7 @@ class _Reader:
 
     def observed(self) -> Observed:
         """The runs of the studies that were chosen."""
-        workloads = aligned({name: self._load(name) for name in WORKLOADS})
+        workloads = aligned(self._load())
         if not any(map(len, workloads.values())):
             why = "; ".join(map(str, self.damages[:MOST_CAUSES])) or "it has no rows"
             raise UnusableError(
@@ -138,41 +141,66 @@ class _Reader:
         """Columns of the runs that meet a condition."""
         return self.runs.to_table(columns=list(columns), filter=chosen)
 
-    def _load(self, workload: str) -> Observations:
-        """All runs of a workload, whatever their end."""
+    def _load(self) -> dict[str, Observations]:
+        """All runs by workload, whatever their end.
+
+        Every column is read once, and only some at a time: most are one workload's and empty for
+        the others, but cost as much to read for each.
+        """
+        import pyarrow.compute as pc
+
+        names = self.table(["workload"]).column("workload")
+        rows = {name: pc.fill_null(pc.equal(names, name), False) for name in WORKLOADS}
+        unknown = {name: np.full(pc.sum(own).as_py() or 0, np.nan) for name, own in rows.items()}
+        texts: dict[str, dict[str, Texts]] = {name: {} for name in WORKLOADS}
+        numbers: dict[str, dict[str, Floats]] = {name: {} for name in WORKLOADS}
+        for start in range(0, len(OBSERVED), COLUMNS_AT_ONCE):
+            columns = OBSERVED[start : start + COLUMNS_AT_ONCE]
+            table = self.table([column.name for column in columns])
+            for workload, chosen in rows.items():
+                own = table.filter(chosen)
+                for column in columns:
+                    values = own.column(column.name)
+                    if column.kind == "text":
+                        texts[workload][column.name] = self._texts(column.name, values)
+                    elif values.null_count == len(values):
+                        numbers[workload][column.name] = unknown[workload]
+                    else:
+                        numbers[workload][column.name] = self._numbers(column, values)
+        return {name: self._observations(name, texts[name], numbers[name]) for name in WORKLOADS}
+
+    def _texts(self, column: str, values: Any) -> Texts:
+        made = partial(self._document, column) if column in DOCUMENTS else harmless
+        return coded_texts(values, made)
+
+    def _numbers(self, column: Column, values: Any) -> Floats:
         import pyarrow as pa
+
+        if column.kind == "time":
+            return self._fit(column.name, _floats(values.cast(pa.int64()))) * 1e-6
+        return self._fit(column.name, _floats(values))
+
+    def _observations(
+        self, workload: str, texts: dict[str, Texts], numbers: dict[str, Floats]
+    ) -> Observations:
+        """With what only this workload has, and what older stores have under other names."""
         import pyarrow.dataset as ds
 
         lists = {one.column for one in MATRICES.values() if one.workload == workload}
-        columns = [*(column.name for column in OBSERVED), "parity_digest", *lists]
-        table = self.table(columns, ds.field("workload") == workload)
-        texts: dict[str, Texts] = {}
-        numbers: dict[str, Floats] = {}
-        unknown = np.full(table.num_rows, np.nan)
-        for column in OBSERVED:
-            values = table.column(column.name)
-            if column.kind != "text" and values.null_count == len(values):
-                numbers[column.name] = unknown
-            elif column.kind == "text":
-                harmless_one = harmless
-                if column.name in DOCUMENTS:
-                    harmless_one = partial(self._document, column.name)
-                texts[column.name] = coded_texts(values, harmless_one)
-            else:
-                scale = 1.0
-                if column.kind == "time":
-                    values, scale = values.cast(pa.int64()), 1e-6
-                numbers[column.name] = self._fit(column.name, _floats(values)) * scale
+        older = texts["parity"].equal(None).any()
+        columns = [*lists, *(["parity_digest"] if older else [])]
+        table: Any = self.table(columns, ds.field("workload") == workload) if columns else None
         if texts[COMPARED].equal(None).any():
             texts[COMPARED] = _or_else(texts[COMPARED], texts["mechanism"])
-        if texts["parity"].equal(None).any():
+        if older:
             texts["parity"] = _settings(table, texts["parity"])
-        none = Matrix((), np.full((table.num_rows, 0), np.nan))
+        count = len(texts["workload"].codes)
+        none = Matrix((), np.full((count, 0), np.nan))
         matrices = {
             name: self._matrix(table.column(one.column), name) if one.column in lists else none
             for name, one in MATRICES.items()
         }
-        rows = np.arange(table.num_rows)
+        rows = np.arange(count)
         return Observations(texts, numbers, matrices, rows, rows)
 
     def _document(self, column: str, text: str) -> str:
