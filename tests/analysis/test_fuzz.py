@@ -24,7 +24,7 @@ from hintfleet.statistics.replication import Places, Replication, replicated
 from hintfleet.statistics.series import histogram_quantile, integral, resample
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from synthetic import Builder
+from synthetic import EVERY_WORKLOAD, Builder
 
 JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none()
@@ -52,12 +52,12 @@ def file_with(content: bytes, name: str = "record.json") -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def records(laptop: Path) -> list[dict[str, Any]]:
+def records() -> list[dict[str, Any]]:
     """One record of each workload."""
-    names = ("consolidation", "memhog", "page_fault")
+    builder, random = Builder(Path()), np.random.default_rng(1)
     return [
-        json.loads((laptop / "runs" / f"local-node0.b1.page_hinting.{n}/record.json").read_text())
-        for n in names
+        builder.record("local-node0", 1, 1, "page_hinting", workload, random)
+        for workload in EVERY_WORKLOAD
     ]
 
 

@@ -80,6 +80,11 @@ MOST_TILES = Objection(
     HINTING,
     "tile",
 )
+NO_DENSITY = (
+    "One tile does not fit, so there is no density: its guests took up to 1010 MiB and the cell "
+    "has 960 MiB without swap: it swapped. Make the guests of the tile smaller or fewer "
+    "(study_tile), or the node larger (study_node_mib)."
+)
 KERNEL = Objection(
     Verdict.NOT_TO_BE_TRUSTED, "the guest kernel was built with debug options", "", HINTING
 )
@@ -239,8 +244,8 @@ SITUATIONS: dict[str, tuple[Fleet, list[Objection]]] = {
         (
             "no tile at all",
             node(
-                none=tiles([0] * 3, stopped=("swap", "One tile needs 1,010 MiB of 960 MiB.")),
-                hinting=tiles([0] * 3, stopped=("swap", "One tile needs 1,010 MiB of 960 MiB.")),
+                none=tiles([0] * 3, stopped=("swap", NO_DENSITY)),
+                hinting=tiles([0] * 3, stopped=("swap", NO_DENSITY)),
             ),
         ),
         (

@@ -18,7 +18,7 @@ from hintfleet.report.build import build_report
 from hintfleet.store.export import export
 from hintfleet.store.observed import observe_store
 from random_studies import SPOILS, random_study
-from synthetic import Builder
+from synthetic import EVERY_WORKLOAD, Builder
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "docs" / "examples").glob("*.tar.xz"))
 STUDIES = 200
@@ -108,7 +108,7 @@ def test_a_doubt_about_any_run_is_the_same_both_ways(
     builder: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     """With the commands, as somebody would: verdicts and exit codes too."""
-    builder.mechanisms = ("none", "page_hinting")
+    builder.mechanisms, builder.workloads = ("none", "page_hinting"), EVERY_WORKLOAD
     folder = builder.write()
     for file in folder.glob("runs/*.b2.page_hinting.*/record.json"):
         record = json.loads(file.read_text())

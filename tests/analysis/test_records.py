@@ -16,7 +16,7 @@ from hintfleet.records import types as record_types
 from hintfleet.records.read import SCHEMAS, DamagedError, UnusableError, load_run, load_study
 from hintfleet.records.samples import load_samples
 from jsonschema import Draft202012Validator
-from synthetic import WORKLOADS, Builder
+from synthetic import EVERY_WORKLOAD, Builder
 
 Record = dict[str, Any]
 
@@ -342,7 +342,7 @@ def test_what_is_plainly_right_is_right_and_most_records_are(builder: Builder) -
     random = np.random.default_rng(5)
     others = (None, True, 0, -1, 3.0, 2.5, "", "x y", "none", [], [1], {}, {"seconds": 1}, 10**9)
     said = {True: 0, False: 0}
-    for mechanism, workload in product(("none", "page_hinting"), WORKLOADS):
+    for mechanism, workload in product(("none", "page_hinting"), EVERY_WORKLOAD):
         made = builder.record("local-node0", 1, 1, mechanism, workload, random)
         whole = json.loads(json.dumps(made))
         assert meets(whole)

@@ -192,7 +192,7 @@ def test_without_a_baseline_nothing_is_called_a_gain(fleet: Builder) -> None:
     assert report.verdict is Verdict.UNSETTLED
 
 
-@pytest.mark.parametrize("workload", ["consolidation", "memhog", "page_fault"])
+@pytest.mark.parametrize("workload", ["consolidation", "memhog", "page_fault", "tile"])
 def test_a_store_of_one_workload_has_the_figures_of_that(fleet: Builder, workload: str) -> None:
     fleet.workloads = (workload,)
     report = report_of(stored(fleet.write()))
@@ -200,6 +200,7 @@ def test_a_store_of_one_workload_has_the_figures_of_that(fleet: Builder, workloa
         "consolidation": report.density,
         "memhog": report.memhog,
         "page_fault": report.page_fault,
+        "tile": report.tile,
     }
     assert {name for name, groups in found.items() if groups} == {workload}
 

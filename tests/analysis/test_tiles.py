@@ -239,6 +239,10 @@ DOUBTS: dict[str, tuple[Callable[[Record], object], Verdict, str]] = {
         lambda r: stopped(r, "maximum"), Verdict.UNSETTLED,
         "the run stopped at its maximum of tiles, so more may fit",
     ),
+    "no time": (
+        lambda r: [stopped(r, "maximum"), r["result"].update(stop_reason="No time for 6 tiles.")],
+        Verdict.UNSETTLED, "there was no time for one more tile, so more may fit",
+    ),
     "lost without swap": (
         lambda r: stopped(r, "lost"), Verdict.UNSETTLED, "a guest was lost while swap was unused",
     ),
@@ -289,7 +293,9 @@ def test_a_tile_that_breaks_alone_has_no_density(tmp_path: Path) -> None:
     builder = builder_of(tmp_path)
     builder.truth = {name: replace(t, tiles=0) for name, t in builder.truth.items()}
     report = build_report(observe(load_study(builder.write())))
-    assert report.answer.startswith("There is no density: not even one tile fits a node at quality")
+    assert report.answer.startswith(
+        "Not even one tile fits a node at quality, with any arm. One tile"
+    )
     assert "One tile needs 1,010 MiB" in report.answer
     assert any("no number of tiles that every arm holds" in note for note in report.notes)
     assert not any(":" in name for name in report.tile["none"].figures)

@@ -36,7 +36,7 @@ from damages import (
     damage_lines,
 )
 from hintfleet.records.read import load_study
-from synthetic import Builder
+from synthetic import EVERY_WORKLOAD, Builder
 
 MOST_TOUCHED = 4
 
@@ -158,7 +158,7 @@ def check(whole: Path, draw: random.Random) -> None:
 def prepared() -> Iterator[cases.Check]:
     """A whole study, of which each case damages a copy."""
     with tempfile.TemporaryDirectory(prefix="fuzz-whole-") as name:
-        yield partial(check, Builder(Path(name), blocks=2).write())
+        yield partial(check, Builder(Path(name), blocks=2, workloads=EVERY_WORKLOAD).write())
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from hintfleet.plan.given import (
 from hintfleet.plan.input import Measured, joined, measured
 from hintfleet.plan.model import by_arm
 from hintfleet.plan.nodes import Question
+from hintfleet.plan.tiles import has_tiles_only, measured_tiles, types_of, validate_tiles
 from hintfleet.plan.validation import validate
 from hintfleet.records.read import UnusableError
 from hintfleet.render.plan import plan_json, plan_text, validation_json, validation_text
@@ -163,7 +164,7 @@ def main(options: argparse.Namespace) -> int:
         return _validate(options)
     if options.workers < 1:
         raise UnusableError(f"--workers must be at least 1, found {options.workers}")
-    given = parse_guests(options.guest)
+    given = _given(options)
     demand = _demand(options)
     types = tuple(one.as_type(demand) for one in given)
     found = _found(options, given)
@@ -204,8 +205,32 @@ def _found(options: argparse.Namespace, given: Sequence[GivenType]) -> Measured:
     for one in given:
         source = sources[one.name]
         if source is not None:
-            parts.append(measured(source, one.study or options.study).of_type(one.name))
+            parts.append(_measured(source, one.study or options.study, one.name))
     return joined(parts)
+
+
+def _given(options: argparse.Namespace) -> list[GivenType]:
+    """The types of guest that are named; if none is, of a study of tiles the guests of its tile."""
+    given = parse_guests(options.guest)
+    if options.guest or not options.results or not has_tiles_only(options.results, options.study):
+        return given
+    names = types_of(measured_tiles(options.results, options.study))
+    return [GivenType(name) for name in names]
+
+
+def _measured(source: Path, study: str | None, name: str) -> Measured:
+    """Footprints of a type of guest: those of a study's guests, or of the guest of a study's tile
+    that is called so."""
+    if not has_tiles_only(source, study):
+        return measured(source, study).of_type(name)
+    found = measured_tiles(source, study)
+    mine = tuple(one for one in found.footprints if one.type == name)
+    if not mine:
+        raise UnusableError(
+            f"--guest {name}: the tile of {source} has no such guest; it has "
+            f"{', '.join(types_of(found))}"
+        )
+    return dataclasses.replace(found, footprints=mine)
 
 
 def _where_from(name: str, is_stated: bool) -> str:
@@ -247,7 +272,10 @@ def _demand(options: argparse.Namespace) -> Demand | Trace:
 
 
 def _validate(options: argparse.Namespace) -> int:
-    comparisons = validate(measured(options.validate, options.study).rows)
+    if has_tiles_only(options.validate, options.study):
+        comparisons = validate_tiles(measured_tiles(options.validate, options.study).rows)
+    else:
+        comparisons = validate(measured(options.validate, options.study).rows)
     if not comparisons:
         raise UnusableError(
             f"{options.validate} has no finished consolidation run with a boot time: "

@@ -128,11 +128,12 @@ def _tile_result(
         measured(cost_name(program), costs, UNITS[program[2]])
         versus(cost_name(program), costs)
     mine = observations.of(arm)
+    stopped = Counter(map(str, mine.texts["stopped_by"]))
     return TileResult(
         arm,
         mine,
         equal,
-        dict(Counter(map(str, mine.texts["stopped_by"])).most_common()),
+        dict(sorted(stopped.items(), key=lambda one: (-one[1], one[0]))),
         tuple(_breaks(mine)),
         {key: figure for key, figure in figures.items() if figure.n},
     )

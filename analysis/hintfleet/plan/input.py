@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -33,6 +33,7 @@ MEASURED_COLUMNS = (
     "host",
     "cell",
     "block",
+    "workload",
     "arm",
     "baseline",
     "mechanism",
@@ -80,26 +81,41 @@ class Measured:
 def measured(folder: Path, study: str | None = None) -> Measured:
     """The usable consolidation runs of results/<study>, or of one study of a Parquet store."""
     used: list[Row] = []
-    footprints: list[Footprint] = []
     left_out: Counter[str] = Counter()
-    rows, damages = consolidation_rows(folder, study)
+    rows, damages = rows_of(folder, study, "consolidation", MEASURED_COLUMNS, _with_returns)
     for row in rows:
         cause = unusable(row)
         if cause:
             left_out[f"{row['arm']}: {cause}"] += 1
             continue
         used.append(row)
-        footprints.append(footprint(row))
-    if not footprints:
-        causes = [f"{count} x {cause}" for cause, count in sorted(left_out.items())]
-        causes += [str(damage) for damage in damages[:1]]
-        causes += [f"{len(damages) - 1} more are damaged"] if len(damages) > 1 else []
-        why = f" ({'; '.join(causes)})" if causes else ""
-        raise UnusableError(
-            f"{folder} has no consolidation run to plan with{why}: run the consolidation "
-            "workload, or state the footprints with --mechanism"
-        )
+    if not used:
+        raise nothing_to_plan_with(folder, "consolidation", left_out, damages)
     _require_one_type(folder, used)
+    return measured_of(map(footprint, used), used, left_out, damages)
+
+
+def nothing_to_plan_with(
+    folder: Path, workload: str, left_out: Mapping[str, int], damages: Sequence[Damage]
+) -> UnusableError:
+    """Why no run of a workload can be planned with."""
+    causes = [f"{count} x {cause}" for cause, count in sorted(left_out.items())]
+    causes += [str(damage) for damage in damages[:1]]
+    causes += [f"{len(damages) - 1} more are damaged"] if len(damages) > 1 else []
+    why = f" ({'; '.join(causes)})" if causes else ""
+    return UnusableError(
+        f"{folder} has no {workload} run to plan with{why}: run the {workload} workload, or "
+        "state the footprints with --mechanism"
+    )
+
+
+def measured_of(
+    footprints: Iterable[Footprint],
+    used: Sequence[Row],
+    left_out: Mapping[str, int],
+    damages: Sequence[Damage],
+) -> Measured:
+    """What these rows measured, at least one, and what was left out beside them."""
     baselines = {row["baseline"] or BASELINE for row in used}
     return Measured(
         tuple(footprints),
@@ -120,7 +136,7 @@ def basis_of(used: Sequence[Row]) -> Basis:
     blocks: dict[tuple[str, str], set[int]] = defaultdict(set)
     for row in used:
         blocks[row["study"], row["arm"]].add(row["block"])
-        if row["guests_without_swap"] is not None:
+        if row.get("guests_without_swap") is not None:
             place = float(row["memory_mib"]), row["arm"]
             counts[place].append(int(row["guests_without_swap"]))
     return Basis(
@@ -173,20 +189,40 @@ def _require_one_type(folder: Path, used: Sequence[Row]) -> None:
         )
 
 
-def consolidation_rows(folder: Path, study: str | None = None) -> tuple[list[Row], list[Damage]]:
-    """Every consolidation run of a study's folder or of a study of a store, as flat rows; what is
-    damaged."""
+def rows_of(
+    folder: Path,
+    study: str | None,
+    workload: str,
+    columns: Sequence[str],
+    row_of: Callable[[Run], Row],
+) -> tuple[list[Row], list[Damage]]:
+    """Every run of a workload of a study's folder or of a study of a store, as rows with these
+    columns at least; what is damaged."""
     if is_store(folder):
-        return _rows_of_store(folder, study)
+        return _rows_of_store(folder, study, workload, columns)
     found = load_study(folder)
     if study not in (None, found.name):
         raise UnusableError(f"{folder} is of study {found.name}, not {study}")
-    runs = [run for run in found.runs if run.workload == "consolidation"]
-    return [_with_returns(run) for run in runs], list(found.damages)
+    return [row_of(run) for run in found.runs if run.workload == workload], list(found.damages)
 
 
-def _rows_of_store(folder: Path, study: str | None) -> tuple[list[Row], list[Damage]]:
-    rows, damages = without_damaged_pages(folder, partial(_stored_rows, folder))
+def workloads_of(folder: Path, study: str | None = None) -> frozenset[str]:
+    """What was run in a study's folder or a study of a store (of all of them if none is named)."""
+    if not is_store(folder):
+        return frozenset(run.workload for run in load_study(folder).runs)
+
+    def stored(unreadable: Sequence[Damage]) -> frozenset[str]:
+        rows = Store(folder, unreadable=unreadable).runs.each(("study", "workload"))
+        return frozenset(row["workload"] for row in rows if study in (None, row["study"]))
+
+    return without_damaged_pages(folder, stored)
+
+
+def _rows_of_store(
+    folder: Path, study: str | None, workload: str, columns: Sequence[str]
+) -> tuple[list[Row], list[Damage]]:
+    read = partial(_stored_rows, folder, workload, columns)
+    rows, damages = without_damaged_pages(folder, read)
     studies = sorted({row["study"] for row in rows})
     if study is None and len(studies) > 1:
         raise UnusableError(
@@ -196,16 +232,18 @@ def _rows_of_store(folder: Path, study: str | None) -> tuple[list[Row], list[Dam
         )
     if study is not None and study not in studies:
         known = ", ".join(studies) or "none"
-        raise UnusableError(f"{folder} has no consolidation run of study {study}; there is {known}")
+        raise UnusableError(f"{folder} has no {workload} run of study {study}; there is {known}")
     return [row for row in rows if study in (None, row["study"])], damages
 
 
-def _stored_rows(folder: Path, unreadable: Sequence[Damage]) -> tuple[list[Row], list[Damage]]:
+def _stored_rows(
+    folder: Path, workload: str, columns: Sequence[str], unreadable: Sequence[Damage]
+) -> tuple[list[Row], list[Damage]]:
     runs = Store(folder, unreadable=unreadable).runs
     rows: list[Row] = [
         # a store may be older than arms: then the mechanism is the arm
         {**row, "arm": row["arm"] or row["mechanism"]}
-        for row in runs.each(MEASURED_COLUMNS, workload="consolidation")
+        for row in runs.each(columns, workload=workload)
     ]
     return rows, list(runs.damages)
 
@@ -232,7 +270,9 @@ def unusable(row: Row) -> str | None:
         return "its guests did not show what the arm states"
     if row["stopped_by"] == "cpu_bound":
         return "the processors were the limit, not memory"
-    if not row["active_footprint_mib"] or not row["touched_mib"]:
+    if row["workload"] == "consolidation" and not (
+        row["active_footprint_mib"] and row["touched_mib"]
+    ):
         return "no footprint was measured"
     return None
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +27,8 @@ EXTRA_GUESTS = 8
 
 @dataclass(frozen=True)
 class Comparison:
-    """Measured and predicted guests without swap of one arm on one cell, a pair a block."""
+    """Measured and predicted guests without swap (or tiles) of one arm on one cell, a pair a
+    block."""
 
     cell: str
     arm: str
@@ -35,11 +36,25 @@ class Comparison:
     predicted: tuple[int, ...]
     held_out: bool
     """Whether each block was predicted from other blocks."""
+    at_least: tuple[bool, ...] = ()
+    """Whether something other than memory ended a block's count, so that more may have fitted; none
+    if memory ended all."""
+    what: str = "guests"
+
+    @property
+    def misses(self) -> tuple[int, ...]:
+        """By block: how far its prediction lies from what was measured, or below it where that is
+        the least that fitted."""
+        bounds = self.at_least or (False,) * len(self.measured)
+        return tuple(
+            max(m - p, 0) if bound else abs(p - m)
+            for p, m, bound in zip(self.predicted, self.measured, bounds, strict=True)
+        )
 
     @property
     def worst_miss(self) -> int:
-        """Largest distance of a block's prediction from what was measured in it."""
-        return max(abs(p - m) for p, m in zip(self.predicted, self.measured, strict=True))
+        """The largest of any block."""
+        return max(self.misses)
 
     @property
     def agrees(self) -> bool:
@@ -52,29 +67,41 @@ def validate(rows: Iterable[Row]) -> list[Comparison]:
     for row in rows:
         if row["guests_without_swap"] is not None and row["boot_seconds"] is not None:
             groups[row["cell"], row["arm"]].append(row)
-    return [
-        _compare(cell, arm, sorted(group, key=lambda row: row["block"]))
-        for (cell, arm), group in sorted(groups.items())
-    ]
+    found = []
+    for (cell, arm), group in sorted(groups.items()):
+        ordered = sorted(group, key=lambda row: row["block"])
+        most = max(int(row["guests_without_swap"]) for row in ordered) + EXTRA_GUESTS
+
+        def predicted(known: Sequence[Row], of: Row, most: int = most) -> int:
+            return predict(known, float(of["memory_mib"]), most)
+
+        found.append(compared(cell, arm, ordered, "guests_without_swap", predicted))
+    return found
 
 
-def _compare(cell: str, arm: str, group: Sequence[Row]) -> Comparison:
+def compared(
+    cell: str,
+    arm: str,
+    group: Sequence[Row],
+    count: str,
+    predict: Callable[[Sequence[Row], Row], int],
+    what: str = "guests",
+) -> Comparison:
+    """Counts of the blocks of a cell, each predicted from the others: predict(known, of)."""
     held_out = len(group) > 1
     predicted = []
     for row in group:
         others = [other for other in group if other is not row] if held_out else list(group)
-        predicted.append(predict(others, float(row["memory_mib"]), _most(group) + EXTRA_GUESTS))
+        predicted.append(predict(others, row))
     return Comparison(
         cell,
         arm,
-        tuple(int(row["guests_without_swap"]) for row in group),
+        tuple(int(row[count]) for row in group),
         tuple(predicted),
         held_out,
+        tuple(what == "tiles" and row["stopped_by"] != "swap" for row in group),
+        what,
     )
-
-
-def _most(group: Sequence[Row]) -> int:
-    return max(int(row["guests_without_swap"]) for row in group)
 
 
 def predict(known: Sequence[Row], memory_mib: float, most: int) -> int:

@@ -255,6 +255,24 @@ def _tile_costs(record: Record) -> list[dict[str, Any]]:
     return rows
 
 
+def _tile_guests(record: Record) -> list[dict[str, Any]]:
+    """What each guest held in each round, at most and at its end; none if the record does not say
+    which guest is which."""
+    stated = at(record, "parameters.tile")
+    tile = [one for one in stated if isinstance(one, dict)] if isinstance(stated, list) else []
+    rows = []
+    for one in _rounds(record) if tile else ():
+        peaks = one.get("guest_peak_mib") or []
+        for place, resident in enumerate(one["guest_resident_mib"]):
+            number, guest = divmod(place, len(tile))
+            name, program = (str(tile[guest].get(key)) for key in ("name", "program"))
+            rows.append({
+                "tiles": one["tiles"], "tile": number + 1, "name": name, "program": program,
+                "resident_mib": resident, "peak_mib": peaks[place] if place < len(peaks) else None,
+            })  # fmt: skip
+    return rows
+
+
 def _factor_at_quality(record: Record) -> float | None:
     """The largest factor of the last round whose quality held."""
     held = _workload("tile", "tiles_at_quality")(record)
@@ -552,6 +570,18 @@ LIST_COLUMNS: tuple[ListColumn, ...] = (
             ("p99_ms", "number"),
         ),
         _tile_costs,
+    ),
+    ListColumn(
+        "tile_guests",
+        (
+            ("tiles", "integer"),
+            ("tile", "integer"),
+            ("name", "text"),
+            ("program", "text"),
+            ("resident_mib", "number"),
+            ("peak_mib", "number"),
+        ),
+        _tile_guests,
     ),
     ListColumn(
         "tile_programs",

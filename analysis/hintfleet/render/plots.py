@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -26,7 +26,7 @@ def plots(report: Report) -> tuple[list[Plot], list[Plot]]:
     """The picture of the answer, and every other plot the report has data for."""
     curves = [partial(_curve, mode=mode) for mode in ("processes", "threads")]
     rest: list[Callable[[Report], Plot | None]] = [_balance, _memhog, *curves, _latency]
-    answer = [_density(report), _timeline(report)]
+    answer = [_density(report), _tiles(report), _timeline(report)]
     others = [*sweep_plots(report), *(make(report) for make in rest)]
     numbers = itertools.count()
     return _apart(answer, numbers), _apart(others, numbers)
@@ -41,14 +41,51 @@ def _apart(found: Iterable[Plot | None], numbers: Iterator[int]) -> list[Plot]:
 
 
 def _density(report: Report) -> Plot | None:
-    if not report.density:
+    columns = {
+        "guests_without_swap": "guests without swap",
+        "guests_at_first_swap": "guests when swap began",
+        "swap_end_mib": "swap at the end, MiB",
+    }
+    caption = (
+        "Guests that had run, using memory in turn, while swap was unused, best first; one mark "
+        "for each block."
+    )
+    found = {name: result.observations for name, result in report.density.items()}
+    labels = "Guests that fit", caption, "guests a node without swap"
+    return _counted(report, found, columns, labels)
+
+
+def _tiles(report: Report) -> Plot | None:
+    columns = {
+        "tiles_at_quality": "tiles at quality",
+        "factor_at_quality": "worst program, times as with one tile",
+        "swap_end_mib": "swap at the end, MiB",
+    }
+    caption = (
+        "Tiles that ran before a quality broke, a guest was lost or swap was used, best first; one "
+        "mark for each block."
+    )
+    found = {name: result.observations for name, result in report.tile.items()}
+    return _counted(report, found, columns, ("Tiles that fit", caption, "tiles a node at quality"))
+
+
+def _counted(
+    report: Report,
+    found: Mapping[str, Observations],
+    columns: Mapping[str, str],
+    labels: tuple[str, str, str],
+) -> Plot | None:
+    """What fits a node by arm, a mark for each run: by the first of these columns. labels: heading,
+    caption, and what the axis counts."""
+    if not found:
         return None
-    names = [name for name in ranked_arms(report) if name in report.density]
-    look = looks(report)
+    names = [name for name in ranked_arms(report) if name in found]
+    look, column = looks(report), next(iter(columns))
+    heading, caption, axis = labels
 
     def draw(axes: Any) -> None:
         for index, name in enumerate(names):
-            counts = _counts(report, name)
+            counts = shown(found[name]).numbers[column].tolist()
             middle = (len(counts) - 1) / 2.0
             step = min(0.5 / max(len(counts), 1), 0.08)
             across = [index + (k - middle) * step for k in range(len(counts))]
@@ -60,7 +97,7 @@ def _density(report: Report) -> Plot | None:
         axes.set_xlim(left=0)
         axes.margins(x=0.1)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.set_xlabel("guests a node without swap")
+        axes.set_xlabel(axis)
 
     rows = tuple(
         Row(
@@ -68,21 +105,11 @@ def _density(report: Report) -> Plot | None:
             tuple(Cell(number(value)) for value in values),
         )
         for name in names
-        for (cell, block), *values in _with_places(shown(report.density[name].observations))
-    )
-    columns = ("guests without swap", "guests when swap began", "swap at the end, MiB")
-    caption = (
-        "Guests that had run, using memory in turn, while swap was unused, best first; one mark "
-        "for each block."
+        for (cell, block), *values in _with_places(shown(found[name]), columns)
     )
     height = max(HEIGHT_INCHES, 0.9 + 0.24 * len(names))
-    return Plot("Guests that fit", caption, svg(draw, height), ReportTable("", columns, rows))
-
-
-def _counts(report: Report, name: str) -> list[float]:
-    observations = shown(report.density[name].observations)
-    counts: list[float] = observations.numbers["guests_without_swap"].tolist()
-    return counts
+    data = ReportTable("", tuple(columns.values()), rows)
+    return Plot(heading, caption, svg(draw, height), data)
 
 
 def _balance(report: Report) -> Plot | None:
@@ -125,8 +152,7 @@ def _balance(report: Report) -> Plot | None:
     return Plot("Where memory stays", caption, svg(draw, height), data)
 
 
-def _with_places(observations: Observations) -> Iterable[tuple[Any, ...]]:
-    names = ("guests_without_swap", "guests_at_first_swap", "swap_end_mib")
+def _with_places(observations: Observations, names: Iterable[str]) -> Iterable[tuple[Any, ...]]:
     columns = (known(observations, name) for name in names)
     return zip(places(observations), *columns, strict=True)
 
@@ -134,7 +160,7 @@ def _with_places(observations: Observations) -> Iterable[tuple[Any, ...]]:
 def _timeline(report: Report) -> Plot | None:
     by_workload = (
         [t for t in report.timelines if t.workload == workload]
-        for workload in ("consolidation", "memhog", "recorded")
+        for workload in ("consolidation", "tile", "memhog", "recorded")
     )
     chosen = next(filter(None, by_workload), None)
     if chosen is None:

@@ -191,10 +191,8 @@ def _unknown_gain(
 
 
 def _no_density(counted: Counted, why: str) -> str:
-    return (
-        f"There is no density: not even one {counted.one} fits {counted.fit}, with any arm "
-        f"({why.rstrip('.')}). Make the {counted.one} smaller, or the node larger."
-    )
+    none = f"Not even one {counted.one} fits {counted.fit}, with any arm"
+    return f"{none}. {why}" if why.endswith(".") else f"{none}: there is no density."
 
 
 def _held(recorded: Mapping[str, Figures]) -> list[str]:

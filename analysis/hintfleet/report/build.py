@@ -411,12 +411,13 @@ def _what_a_tile_is(workloads: Workloads, tile: Mapping[str, TileResult]) -> lis
     for name, result in tile.items():
         if not result.equal_tiles:
             break
-        free = 1.0 - runs.of(name).numbers["peak_mib"] / runs.of(name).numbers["memory_mib"]
-        by_quality = runs.of(name).texts["stopped_by"].equal("quality")
-        if by_quality.any() and np.nanmin(free[by_quality], initial=1.0) > FREE_ENOUGH:
+        mine = runs.of(name)
+        free = 1.0 - mine.numbers["peak_mib"] / mine.numbers["memory_mib"]
+        free = free[mine.texts["stopped_by"].equal("quality") & ~np.isnan(free)]
+        if free.size and free.min() > FREE_ENOUGH:
             found.append(
-                f"With {name} quality broke while {percent(float(np.nanmin(free[by_quality])))} of "
-                "the node's memory was free: not memory but processors or disks were the limit."
+                f"With {name} quality broke while {percent(float(free.min()))} of the node's "
+                "memory was free: not memory but processors or disks were the limit."
             )
     if tile and not any(result.equal_tiles for result in tile.values()):
         found.append(

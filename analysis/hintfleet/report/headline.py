@@ -47,7 +47,7 @@ def _answers(
     if not figures.get(TILES.topic):
         return answer(figures, against, limits, baseline)
     reasons = kind.workloads["tile"].finished.texts["stop_reason"].present
-    why = reasons[0] if reasons else "nobody told why"
+    why = reasons[0] if reasons else "untold"
     said = answer(figures, against, limits, baseline, TILES, why)
     if figures.get(GUESTS.topic):
         said += f" {IN_TURN} {answer(figures, against, limits, baseline)}"

@@ -426,8 +426,15 @@ def _stopped(workload: str, runs: Observations, limits: Thresholds) -> Iterator[
         "a guest failed to start before swap was used",
         "read the reason with hintfleet show",
     )
+    in_time = runs.texts["stop_reason"].equal(None)
     yield Finding(
-        stopped.equal("maximum"),
+        stopped.equal("maximum") & ~in_time,
+        UNSETTLED,
+        "there was no time for one more tile, so more may fit",
+        "raise study_deadline_seconds",
+    )
+    yield Finding(
+        stopped.equal("maximum") & in_time,
         UNSETTLED,
         f"the run stopped at its maximum of {'tiles' if workload == 'tile' else 'guests'}, so more "
         "may fit",

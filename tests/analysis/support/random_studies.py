@@ -13,7 +13,7 @@ from hintfleet.records.columns import COSTS, HELD
 from hintfleet.records.damage import Damage
 from hintfleet.records.document import checked
 from hintfleet.records.read import Run, Study
-from synthetic import LAPTOP, MECHANISMS, WORKLOADS, Builder, Truth, planned_run
+from synthetic import EVERY_WORKLOAD, LAPTOP, MECHANISMS, Builder, Truth, planned_run
 
 Record = dict[str, Any]
 
@@ -68,6 +68,29 @@ SPOILS: dict[str, Callable[[Record], Any]] = {
     "told late": lambda r: (
         of(r, "memhog") and r["result"]["guests"][0].update(late_seconds=r["duration_seconds"])
     ),
+    "a phase told late": lambda r: of(r, "tile") and first_phase(r).update(late_seconds=3.0),
+    "a phase not ended": lambda r: of(r, "tile") and not_ended(r),
+    "a phase without work": lambda r: of(r, "tile") and first_phase(r).update(work=0),
+    "a guest lost": lambda r: (
+        of(r, "tile")
+        and r["result"].update(stopped_by="lost", stop_reason="It died.", broken_by=None)
+    ),
+    "another tile": lambda r: of(r, "tile") and r["parameters"].update(tile_factor=2.0),
+    "p99 broke": lambda r: (
+        of(r, "tile")
+        and r["result"].update(
+            broken_by={
+                "name": "cache",
+                "program": "page_cache",
+                "phase": "read",
+                "measure": "p99_ms",
+                "factor": 1.8,
+            }
+        )
+    ),
+    "no tile": lambda r: (
+        of(r, "tile") and r["result"].update(tiles_at_quality=0, tiles=r["result"]["tiles"][:1])
+    ),
     "footprint missed": lambda r: (
         of(r, "consolidation") and r["result"].update(active_footprint_mib=1.0)
     ),
@@ -107,8 +130,18 @@ def end(record: Record, status: str, reason: str | None) -> None:
 
 
 def stop(record: Record, cause: str) -> None:
-    if of(record, "consolidation"):
+    if of(record, "consolidation") or (of(record, "tile") and cause == "maximum"):
         record["result"]["stopped_by"] = cause
+
+
+def first_phase(record: Record) -> Record:
+    """Of a round of tiles that any arm runs."""
+    found: Record = record["result"]["tiles"][0]["programs"][0]
+    return found
+
+
+def not_ended(record: Record) -> None:
+    first_phase(record).update(seconds=None, work=None, p99_ms=None, censored="It\x1b[1m died.")
 
 
 MOST_RUNS = 140
@@ -181,7 +214,7 @@ def _builder(root: Path, random: Random) -> Builder:
         blocks=int(random.integers(1, 4)),
         cells=tuple(nodes),
         mechanisms=tuple(name for name in MECHANISMS if random.random() < 0.85) or ("none",),
-        workloads=tuple(name for name in WORKLOADS if random.random() < 0.75) or ("memhog",),
+        workloads=tuple(name for name in EVERY_WORKLOAD if random.random() < 0.75) or ("memhog",),
         noise=float(random.choice([0.0, 0.01, 0.3])),
     )
     builder.truth = {
@@ -189,6 +222,7 @@ def _builder(root: Path, random: Random) -> Builder:
             truth,
             guests=max(truth.guests + int(random.integers(-2, 3)), 0),
             third_memhog_seconds=truth.third_memhog_seconds * float(random.uniform(0.5, 2.0)),
+            tiles=max(truth.tiles + int(random.integers(-2, 2)), 0),
         )
         for name, truth in LAPTOP.items()
     }
@@ -275,6 +309,10 @@ def _broken(record: Record, factor: float) -> None:
             row.update(processes=row["processes"] / factor, threads=row["threads"] / factor)
     elif of(record, "consolidation"):
         result["guests_without_swap"] = 0
+    elif of(record, "tile"):
+        result["tiles_at_quality"] = 0
+        for one in result["tiles"]:
+            one["mean_memory_mib"] *= factor
 
 
 def _imported(record: Record) -> None:
@@ -289,6 +327,10 @@ def _imported(record: Record) -> None:
     elif of(record, "page_fault"):
         record["outcome"] = {"status": "failed", "reason": "nobody measured it"}
         record["result"] = None
+    elif of(record, "tile"):
+        record.update(workload="recorded", result={
+            "seconds": 9.0, "rate": None, "footprint_gib_min": None, "peak_mib": None,
+        })  # fmt: skip
     elif of(record, "consolidation"):
         record["result"].update(
             steps=[], stopped_by=None, active_footprint_mib=None, idle_footprint_mib=None

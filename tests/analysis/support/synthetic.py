@@ -314,7 +314,7 @@ def tiles(truth: Truth, noisy: Any) -> dict[str, Any]:
         "tiles": rounds,
         "tiles_at_quality": truth.tiles,
         "stopped_by": "quality" if by_quality else "swap",
-        "stop_reason": None if by_quality else "One tile needs 1,010 MiB.",
+        "stop_reason": None if by_quality else "One tile needs 1,010 MiB of memory.",
         "broken_by": {**broken, "factor": factors[-1]} if by_quality else None,
         "swap_end_mib": 0.0 if by_quality else 90.0,
     }
