@@ -14,7 +14,8 @@ work=$(mktemp -d "$(dirname "$output")/image.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 chmod 0755 "$work"
 
-# The package installs itself: its modules, and its kernel in /boot.
+# The package installs itself: its modules, and its kernel in /boot. What is quoted is for the shell of each hook.
+# shellcheck disable=SC2016
 mmdebstrap --quiet --variant=essential --format=tar \
 	--include=kmod,qemu-guest-agent,systemd-sysv,udev \
 	--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \

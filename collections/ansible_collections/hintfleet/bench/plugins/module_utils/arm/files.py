@@ -16,7 +16,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.guest.root import 
 
 PRELOADED = "/etc/ld.so.preload"
 LIBRARY = "nocache.so"
-NEEDS = {DAX: ("BLK_DEV_PMEM", "EXT4_FS", "FS_DAX", "VIRTIO_PMEM")}
+NEEDS = {DAX: ("BLK_DEV_PMEM", "EXT4_FS", "FS_DAX", "NVDIMM_PFN", "VIRTIO_PMEM")}
 """Options of the guest's kernel."""
 
 
