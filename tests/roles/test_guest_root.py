@@ -135,6 +135,12 @@ def test_what_the_installation_said_is_not_in_the_root(tree: Path) -> None:
     assert {path.lstat().st_mtime for path in tree.rglob("*")} == {float(root.EPOCH)}
 
 
+def test_what_is_written_before_the_installation_is_there(tmp_path: Path) -> None:
+    script = root.hook("etc/some folder/x.conf", "it's = false")
+    subprocess.run(["sh", "-c", script, "sh", str(tmp_path)], check=True)
+    assert (tmp_path / "etc/some folder/x.conf").read_text() == "it's = false\n"
+
+
 needs_e2fsprogs = pytest.mark.skipif(
     not all(shutil.which(name) for name in ("mkfs.ext4", "debugfs", "dumpe2fs")),
     reason="there is no e2fsprogs",

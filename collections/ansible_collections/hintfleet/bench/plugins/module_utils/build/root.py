@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,8 @@ EPOCH = 1640995200  # of every file in it: 2022-01-01, as the guest's kernel has
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*")
 # /usr is merged from the beginning: else a package does it that needs Perl.
 MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr"
+# Before anything is installed: a data base that every guest had the same of would be of no use.
+BEFORE = {"etc/postgresql-common/createcluster.conf": "create_main_cluster = false"}
 # Nothing in them is read again: caches of what is there anyway, logs of the installation.
 EMPTIED = ("var/cache", "var/log", "var/lib/apt")
 JOURNAL_MIB = 4
@@ -73,11 +76,18 @@ def mode() -> str:
     return "root" if done.returncode else "unshare"
 
 
+def hook(path: str, line: str) -> str:
+    """Return what a shell of mmdebstrap does to write a file of one line into its tree ($1)."""
+    folder, file = shlex.quote(str(Path(path).parent)), shlex.quote(path)
+    return f'mkdir -p "$1"/{folder} && echo {shlex.quote(line)} >"$1"/{file}'
+
+
 def install(release: Release, packages: Iterable[Package], archive: Path) -> None:
     """Install packages with mmdebstrap and write the tree as a tar archive."""
     command = ["mmdebstrap", "--quiet", f"--mode={mode()}", "--variant=essential", "--format=tar"]
     command += [f"--hook-dir={MERGED_USR}", "--dpkgopt=force-unsafe-io"]
     command += [f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT]
+    command += [f"--setup-hook={hook(path, line)}" for path, line in BEFORE.items()]
     command += [f"--include={','.join(package.name for package in packages)}"]
     command += [release.suite, str(archive), str(release.sources)]
     environment = {"SOURCE_DATE_EPOCH": str(EPOCH), "TMPDIR": str(archive.parent)}
