@@ -30,7 +30,7 @@ pytestmark = pytest.mark.guest
 
 ROOT = Path(__file__).resolve().parents[2]
 MAKE, BUILD = (Path(__file__).with_name(name) for name in ("make-image.sh", "build.yml"))
-PACKAGES = ["dosfstools", "mmdebstrap", "mtools", "syslinux", "syslinux-common"]
+PACKAGES = ["fdisk", "mmdebstrap", "mtools", "syslinux", "syslinux-common"]
 BUILD_SECONDS, BOOT_SECONDS, ASK_SECONDS = 3600, 300, 60
 ENGINE = "cat /sys/bus/virtio/devices/*/free_page_engine"
 FILL_MIB = 192
