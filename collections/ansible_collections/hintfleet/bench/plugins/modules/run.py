@@ -254,7 +254,8 @@ options:
         type: str
         choices: [staggered, together]
       tile_pause_seconds:
-        description: How long guests rest between one phase and the next, and at the end of a round.
+        description: How long a guest rests after a phase before another works, and with
+          V(together) all of them.
         type: float
   accelerator:
     description: How QEMU runs guests, see M(hintfleet.bench.accelerator_info).

@@ -199,6 +199,24 @@ def test_one_guest_works_at_a_time_and_rests_between() -> None:
     assert "tile2-cache wakes" not in bench.log[: bench.log.index("tile2-cache read")]
 
 
+@pytest.mark.parametrize(
+    ("schedule", "order"),
+    [
+        ("staggered", ["read", "pause", "idle", "pause", "reread", "pause"]),
+        ("together", ["read", "idle", "pause", "reread", "pause"]),
+    ],
+)
+def test_what_a_phase_freed_has_time_to_come_back_before_another_works(
+    schedule: str, order: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = FakeBench(tiles_max=1, tile_schedule=schedule, tile_pause_seconds=3.5)
+    pause = {3.5: "any pause"}
+    monkeypatch.setattr(_tile.time, "sleep", lambda seconds: bench.log.append(pause[seconds]))
+    added(bench)
+    done = [one.split()[1] for one in bench.log if not one.endswith(("rests", "wakes"))]
+    assert done == order
+
+
 def test_together_all_begin_a_phase_before_one_has_ended() -> None:
     bench = FakeBench(tiles_max=1, tile_schedule="together")
     added(bench)
