@@ -204,6 +204,17 @@ def test_a_tile_and_its_quality_are_told(tiles: Report) -> None:
     assert "1.5 times" in note
 
 
+def test_rounds_that_held_when_done_again_are_told(tiles: Report, tmp_path: Path) -> None:
+    def again(record: Record) -> None:
+        if record["mechanism"] == "none" and record["block"] < 3:
+            record["result"]["tiles"][1]["once_broken_by"] = {"name": "cache"}
+            last(record)["once_broken_by"] = {"name": "cache"}
+
+    assert not any("done again" in note for note in tiles.notes)
+    (note,) = [note for note in reported(tmp_path, again).notes if "done again" in note]
+    assert note.startswith("A quality broke in 2 rounds of tiles and held when")
+
+
 def of_hinting(change: Callable[[Record], object]) -> Callable[[Record], None]:
     def changed(record: Record) -> None:
         if record["mechanism"] == "page_hinting":

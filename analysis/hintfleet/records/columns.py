@@ -279,6 +279,16 @@ def _factor_at_quality(record: Record) -> float | None:
     return next((one["worst_factor"] for one in _rounds(record) if one["tiles"] == held), None)
 
 
+def _held_again(record: Record) -> int | None:
+    """Rounds at quality in which a quality had broken before they were done again; None of other
+    workloads."""
+    held = _workload("tile", "tiles_at_quality")(record)
+    if held is None:
+        return None
+    at_quality = [one for one in _rounds(record) if one["tiles"] <= held]
+    return sum("once_broken_by" in one for one in at_quality)
+
+
 def _phases(flag: Callable[[Mapping[str, Any]], bool]) -> Callable[[Record], int | None]:
     """Counts the phases of guests for which something holds; None of other workloads."""
 
@@ -465,6 +475,7 @@ RECORD_COLUMNS: tuple[Column, ...] = (
     ),
     Column("phases_censored", "integer", _phases(lambda one: one["censored"] is not None)),
     Column("phases_without_work", "integer", _phases(lambda one: one["work"] == 0)),
+    Column("rounds_held_again", "integer", _held_again),
     Column("tile", "text", _stated_tile),
     Column("imported", "flag", lambda record: "imported" in record),
     Column("work_seconds", "number", _workload("recorded", "seconds")),

@@ -408,6 +408,11 @@ def _what_a_tile_is(workloads: Workloads, tile: Mapping[str, TileResult]) -> lis
     """What was counted, what quality is, what broke it, and where memory was not what did."""
     runs = workloads["tile"]
     found = [_stated_words(json.loads(text)) for text in runs.texts["tile"].present]
+    if again := int(np.nansum(runs.numbers["rounds_held_again"])):
+        found.append(
+            f"A quality broke in {plural(again, 'round')} of tiles and held when the round was "
+            "done again: something beside the guests slows this host down at times."
+        )
     for name, result in tile.items():
         if not result.equal_tiles:
             break
