@@ -221,6 +221,6 @@ def root_words(root: Root, base: int, own: int, own_direct: bool) -> list[str]:
 def kernel_words(root: Root, disk: str) -> str:
     """What the kernel is told of its root. disk: the name it has there if it is one."""
     if root.way == DAX:
-        # Memory above 4 GiB would have the kernel set 64 MiB aside for devices that cannot reach it.
+        # Memory above 4 GiB has the kernel set 64 MiB aside for devices that cannot reach it.
         return "root=/dev/pmem0 rw rootflags=dax=always swiotlb=noforce"
     return f"root={disk} rw" + (" hintfleet.files=direct" if root.way == DIRECT else "")
