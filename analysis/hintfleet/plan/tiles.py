@@ -197,10 +197,9 @@ def tile_schedule(row: Row, names: Sequence[str], most: int) -> tuple[Schedule, 
             ]
             for guest, seconds in at_work:
                 changes += [(now, guest, 1.0), (now + seconds, guest, 0.0)]
-                now += 0.0 if together else seconds + gap
+                now += 0.0 if together else seconds + gap + pause
             if together:
-                now += max((seconds for _, seconds in at_work), default=0.0) + gap
-            now += pause
+                now += max((seconds for _, seconds in at_work), default=0.0) + gap + pause
     changes.sort(key=lambda change: change[0])
     times, guests, levels = (np.array([values]) for values in zip(*changes, strict=True))
     return Schedule(times, guests, levels), now + 1.0
@@ -236,6 +235,6 @@ def _gap_seconds(
         else:
             at_work = [seconds for own in phases.values() for seconds in own] * one["tiles"]
         if at_work:
-            rest = one["seconds"] - sum(at_work) - steps * pause
+            rest = one["seconds"] - sum(at_work) - len(at_work) * pause
             gaps.append(max(rest, 0.0) / len(at_work))
     return statistics.median(gaps) if gaps else 0.0
