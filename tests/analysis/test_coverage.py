@@ -109,6 +109,7 @@ def test_a_study_of_two_equal_mechanisms_is_rarely_called_different(blocks: int)
                 rate = float(1e5 * noise[3])
                 for workload, found in (
                     ("consolidation", {"guests_without_swap": count}),
+                    ("tile", {"tiles_at_quality": int(np.floor(2.4 + random.uniform(0, 1)))}),
                     (
                         "memhog",
                         {
@@ -130,11 +131,11 @@ def test_a_study_of_two_equal_mechanisms_is_rarely_called_different(blocks: int)
                     rows[workload].append(finished_row(mechanism, workload, "s", block) | found)
         results = results_of(aligned({name: from_rows(runs) for name, runs in rows.items()}), {})
         figures = [
-            result.figures[name]
-            for group in (results.density, results.memhog, results.page_fault)
-            for result in group.values()
+            found[name]
+            for group in results.topics.values()
+            for found in group.values()
             for name in FAMILY
-            if name in result.figures
+            if name in found
         ]
         assert len(figures) == len([name for name in FAMILY if not name.startswith("recorded_")])
         called += bool(claims(figures))
