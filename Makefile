@@ -55,7 +55,7 @@ apt_install = { $(ROOT) apt-get update -qq && $(ROOT) env DEBIAN_FRONTEND=nonint
 
 .DEFAULT_GOAL := help
 .PHONY: help setup study report test check clean distclean lab lab-down test-host test-lab test-kernel \
-	test-browser test-own-image test-fresh test-programs test-spark fuzz readmes site pack collection sanity test-collection compare-engines mutate-kernel-tests \
+	test-browser test-disk test-own-image test-fresh test-programs test-spark fuzz readmes site pack collection sanity test-collection compare-engines mutate-kernel-tests \
 	check-series bench-hot-path bench-report bench-report-way bench-plan bench-error-rates bench-orchestration examples
 
 help:
@@ -167,6 +167,10 @@ check: $(TOOLS)
 
 test: check test-browser
 	pytest -m guest tests/study
+
+# Guests with a Debian on a disk, and what of its files stays with them (root; builds a kernel with the fragment disk).
+test-disk: $(TOOLS)
+	pytest -m disk tests/study
 
 # A disk with our kernel's Debian package in it, which boots by itself: Debian 12 and 13 (root; builds that package).
 test-own-image: $(TOOLS)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from small_study import Playbooks
 
-pytestmark = pytest.mark.guest
+pytestmark = pytest.mark.disk
 
 READ_MIB = 48  # of the root's own files
 STUDY: dict[str, Any] = {
