@@ -237,6 +237,16 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "negative": (write("time,rss\n0,-1\n"), "line 2: rss: expected a number from 0"),
     "no time": (write("time,rss\nnoon,1\n"), "line 2: time: expected seconds from 0 on"),
+    "no calendar has its end": (
+        write("time,rss\n0,1\n9e13,1\n"),
+        "expected a run that ends before the year 10000, found one of 9e+13 s from 2025-01-21 on",
+    ),
+    "no calendar has its beginning": (
+        lambda folder: [
+            write("time,rss\n9e13,1\n9e13,1\n", f"none/vm_{k}.csv")(folder) for k in (0, 1)
+        ],
+        "expected a run that ends before the year 10000, found one of 0 s from 9e+13 s since 1970",
+    ),
     "clock went back": (
         write("time,rss\n5,1\n4,1\n"),
         "line 3: time: expected a time of at least 5, that of the row before, found '4'",

@@ -256,7 +256,7 @@ def _record(
     sampled = found.curve if workload == "recorded" else None
     seconds = float(sampled.samples.seconds.max()) if sampled else found.results.get("seconds", 0.0)
     began = sampled.began if sampled else None
-    started = description.measured if began is None else datetime.fromtimestamp(began, UTC)
+    started, finished = _span(description.measured, began, seconds, found.where)
     conditions = {name: found.conditions[name] for name in sorted(found.conditions)}
     return {
         "schema": RUN,
@@ -280,8 +280,8 @@ def _record(
         "mechanism": mechanism,
         "workload": workload,
         "parameters": {},
-        "started": _time(started),
-        "finished": _time(started + timedelta(seconds=seconds)),
+        "started": started,
+        "finished": finished,
         "duration_seconds": seconds,
         "outcome": {"status": "finished", "reason": None},
         "proof": None,
@@ -305,8 +305,22 @@ def _record(
     }
 
 
+def _span(measured: datetime, began: float | None, seconds: float, where: str) -> tuple[str, str]:
+    """Start and end of a run as records tell them; UnusableError if no calendar has them."""
+    try:
+        started = measured if began is None else datetime.fromtimestamp(began, UTC)
+        return _time(started), _time(started + timedelta(seconds=seconds))
+    except (ValueError, OverflowError, OSError):
+        start = measured.date() if began is None else f"{began:.6g} s since 1970"
+        raise UnusableError(
+            f"{where}: expected a run that ends before the year 10000, found one of "
+            f"{seconds:.6g} s from {start} on; is the unit of its times the right one?"
+        ) from None
+
+
 def _time(time: datetime) -> str:
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """As 2025-01-21T10:00:00.000000Z; years before 1000 with all four digits, too."""
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def _write_samples(file: Path, curve: Recorded) -> None:
