@@ -155,3 +155,19 @@ def test_a_builder_does_not_choose_where_the_controller_writes(fleet: Fleet, mod
     assert kinds == ({"kernels"} if module == "guest_image_build" else set())
     assert not any(evil in call for host in fleet.hosts.values() for call in host.calls)
     assert honest.asked("accelerator_info") == []
+
+
+@pytest.mark.parametrize(
+    "lie", [{"key": KERNEL["key"]}, {"due": EVIL}, {"due": True, "log": "/log", "manifest": {}}]
+)
+def test_a_builder_that_says_not_what_it_is_at_is_told_from_one_that_builds(
+    fleet: Fleet, lie: dict[str, Any]
+) -> None:
+    fleet.add("builder", guest_kernel_build=lie)
+    honest = fleet.add("honest")
+    played = fleet.play("prepare", builder="builder")
+    said = " ".join((played.stdout + played.stderr).split())
+    assert "Builder builder answered nothing that could be the guest kernel's build" in said
+    assert not SPEAKS_JINJA.search(said), said
+    assert fleet.written() == set()
+    assert honest.asked("accelerator_info") == []
