@@ -71,6 +71,18 @@ def finished(job: Path) -> bool:
     return "started" not in state or bool(state.get("finished"))
 
 
+def said(job: Path, log: Path) -> str:
+    """What the build under way has said; nothing of what an earlier one left in the log.
+
+    Ansible writes the job's state when it begins, and again at its end.
+    """
+    try:
+        of_this_build = log.stat().st_mtime_ns >= job.stat().st_mtime_ns
+        return end_of(log) if of_this_build else ""
+    except OSError:
+        return ""
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -80,11 +92,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    log = Path(module.params["log"])
+    job, log = Path(module.params["job"]), Path(module.params["log"])
     module.exit_json(
-        changed=False,
-        finished=finished(Path(module.params["job"])),
-        progress=kernel.progress(end_of(log) if log.exists() else ""),
+        changed=False, finished=finished(job), progress=kernel.progress(said(job, log))
     )
 
 

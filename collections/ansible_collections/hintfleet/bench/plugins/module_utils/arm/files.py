@@ -42,8 +42,8 @@ class FilesWay(Piece):
     """cached: through the guest's page cache, as without a statement. direct: programs of Debian
     leave nothing of what they have read or written in it. dax: from persistent memory."""
 
-    # Another device, and what the kernel is told of it.
-    differs = ("qemu_arguments", "guest_kernel_command_line")
+    # A device, and what the kernel is told of it: no more of the command lines.
+    differs = ("guest_root",)
 
     def checked(self, value: Any) -> str:
         if value not in WAYS:

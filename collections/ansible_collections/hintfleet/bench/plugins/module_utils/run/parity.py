@@ -14,12 +14,19 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.guest.mechanisms i
     MECHANISMS,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.qemu import (
+    BASE_DESCRIPTOR,
+    OWN_DESCRIPTOR,
     Machine,
     memory_words,
     plug_words,
 )
+from ansible_collections.hintfleet.bench.plugins.module_utils.guest.root import (
+    kernel_words,
+    root_words,
+)
 
 MECHANISM = "<mechanism>"
+ROOT = "<root>"
 HOST_FACTS = (
     "cpu_model",
     "kernel_release",
@@ -35,16 +42,37 @@ HOST_FACTS = (
 
 
 def _arguments(guest: Guest) -> str:
-    """QEMU's, with kernel and QEMU by what they are: those have entries of their own."""
+    """QEMU's, with kernel, QEMU and root by what they are: those have entries of their own."""
     words = ["<qemu>", *guest.qemu.command_line[1:]]
     text = " ".join("<kernel>" if word == str(guest.machine.kernel) else word for word in words)
-    return without_plugged(text, guest.machine)
+    return without_root(without_plugged(text, guest.machine), guest.machine)
+
+
+def root_texts(machine: Machine) -> list[str]:
+    """What may stand of a guest's root in a command line, its kernel's and QEMU's.
+
+    Whether its own disk passes the host's page cache by is found when that is made.
+    """
+    if machine.root is None:
+        return []
+    disks = [
+        root_words(machine.root, BASE_DESCRIPTOR, OWN_DESCRIPTOR, direct)
+        for direct in (True, False)
+    ]
+    return [kernel_words(machine.root, machine.root_device), *map(" ".join, disks)]
+
+
+def without_root(text: str, machine: Machine) -> str:
+    """As it is for guests whose root is reached in another way."""
+    for words in root_texts(machine):
+        text = text.replace(words, ROOT)
+    return text
 
 
 def without_plugged(text: str, machine: Machine) -> str:
     """As if all of the guest's memory were there at boot: that part of it is plugged is the
-    mechanism's."""
-    whole = replace(machine, plug_mib=0)
+    mechanism's, and that there is room for a root among it an entry of its own."""
+    whole = replace(machine, plug_mib=0, root=None)
     text = text.replace(" ".join(memory_words(machine)), " ".join(memory_words(whole)))
     return text.removesuffix(" " + " ".join(plug_words(machine)))
 
@@ -88,6 +116,9 @@ def _entries(record: dict[str, Any], guest: Guest) -> dict[str, Any]:
         "cell_cpus": " ".join(str(cpu) for cpu in record["cell"]["cpus"]),
         "cell_side_by_side": record["cell"]["side_by_side"],
     }
+    if guest.machine.root is not None:
+        line = " ".join(guest.qemu.command_line)
+        entries["guest_root"] = " ".join(t for t in root_texts(guest.machine) if t in line)
     for name in HOST_FACTS:
         entries[f"host_{name}"] = provenance["host"][name]
     entries["host_daemons"] = " ".join(provenance["host"]["daemons"])
@@ -95,9 +126,8 @@ def _entries(record: dict[str, Any], guest: Guest) -> dict[str, Any]:
     entries["host_swap_devices"] = ", ".join(devices)
     if guest.facts:
         facts = guest.facts
-        entries["guest_kernel_command_line"] = without_mechanism(
-            facts.kernel_command_line, mechanism
-        )
+        line = without_root(facts.kernel_command_line, guest.machine)
+        entries["guest_kernel_command_line"] = without_mechanism(line, mechanism)
         entries["guest_thp_enabled"] = facts.thp_enabled
         for name, negotiated in facts.features.items():
             entries[f"feature_{name}"] = MECHANISM if name in FEATURES_CHOSEN else negotiated
