@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Writes the example reports beside this file, and the README's, from a real study.
+"""Writes the example reports beside this file, and the README's, from real studies.
 
-    python docs/examples/render.py                   # from the study packed here
+    python docs/examples/render.py                   # from the studies packed here
     python docs/examples/render.py results/laptop    # packs this study first: it replaces the old
     python docs/examples/render.py --pictures        # also what Chromium shows of the HTML
 
-The packed study holds what a report is made of: the plan, records and samples. It has no consoles,
+A packed study holds what a report is made of: the plan, records and samples. It has no consoles,
 and of the host's kernel only the version.
 """
 
@@ -38,14 +38,14 @@ from rich.console import Console
 FOLDER = Path(__file__).resolve().parent
 README = FOLDER.parents[1] / "README.md"
 MARKS = ("<!-- first screen, by make examples -->\n", "<!-- end of the first screen -->\n")
-PACKED = FOLDER / "laptop-study.tar.xz"
-STUDY = Path("results/laptop")
-"""What the reports call the folder of the study."""
+PACKED = "-study.tar.xz"
+MAIN = "laptop"
+"""The study that the README shows, and of which there is every report."""
 
 PLANS = (
-    f"--validate {STUDY}",
-    f"--from {STUDY}",
-    f"--from {STUDY} --stagger-minutes 10 --active-minutes 9 --idle-minutes 81 --spread 0",
+    "--validate {}",
+    "--from {}",
+    "--from {} --stagger-minutes 10 --active-minutes 9 --idle-minutes 81 --spread 0",
 )
 CHROMIUM = ("chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars")
 PHONE = (390, 844)
@@ -59,19 +59,25 @@ def main() -> int:
     options = parser.parse_args()
     if options.results:
         pack(options.results)
-    for name, text in texts().items():
-        (FOLDER / name).write_text(text, encoding="utf-8")
+    for study in studies():
+        for name, text in texts(study).items():
+            (FOLDER / name).write_text(text, encoding="utf-8")
+        if options.pictures:
+            pictures(study)
     README.write_text(with_first_screen(README.read_text(encoding="utf-8")), encoding="utf-8")
-    if options.pictures:
-        pictures()
-    for file in sorted(FOLDER.glob("laptop*")):
+    for file in sorted(set(FOLDER.iterdir()) - {Path(__file__).resolve()}):
         print(f"{file.stat().st_size / 1024:7.0f} KiB  {file.relative_to(Path.cwd())}")
     return 0
 
 
+def studies() -> list[str]:
+    """Names of the packed studies; the reports call their folders results/<name>."""
+    return sorted(file.name.removesuffix(PACKED) for file in FOLDER.glob(f"*{PACKED}"))
+
+
 def pack(results: Path) -> None:
     """Packs a study so that the same study gives the same bytes."""
-    with tarfile.open(PACKED, "w:xz", preset=9) as archive:
+    with tarfile.open(FOLDER / f"{results.name}{PACKED}", "w:xz", preset=9) as archive:
         for file in (
             results / "study.json",
             *sorted(results.glob("runs/*/record.json")),
@@ -80,7 +86,8 @@ def pack(results: Path) -> None:
             content = file.read_bytes()
             if file.name == "record.json":
                 content = without_the_machine(content)
-            entry = tarfile.TarInfo(str(STUDY / file.relative_to(results)))
+            name = Path("results", results.name, file.relative_to(results))
+            entry = tarfile.TarInfo(str(name))
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
 
@@ -96,65 +103,70 @@ def without_the_machine(record: bytes) -> bytes:
 
 
 @contextmanager
-def unpacked() -> Iterator[None]:
-    """Within it, the packed study is in the folder STUDY."""
+def unpacked(study: str) -> Iterator[None]:
+    """Within it, the packed study is in the folder results/<study>."""
     with tempfile.TemporaryDirectory() as folder:
-        shutil.unpack_archive(PACKED, folder)
+        shutil.unpack_archive(FOLDER / f"{study}{PACKED}", folder)
         with chdir(folder):
             yield
 
 
 @cache
-def study_report() -> Report:
-    """The report of the packed study."""
-    with unpacked():
-        return build_report(observe(load_study(STUDY)))
+def report_of(study: str) -> Report:
+    """The report of a packed study."""
+    with unpacked(study):
+        return build_report(observe(load_study(Path("results", study))))
 
 
-def printed(*arguments: str) -> str:
-    """A command about the packed study, as a user types it, and what it prints."""
-    with unpacked(), redirect_stdout(io.StringIO()) as out:
+def printed(study: str, *arguments: str) -> str:
+    """A command about a packed study, as a user types it, and what it prints."""
+    with unpacked(study), redirect_stdout(io.StringIO()) as out:
         main_of_hintfleet([*arguments, "--width", "80"])
     lines = [f"$ hintfleet {' '.join(arguments)}", *out.getvalue().splitlines()]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def texts() -> dict[str, str]:
+def texts(study: str) -> dict[str, str]:
     """Every report that is text, by the name of its file."""
-    report = study_report()
-    return {
-        "laptop.txt": as_text(terminal.render(report, 80, detail=True), 80),
-        "laptop.svg": first_screen_svg(report),
-        "laptop.html": html.render(report),
-        "laptop.md": markdown.render(report),
-        "laptop.json": json_report.render(report),
-        "laptop-plan.txt": "\n".join(printed("plan", *options.split()) for options in PLANS),
-        "laptop-published.txt": printed("compare", str(STUDY), "--published", "v10-cover"),
+    report, folder = report_of(study), f"results/{study}"
+    found = {
+        f"{study}.txt": as_text(terminal.render(report, 80, detail=True), 80),
+        f"{study}.svg": first_screen_svg(report, study),
+        f"{study}.html": html.render(report),
     }
+    if study == MAIN:
+        plans = [printed(study, "plan", *options.format(folder).split()) for options in PLANS]
+        found |= {
+            f"{study}.md": markdown.render(report),
+            f"{study}.json": json_report.render(report),
+            f"{study}-plan.txt": "\n".join(plans),
+            f"{study}-published.txt": printed(study, "compare", folder, "--published", "v10-cover"),
+        }
+    return found
 
 
 def with_first_screen(readme: str) -> str:
     """The README with the first screen between its marks."""
-    screen = as_text(terminal.render(study_report(), 80), 80)
+    screen = as_text(terminal.render(report_of(MAIN), 80), 80)
     before, _, rest = readme.partition(MARKS[0])
     _, _, after = rest.partition(MARKS[1])
     return f"{before}{MARKS[0]}```\n{screen}```\n{MARKS[1]}{after}"
 
 
-def first_screen_svg(report: Report) -> str:
+def first_screen_svg(report: Report, study: str) -> str:
     """A picture of the terminal that loads no font from elsewhere."""
     console = Console(
         theme=THEME, width=80, file=io.StringIO(), record=True, force_terminal=True,
         color_system="truecolor", highlight=False, emoji=False, markup=False,
     )  # fmt: skip
     console.print(terminal.render(report, 80))
-    svg = console.export_svg(title=f"hintfleet report {STUDY}", unique_id="hintfleet")
+    svg = console.export_svg(title=f"hintfleet report results/{study}", unique_id="hintfleet")
     return re.sub(r"\s*@font-face {.*?}\n", "\n", svg, flags=re.DOTALL)
 
 
-def pictures() -> None:
+def pictures(study: str) -> None:
     """What a browser shows: a window on a desk, and a phone in the dark."""
-    page = (FOLDER / "laptop.html").as_uri()
+    page = (FOLDER / f"{study}.html").as_uri()
     with tempfile.TemporaryDirectory() as folder:
         phone = Path(folder) / "phone.html"
         # Chromium has no window as narrow as a phone, a frame can be
@@ -162,9 +174,11 @@ def pictures() -> None:
             f'<body style="margin:0"><iframe src="{page}" width="{PHONE[0]}" height="{PHONE[1]}" '
             'style="border:0">'
         )
-        _photograph(page, "laptop-html.png", folder, "--window-size=1000,1250")
-        _photograph(phone.as_uri(), "laptop-html-phone.png", folder, "--window-size=500,844", *DARK)
-    target = FOLDER / "laptop-html-phone.png"
+        _photograph(page, f"{study}-html.png", folder, "--window-size=1000,1250")
+        _photograph(
+            phone.as_uri(), f"{study}-html-phone.png", folder, "--window-size=500,844", *DARK
+        )
+    target = FOLDER / f"{study}-html-phone.png"
     matplotlib.image.imsave(target, matplotlib.image.imread(target)[:, : PHONE[0]])
 
 
