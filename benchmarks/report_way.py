@@ -35,15 +35,13 @@ EVENTS = (
     "virtio_queue_notify", "virtqueue_pop", "virtqueue_flush", "virtio_notify",
     "ram_block_discard_range",
 )  # fmt: skip
-# prlimit keeps QEMU from writing files, and its trace is one.
 WRAPPER = """#!/bin/sh
-ulimit -f unlimited
 for word; do
     case $word in memory-backend-ram,*) word={backing},${{word#*,}} ;; esac
     set -- "$@" "$word"
     shift
 done
-exec {binary} "$@" {events} -D {trace}
+exec {binary} "$@" -msg timestamp=on {events} -D {trace}
 """
 BOOT_SECONDS = 120.0
 REST_SECONDS = 4.0  # upstream's reporting waits for two from round to round
@@ -131,10 +129,12 @@ def measure(engine: str, backing: str, arguments: argparse.Namespace, folder: Pa
         WRAPPER.format(backing=BACKINGS[backing], binary=BINARY, events=events, trace=trace)
     )
     wrapper.chmod(0o755)
+    memory_mib = arguments.mib + 512
+    # A guest's QEMU may make files as large as its disks: a trace is one, and so is a memfd.
     machine = Machine(
-        name="way", logs=folder, memory_mib=arguments.mib + 512, vcpus=1, mechanism=engine,
-        accelerator=arguments.accelerator, kernel=arguments.kernel, image=arguments.image,
-        binary=str(wrapper),
+        name="way", logs=folder, memory_mib=memory_mib, swap_mib=memory_mib, vcpus=1,
+        mechanism=engine, accelerator=arguments.accelerator, kernel=arguments.kernel,
+        image=arguments.image, binary=str(wrapper),
     )  # fmt: skip
     loop = new_loop()
     guest = Guest(machine, "root", [], 0, loop)
@@ -175,7 +175,13 @@ def main() -> None:
     for engine in ENGINES:
         for backing in BACKINGS:
             with tempfile.TemporaryDirectory(prefix="hintfleet-way-") as name:
-                found = measure(engine, backing, arguments, Path(name))
+                try:
+                    found = measure(engine, backing, arguments, Path(name))
+                except ValueError:
+                    raise SystemExit(
+                        f"{engine} with {backing} memory made no report right after another; have "
+                        "the guest free more (--mib)."
+                    ) from None
             times_ms = [1000 * one for one in (found.guest, found.qemu, found.discard)]
             numbers = [f"{one:.1f}" for one in (found.reports, found.discards, *times_ms)]
             cells = [engine, backing, *numbers, f"{found.beside:.0%}"]
