@@ -37,9 +37,12 @@ MECHANISMS = {
     "none": Mechanism(free_page_reporting=False, engine="off"),
     "page_hinting": Mechanism(free_page_reporting=True, engine=BITMAP),
     "free_page_reporting": Mechanism(free_page_reporting=True, engine="list"),
-    # What is plugged holds nothing that cannot move, so that it can be taken again.
+    # What is plugged holds nothing that cannot move, so that it can be taken again. Room for it
+    # lies above 4 GiB, and would have the kernel set 64 MiB aside for devices that cannot reach it.
     "virtio_mem": Mechanism(
-        free_page_reporting=False, engine="off", more_arguments="memhp_default_state=online_movable"
+        free_page_reporting=False,
+        engine="off",
+        more_arguments="memhp_default_state=online_movable swiotlb=noforce",
     ),
     "balloon": Mechanism(free_page_reporting=False, engine="off", deflate_on_oom=True),
 }
