@@ -47,8 +47,7 @@ def files_disk(folder: Path, mib: int) -> Iterator[Files | None]:
         return
     made = random.Random(SEED)  # noqa: S311 - it is to be the same each time
     with tempfile.TemporaryFile(dir=folder) as file:
-        for _ in range(mib):
-            file.write(made.randbytes(MIB))
+        file.writelines(map(made.randbytes, [MIB] * mib))
         file.flush()
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
