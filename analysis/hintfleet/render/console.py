@@ -8,7 +8,8 @@ import shutil
 from dataclasses import dataclass
 
 from rich import box
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -32,6 +33,8 @@ THEME = Theme(
     }
 )
 WIDEST = 1000
+BESIDE_TITLE = 6
+"""Corners of a frame, a line and a blank beside each."""
 BETWEEN_COLUMNS = 3
 """Blank, rule or blank, blank: what rich puts between two columns."""
 
@@ -92,10 +95,25 @@ def chart_line(scale: str, row: str, margin: int, style: str) -> Text:
     return line
 
 
-def panel(text: Text, title: str, ascii_only: bool) -> Panel:
+def panel(text: Text, title: str, ascii_only: bool) -> RenderableType:
     """The frame around an answer."""
-    border = box.ASCII if ascii_only else box.ROUNDED
-    return Panel(text, title=Text(f"hintfleet · {title}"), box=border)
+    return _TitledPanel(text, f"hintfleet · {title}", ascii_only)
+
+
+@dataclass(frozen=True)
+class _TitledPanel:
+    """A title that the frame is too narrow for is the first that stands in it: a frame cuts it."""
+
+    text: Text
+    title: str
+    ascii_only: bool
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        border = box.ASCII if self.ascii_only else box.ROUNDED
+        if cell_len(self.title) <= options.max_width - BESIDE_TITLE:
+            yield Panel(self.text, title=Text(self.title), box=border)
+        else:
+            yield Panel(Group(Text(self.title), self.text), box=border)
 
 
 def heading_line(text: str) -> Text:
