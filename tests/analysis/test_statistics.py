@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hintfleet.statistics import intervals as s
 from scipy import stats
@@ -87,3 +88,9 @@ def test_outliers_name_the_one_that_stands_out() -> None:
     # equal nodes with counts of 7, 8 and 9 by chance
     assert not s.outliers([7.0, 8.0, 9.0, 8.0, 8.0, 8.0, 7.0], least=1.0).any()
     assert s.outliers([8.0, 8.0, 8.0, 8.0, 3.0], least=1.0).tolist() == [False] * 4 + [True]
+
+
+def test_group_medians_are_told_for_each_value() -> None:
+    values, groups = np.array([5.0, 1.0, 3.0, 2.0, 4.0]), np.array([7, 7, 7, 2, 2])
+    assert s.group_medians(values, groups).tolist() == [3.0, 3.0, 3.0, 3.0, 3.0]
+    assert s.group_medians(values, np.array([0, 1, 1, 1, 0])).tolist() == [4.5, 2.0, 2.0, 2.0, 4.5]

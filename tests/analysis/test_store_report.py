@@ -11,12 +11,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hintfleet import cli
 from hintfleet.figures.figure import Verdict
 from hintfleet.records.read import UnusableError
+from hintfleet.records.text import are_harmless, harmless
 from hintfleet.report.build import Report, build_report
-from hintfleet.store.observed import observe_store
+from hintfleet.store.observed import coded_texts, observe_store
 from synthetic import LAPTOP, Builder
 
 RUNS = 12
@@ -329,3 +331,16 @@ def test_text_of_a_store_reaches_no_terminal_as_anything_else(
         assert "\x1b]" not in said.out and "\\u001b" not in said.out
         assert "hunter2" not in said.out + said.err
     assert "load_per_cpu_before" in said.out, "numbers that are none are named"
+
+
+@pytest.mark.parametrize("text", ["k\x1b", "a\tb", "\u202ek", "\ud800", "key=1", "mode=1"])
+def test_texts_are_made_out_at_once_only_if_none_is_changed(text: str) -> None:
+    assert are_harmless(["none", "host-1", "\u00e9 \u4e2d"])
+    assert not are_harmless(["none", text, "host-1"])
+    assert are_harmless([harmless(text)]) == ("=" not in text)
+
+
+def test_names_that_differ_in_what_is_taken_out_are_one() -> None:
+    told = coded_texts(pa.chunked_array([["h\x1b", None, "k"], ["h\x1a", "k"]], pa.string()))
+    assert list(told) == ["h\ufffd", None, "k", "h\ufffd", "k"]
+    assert told.codes[0] == told.codes[3] and told.codes[2] == told.codes[4]

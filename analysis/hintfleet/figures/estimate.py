@@ -26,7 +26,7 @@ from hintfleet.figures.figure import (
 )
 from hintfleet.figures.judge import UNENDED, is_settled, judge_absolute, judge_effect, nothing
 from hintfleet.records.observations import Values
-from hintfleet.statistics.intervals import Floats, Interval, median
+from hintfleet.statistics.intervals import Floats, Interval, group_medians, median
 from hintfleet.statistics.replication import (
     HOSTS_AS_SAMPLE,
     Places,
@@ -289,13 +289,11 @@ def _broken(steps: Floats, cell: NDArray[np.int64], least: float) -> int | None:
     """
     if steps.size < FEWEST_TO_BREAK:
         return None
-    _, group, counts = np.unique(cell, return_inverse=True, return_counts=True)
-    order = np.lexsort((steps, group))
-    starts = np.cumsum(counts) - counts
-    middles = (steps[order[starts + (counts - 1) // 2]] + steps[order[starts + counts // 2]]) / 2.0
     # of a cell with one or two blocks nobody can say which is broken: then all cells are one
-    middle = np.where(counts[group] > 2, middles[group], np.median(steps))
-    distance = np.abs(steps - middle)
+    distance = np.abs(steps - np.median(steps))
+    if (several := (np.bincount(cell) > 2)[cell]).any():
+        own = steps[several]
+        distance[several] = np.abs(own - group_medians(own, cell[several]))
     furthest = int(distance.argmax())
     if np.count_nonzero(distance >= distance[furthest] * (1.0 - 1e-9)) > 1:
         return None

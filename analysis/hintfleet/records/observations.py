@@ -34,6 +34,8 @@ NO_MECHANISM = "none"
 """The mechanism of guests that give nothing back, and the arm that has it and states no more."""
 BASELINE = NO_MECHANISM
 """The arm that others are compared with where a study does not say which."""
+ALIGNED = ("study", "host", "cell")
+"""The columns whose codes mean the same in all workloads."""
 COMPARED = "arm"
 """The column whose values are compared with each other, and with the baseline."""
 
@@ -66,7 +68,8 @@ class Texts:
     @cached_property
     def present(self) -> list[str]:
         """The texts that runs have, sorted."""
-        return sorted(filter(None, (self.texts[code] for code in np.unique(self.codes))))
+        used = np.flatnonzero(np.bincount(self.codes))
+        return sorted(filter(None, map(self.texts.__getitem__, used.tolist())))
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,7 @@ class Observations:
 
     def of(self, arm: str) -> Observations:
         """The runs of one arm."""
-        return self.where(self.texts[COMPARED].equal(arm))
+        return self.where(self.by_arm.get(arm, np.zeros(0, dtype=np.int64)))
 
     @cached_property
     def finished(self) -> Observations:
@@ -187,16 +190,26 @@ class Observations:
         return baseline_first(self.texts[COMPARED].present, self.baseline)
 
     @cached_property
+    def by_arm(self) -> Mapping[str, Codes]:
+        """By arm: its runs."""
+        compared = self.texts[COMPARED]
+        return {name: np.flatnonzero(compared.equal(name)) for name in self.arms}
+
+    @cached_property
     def by_block(self) -> Mapping[str, Codes]:
         """By arm: for each code of a block the run in it, or -1."""
-        compared = self.texts[COMPARED]
         found = {}
-        for name in self.arms:
+        for name, mine in self.by_arm.items():
             runs = np.full(int(self.block.max(initial=-1)) + 1, -1)
-            mine = np.flatnonzero(compared.equal(name))
             runs[self.block[mine]] = mine
             found[name] = runs
         return found
+
+    @cached_property
+    def places(self) -> tuple[Codes, ...]:
+        """Where each run comes from: the columns of Values after the numbers."""
+        study, host, cell = (self.texts[name].codes for name in ALIGNED)
+        return study, host, cell, self.block, self.numbers["block"].astype(np.int64)
 
     @cached_property
     def cpu_seconds(self) -> Floats:
@@ -207,6 +220,12 @@ class Observations:
 Workloads = Mapping[str, Observations]
 """The runs of each workload, by its name; a workload that was not run has no runs. Codes mean the
 same in all of them."""
+
+
+def every_text(workloads: Workloads, column: str) -> Texts:
+    """The study, host or cell of the runs of all workloads."""
+    parts = [runs.texts[column] for runs in workloads.values()]
+    return Texts(np.concatenate([part.codes for part in parts]), parts[0].texts)
 
 
 def baseline_of(workloads: Workloads) -> str:
@@ -222,8 +241,8 @@ def baseline_first(names: Iterable[str], baseline: str = BASELINE) -> list[str]:
 
 def values_of(observations: Observations, arm: str, numbers: Floats) -> Values:
     """The numbers of the runs of an arm that have one; numbers has an entry for each run."""
-    mine = observations.texts[COMPARED].equal(arm) & ~np.isnan(numbers)
-    return _values(observations, numbers, np.flatnonzero(mine))
+    mine = observations.by_arm.get(arm, np.zeros(0, dtype=np.int64))
+    return _values(observations, numbers, mine[~np.isnan(numbers[mine])])
 
 
 def pairs_of(
@@ -243,11 +262,7 @@ def pairs_of(
 
 
 def _values(observations: Observations, numbers: Floats, chosen: Codes) -> Values:
-    study, host, cell = (
-        observations.texts[name].codes[chosen] for name in ("study", "host", "cell")
-    )
-    turn = observations.numbers["block"][chosen].astype(np.int64)
-    return Values(numbers[chosen], study, host, cell, observations.block[chosen], turn)
+    return Values(numbers[chosen], *(place[chosen] for place in observations.places))
 
 
 def joined(values: Sequence[Values]) -> Values:
@@ -294,7 +309,9 @@ def from_rows(rows: Sequence[Mapping[str, Any]]) -> Observations:
 def aligned(parts: Workloads) -> dict[str, Observations]:
     """The same runs with codes of study, host, cell and block that mean the same in all parts."""
     texts = {name: dict(part.texts) for name, part in parts.items()}
-    for column in ("study", "host", "cell"):
+    for column in ALIGNED:
+        if len({id(of_part[column].texts) for of_part in texts.values()}) == 1:
+            continue  # codes of the same texts
         known: dict[str | None, int] = {}
         for of_part in texts.values():
             old = of_part[column]

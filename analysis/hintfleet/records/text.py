@@ -8,6 +8,7 @@ shell) has its own escapes, which stand beside what writes it.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 WORD = re.compile(r"""(?:"[^"]*"?|[^\s"])+""")
@@ -37,6 +38,12 @@ def _visible(character: str) -> str:
 def harmless(text: str) -> str:
     """The text as it may be shown to anybody: one clean line, secrets masked."""
     return without_secrets(clean(text))
+
+
+def are_harmless(texts: Sequence[str]) -> bool:
+    """Whether harmless() leaves each of them as it is, as far as all at once can be told."""
+    every = "".join(texts)
+    return every.isprintable() and "=" not in every
 
 
 def without_secrets(text: str) -> str:

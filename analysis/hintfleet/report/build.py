@@ -46,6 +46,7 @@ from hintfleet.records.observations import (
     Workloads,
     baseline_first,
     baseline_of,
+    every_text,
     values_of,
 )
 from hintfleet.records.observed import Missing, Observed
@@ -509,7 +510,7 @@ def _overview(observed: Observed) -> Overview:
         tuple(baseline_first(asked.arms, baseline)),
         tuple(sorted(asked.workloads)),
         tuple(sorted(asked.cells)),
-        tuple(sorted({host for runs in every for host in runs.texts["host"].present})),
+        tuple(every_text(observed.workloads, "host").present),
         len(asked.blocks),
         asked.runs,
         sum(len(runs.finished) for runs in every),

@@ -36,7 +36,9 @@ def kinds_of(workloads: Workloads) -> list[Kind]:
     counted = counted_in(workloads)
     cells, index = np.unique(counted.texts["cell"].codes, return_index=True)
     size = _sizes(np.nan_to_num(counted.numbers["memory_mib"][index]))
-    models = [_cpu_model(text) for text in counted.texts["facts"].where(index)]
+    facts = counted.texts["facts"].where(index)
+    model_of = {code: _cpu_model(facts.texts[code]) for code in np.unique(facts.codes).tolist()}
+    models = [model_of[code] for code in facts.codes.tolist()]
     known = sorted(set(zip(size.tolist(), models, strict=True)), reverse=True)
     if len(known) < 2:
         return [Kind("", int(cells.size), workloads)]

@@ -74,6 +74,18 @@ def group_means(values: Floats, groups: ArrayLike) -> Floats:
     return means
 
 
+def group_medians(values: Floats, groups: NDArray[np.int64]) -> Floats:
+    """For each value the median of its group."""
+    order = np.lexsort((values, groups))
+    starts = np.flatnonzero(np.diff(groups[order], prepend=groups[order[0]] - 1))
+    sizes = np.diff(starts, append=groups.size)
+    ranked = values[order]
+    middle = (ranked[starts + (sizes - 1) // 2] + ranked[starts + sizes // 2]) / 2.0
+    result = np.empty_like(values)
+    result[order] = np.repeat(middle, sizes)
+    return result
+
+
 def share_interval(hits: int, n: int, confidence: float = 0.95) -> Interval:
     """Exact two-sided interval of a share of n (Clopper and Pearson 1934)."""
     if not 0 <= hits <= n or n < 1:

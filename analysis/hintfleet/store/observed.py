@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from hintfleet.records.observations import (
     Texts,
     Workloads,
     aligned,
+    coded,
+    every_text,
 )
 from hintfleet.records.observed import (
     NOT_RUN,
@@ -37,7 +39,7 @@ from hintfleet.records.observed import (
     Observed,
     unfinished_run,
 )
-from hintfleet.records.text import harmless
+from hintfleet.records.text import are_harmless, harmless
 from hintfleet.statistics.intervals import Floats
 from hintfleet.statistics.series import Histogram, merged_bins
 from hintfleet.store.parquet import studies_schema
@@ -118,7 +120,10 @@ class _Reader:
             )
         told = self._beside()
         planned = set(told[PLANNED].column("study").unique().to_pylist())
-        unrun = self._unrun(told[PLANNED], told[MISSING])
+        named = self.table((*ORDER, "run_id", "status", "reason"))
+        unfinished = self._unfinished(named)
+        unrun = self._unrun(named, told[PLANNED], told[MISSING])
+        del named
         self.damages += damages_of(told[DAMAGED].to_pylist())
         lacking = [DOUBTED[name] for name in self.lacking]
         if self.beside is None:
@@ -130,7 +135,7 @@ class _Reader:
             partial(_histograms, self),
             self._timelines(),
             _asked(workloads, told[PLANNED], len(unrun), planned >= set(self.chosen)),
-            (*self._unfinished(), *unrun),
+            (*unfinished, *unrun),
             tuple(self.damages),
             told[EARLIER].num_rows,
             tuple(lacking),
@@ -144,29 +149,30 @@ class _Reader:
     def _load(self) -> dict[str, Observations]:
         """All runs by workload, whatever their end.
 
-        Every column is read once, and only some at a time: most are one workload's and empty for
-        the others, but cost as much to read for each.
+        Every column is read and made out once, and only some at a time: most are one workload's and
+        empty for the others, but cost as much to read for each.
         """
-        import pyarrow.compute as pc
-
-        names = self.table(["workload"]).column("workload")
-        rows = {name: pc.fill_null(pc.equal(names, name), False) for name in WORKLOADS}
-        unknown = {name: np.full(pc.sum(own).as_py() or 0, np.nan) for name, own in rows.items()}
+        workload_of = coded_texts(self.table(["workload"]).column("workload"))
+        rows = {name: np.flatnonzero(workload_of.equal(name)) for name in WORKLOADS}
+        unknown = {name: np.full(own.size, np.nan) for name, own in rows.items()}
         texts: dict[str, dict[str, Texts]] = {name: {} for name in WORKLOADS}
         numbers: dict[str, dict[str, Floats]] = {name: {} for name in WORKLOADS}
         for start in range(0, len(OBSERVED), COLUMNS_AT_ONCE):
             columns = OBSERVED[start : start + COLUMNS_AT_ONCE]
             table = self.table([column.name for column in columns])
-            for workload, chosen in rows.items():
-                own = table.filter(chosen)
-                for column in columns:
-                    values = own.column(column.name)
-                    if column.kind == "text":
-                        texts[workload][column.name] = self._texts(column.name, values)
-                    elif values.null_count == len(values):
-                        numbers[workload][column.name] = unknown[workload]
-                    else:
-                        numbers[workload][column.name] = self._numbers(column, values)
+            for column in columns:
+                values = table.column(column.name)
+                if column.kind == "text":
+                    told = self._texts(column.name, values)
+                    for name, own in rows.items():
+                        texts[name][column.name] = told.where(own)
+                    continue
+                measured = None
+                if values.null_count < len(values):
+                    measured = self._numbers(column, values)
+                for name, own in rows.items():
+                    mine = unknown[name] if measured is None else measured[own]
+                    numbers[name][column.name] = unknown[name] if np.isnan(mine).all() else mine
         return {name: self._observations(name, texts[name], numbers[name]) for name in WORKLOADS}
 
     def _texts(self, column: str, values: Any) -> Texts:
@@ -186,7 +192,9 @@ class _Reader:
         """With what only this workload has, and what older stores have under other names."""
         import pyarrow.dataset as ds
 
-        lists = {one.column for one in MATRICES.values() if one.workload == workload}
+        count = len(texts["workload"].codes)
+        lists = [one.column for one in MATRICES.values() if one.workload == workload and count]
+        lists = list(dict.fromkeys(lists))
         older = texts["parity"].equal(None).any()
         columns = [*lists, *(["parity_digest"] if older else [])]
         table: Any = self.table(columns, ds.field("workload") == workload) if columns else None
@@ -194,12 +202,10 @@ class _Reader:
             texts[COMPARED] = _or_else(texts[COMPARED], texts["mechanism"])
         if older:
             texts["parity"] = _settings(table, texts["parity"])
-        count = len(texts["workload"].codes)
         none = Matrix((), np.full((count, 0), np.nan))
-        matrices = {
-            name: self._matrix(table.column(one.column), name) if one.column in lists else none
-            for name, one in MATRICES.items()
-        }
+        matrices = dict.fromkeys(MATRICES, none)
+        for column in lists:
+            matrices |= self._matrices(column, table.column(column))
         rows = np.arange(count)
         return Observations(texts, numbers, matrices, rows, rows)
 
@@ -234,47 +240,49 @@ class _Reader:
             values = np.where(unfit, np.nan, values)
         return values
 
-    def _matrix(self, column: Any, name: str) -> Matrix:
+    def _matrices(self, column: str, values: Any) -> dict[str, Matrix]:
         """Numbers of a list column by place; an entry without a place is none."""
         import pyarrow.compute as pc
 
-        source, lists = MATRICES[name], column.combine_chunks()
-        if hasattr(lists, "chunks"):  # no rows: nothing to combine
-            return Matrix((), np.full((0, 0), np.nan))
+        sources = {name: one for name, one in MATRICES.items() if one.column == column}
+        (place,) = {one.place for one in sources.values()}
+        names = (place,) if isinstance(place, str) else place
+        lists = values.combine_chunks()
         entries = lists.flatten()
         parent = np.asarray(pc.list_parent_indices(lists), dtype=np.int64)
-        names = (source.place,) if isinstance(source.place, str) else source.place
         fields = [_field(pc.struct_field(entries, name)) for name in names]
-        values = _floats(pc.struct_field(entries, source.value))
-        known = np.isnan(values) | _are_fit(values)
-        for codes, _ in fields:
-            known &= codes >= 0
-        if not known.all():
-            found = f"{np.count_nonzero(~known)} others, left out"
-            expected = f"a {', '.join(names)} and a number from 0 to {LARGEST} for each"
-            where = f"{source.column}.{source.value}"
-            self.damages.append(Damage(self.root / "runs", where, expected, found))
-        place = np.zeros(values.size, dtype=np.int64)
-        for codes, labels in fields:
-            place = place * max(len(labels), 1) + codes
-        used, at = np.unique(place[known], return_inverse=True)
         sizes = [max(len(labels), 1) for _, labels in fields]
-        result = np.full((len(lists), used.size), np.nan)
-        found_there = values[known]
-        result[parent[known], at] = np.where(np.isnan(found_there), source.unknown, found_there)
-        each = zip(*(
-            [labels[code] for code in codes]
-            for codes, (_, labels) in zip(np.unravel_index(used, sizes), fields, strict=True)
-        ), strict=True)  # fmt: skip
-        places = tuple(each) if len(fields) > 1 else tuple(one for (one,) in each)
-        return Matrix(places, result)
+        placed = np.ones(parent.size, dtype=np.bool_)
+        at = np.zeros(parent.size, dtype=np.int64)
+        for (codes, _), size in zip(fields, sizes, strict=True):
+            placed &= codes >= 0
+            at = at * size + codes
+        found = {}
+        for name, source in sources.items():
+            numbers = _floats(pc.struct_field(entries, source.value))
+            known = placed & (np.isnan(numbers) | _are_fit(numbers))
+            if not known.all():
+                others = f"{np.count_nonzero(~known)} others, left out"
+                expected = f"a {', '.join(names)} and a number from 0 to {LARGEST} for each"
+                where = f"{column}.{source.value}"
+                self.damages.append(Damage(self.root / "runs", where, expected, others))
+            used, rank = _ranked(at[known])
+            told = numbers[known]
+            result = np.full((len(lists), used.size), np.nan)
+            result[parent[known], rank] = np.where(np.isnan(told), source.unknown, told)
+            each = zip(*(
+                [labels[code] for code in codes]
+                for codes, (_, labels) in zip(np.unravel_index(used, sizes), fields, strict=True)
+            ), strict=True)  # fmt: skip
+            places = tuple(each) if len(fields) > 1 else tuple(one for (one,) in each)
+            found[name] = Matrix(places, result)
+        return found
 
-    def _unfinished(self) -> list[Missing]:
+    def _unfinished(self, named: Any) -> list[Missing]:
         """Runs that have a record and no result, in the order in which a study is told."""
-        import pyarrow.dataset as ds
+        import pyarrow.compute as pc
 
-        columns = (*ORDER, "run_id", "status", "reason")
-        table = self.table(columns, ds.field("status") != "finished")
+        table = named.filter(pc.not_equal(named.column("status"), "finished"))
         return [
             unfinished_run(*(harmless(row[name] or "") for name in ("run_id", "status", "reason")))
             for row in sorted(table.to_pylist(), key=_place)
@@ -293,7 +301,7 @@ class _Reader:
         table = self.beside.to_table(columns=columns)
         return {kind: table.filter(pc.equal(table.column("kind"), kind)) for kind in kinds}
 
-    def _unrun(self, planned: Any, missing: Any) -> list[Missing]:
+    def _unrun(self, named: Any, planned: Any, missing: Any) -> list[Missing]:
         """Planned runs that the store has no record of, and why."""
         import pyarrow.compute as pc
 
@@ -301,10 +309,9 @@ class _Reader:
             (row["study"], row["run_id"]): (row["status"], row["reason"])
             for row in missing.to_pylist()
         }
-        known = self.table(["study", "run_id"])
         found = []
         for study in self.chosen:
-            ids = known.filter(pc.equal(known.column("study"), study)).column("run_id")
+            ids = named.filter(pc.equal(named.column("study"), study)).column("run_id")
             mine = planned.filter(pc.equal(planned.column("study"), study)).column("run_id")
             absent = pc.invert(pc.is_in(mine, value_set=ids.combine_chunks()))
             for run_id in mine.filter(absent).to_pylist():
@@ -371,10 +378,14 @@ def coded_texts(column: Any, made: Callable[[str], str] = harmless) -> Texts:
         one = pa.concat_arrays(one.chunks) if one.num_chunks else None
     if one is None:
         return Texts(np.zeros(0, dtype=np.int64), ())
-    texts = [made(text) for text in one.dictionary.to_pylist()]
+    texts = one.dictionary.to_pylist()
     indices = one.indices.fill_null(len(texts)) if one.null_count else one.indices
     codes = np.asarray(indices.to_numpy(zero_copy_only=False), dtype=np.int64)
-    return Texts(codes, (*texts, None))
+    if made is harmless and are_harmless(texts):
+        return Texts(codes, (*texts, None))
+    # what differs only in what is taken out is the same
+    same = coded([*map(made, texts), None])
+    return Texts(same.codes[codes], same.texts)
 
 
 def _or_else(texts: Texts, other: Texts) -> Texts:
@@ -409,12 +420,23 @@ def _field(values: Any) -> tuple[Codes, list[Any]]:
         known = {text: code for code, text in enumerate(labels)}
         codes = np.array([known.get(text or "", -1) for text in texts.texts], dtype=np.int64)
         return codes[texts.codes], labels
-    numbers = _floats(values)
+    told = values.dictionary_encode()
+    numbers = _floats(told.dictionary)
     fit = _are_fit(numbers)
     found, at = np.unique(numbers[fit].astype(np.int64), return_inverse=True)
-    codes = np.full(numbers.size, -1, dtype=np.int64)
-    codes[fit] = at
-    return codes, [int(one) for one in found]
+    code_of = np.full(numbers.size + 1, -1)  # the last is that of none
+    code_of[:-1][fit] = at
+    return code_of[np.asarray(told.indices.fill_null(numbers.size))], found.tolist()
+
+
+def _ranked(numbers: Codes) -> tuple[Codes, Codes]:
+    """The different numbers, sorted, and for each number which of them it is; nothing but these few
+    is sorted."""
+    import pyarrow as pa
+
+    told = pa.array(numbers).dictionary_encode()
+    different, rank = np.unique(np.asarray(told.dictionary), return_inverse=True)
+    return different, rank[np.asarray(told.indices)]
 
 
 def _are_fit(values: Floats, least: float = 0.0) -> Mask:
@@ -479,9 +501,12 @@ def _summed(table: Any) -> Any:
 def _asked(workloads: Workloads, planned: Any, unrun: int, complete: bool) -> Asked:
     import pyarrow.compute as pc
 
-    def every(column: str) -> frozenset[str]:
-        ran = {text for runs in workloads.values() for text in runs.texts[column].present}
-        return frozenset(ran | set(coded_texts(column_of_plan(column)).present))
+    def every(column: str, ran: Iterable[Texts]) -> frozenset[str]:
+        told = [*ran, coded_texts(column_of_plan(column))]
+        return frozenset(text for texts in told for text in texts.present)
+
+    def of_each(column: str) -> list[Texts]:
+        return [runs.texts[column] for runs in workloads.values()]
 
     def column_of_plan(name: str) -> Any:
         """A plan that was exported before there were arms has their mechanisms."""
@@ -492,9 +517,9 @@ def _asked(workloads: Workloads, planned: Any, unrun: int, complete: bool) -> As
     asked = np.unique(planned.column("block").to_numpy())
     return Asked(
         sum(map(len, workloads.values())) + unrun,
-        every(COMPARED),
-        every("workload"),
-        every("cell"),
+        every(COMPARED, of_each(COMPARED)),
+        every("workload", of_each("workload")),
+        every("cell", [every_text(workloads, "cell")]),
         frozenset(map(int, {*np.unique(blocks).tolist(), *asked.tolist()})),
         complete,
     )

@@ -95,12 +95,16 @@ class Store:
     def studies(self) -> list[str]:
         """The names of all studies that have runs, in order."""
         top = self.root / "runs"
-        return sorted({folders_of(file, top)["study"] for file in parts(self.root)[0]})
+        return sorted({folders_of(file, top)["study"] for file in self._parts_of_runs[0]})
+
+    @cached_property
+    def _parts_of_runs(self) -> tuple[list[Path], list[Damage]]:
+        return parts(self.root)
 
     def rows(self, name: str) -> Rows:
         """The rows of a dataset; UnusableError if there is none."""
         top = self.root / name
-        files, damages = parts(self.root, name)
+        files, damages = self._parts_of_runs if name == "runs" else parts(self.root, name)
         unreadable = {one.file: one for one in self._unreadable if one.file.is_relative_to(top)}
         chosen = [
             file

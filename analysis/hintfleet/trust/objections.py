@@ -21,13 +21,13 @@ from hintfleet.figures.figure import Objection, Thresholds, Verdict
 from hintfleet.records.observations import (
     COMPARED,
     NO_MECHANISM,
-    Codes,
     Mask,
     Observations,
     baseline_of,
+    every_text,
 )
 from hintfleet.records.observed import Observed
-from hintfleet.statistics.intervals import Floats
+from hintfleet.statistics.intervals import group_medians
 from hintfleet.statistics.units import plural
 from hintfleet.trust.parity import Disparity, weigh_parity
 
@@ -185,15 +185,11 @@ def objections_to_the_whole(observed: Observed, limits: Thresholds) -> Iterator[
 
 def _several_studies(observed: Observed) -> Iterator[Objection]:
     """Studies that measured the same cells are before and after, not one sample."""
-    seen: dict[int, set[int]] = {}
-    names: tuple[str | None, ...] = ()
-    for runs in observed.workloads.values():
-        cell, study = runs.texts["cell"], runs.texts["study"]
-        pairs = np.unique(np.stack([cell.codes, study.codes]), axis=1)
-        for one, of in pairs.T.tolist():
-            seen.setdefault(one, set()).add(of)
-        names = cell.texts
-    mixed = sorted(str(names[one]) for one, of in seen.items() if len(of) > 1)
+    cell, study = (every_text(observed.workloads, column) for column in ("cell", "study"))
+    # a pair of cell and study is a number, of which the cell is the larger part
+    pairs = np.unique(cell.codes * len(study.texts) + study.codes)
+    cells, studies = np.unique(pairs // len(study.texts), return_counts=True)
+    mixed = sorted(str(cell.texts[one]) for one in cells[studies > 1])
     if mixed:
         yield Objection(
             UNSETTLED,
@@ -477,7 +473,7 @@ def _starved(workload: str, runs: Observations, limits: Thresholds) -> Iterator[
     """page_fault keeps its CPUs busy for a fixed time, so every run of it costs the same CPU time,
     unless others take it away. (The other workloads do a fixed amount of work instead.)"""
     if workload == "page_fault" and len(runs):
-        usual = _group_medians(runs.cpu_seconds, runs.texts["cell"].codes)
+        usual = group_medians(runs.cpu_seconds, runs.texts["cell"].codes)
         yield Finding(
             runs.cpu_seconds < (1.0 - limits.starved_share) * usual,
             UNSETTLED,
@@ -485,18 +481,6 @@ def _starved(workload: str, runs: Observations, limits: Thresholds) -> Iterator[
             "CPUs",
             "stop what else runs on the host and repeat these runs",
         )
-
-
-def _group_medians(values: Floats, group: Codes) -> Floats:
-    """For each value the median of its group."""
-    order = np.lexsort((values, group))
-    starts = np.flatnonzero(np.diff(group[order], prepend=group[order[0]] - 1))
-    sizes = np.diff(starts, append=group.size)
-    ranked = values[order]
-    middle = (ranked[starts + (sizes - 1) // 2] + ranked[starts + sizes // 2]) / 2.0
-    result = np.empty_like(values)
-    result[order] = np.repeat(middle, sizes)
-    return result
 
 
 CHECKS: Sequence[Callable[[str, Observations, Thresholds], Iterator[Finding]]] = (
