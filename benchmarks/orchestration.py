@@ -206,7 +206,8 @@ def play(folder: Path, hosts: int, runs: int) -> tuple[float, float]:
     wall, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     fetched = len(list((results / "runs").glob("*/record.json")))
     if ended.returncode or fetched != hosts * runs:
-        raise SystemExit(f"{fetched} of {hosts * runs} runs arrived:\n{ended.stdout[-3000:]}")
+        told = ended.stdout[-3000:] + ended.stderr[-3000:]
+        raise SystemExit(f"{fetched} of {hosts * runs} runs arrived:\n{told}")
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return wall, cpu
 

@@ -265,7 +265,9 @@ class CallbackModule(DefaultCallback):
             if found.get("unreachable"):
                 self._progress.lose(host)
             else:
-                self._progress.forget(host, found.get("run_id") or found["item"]["run_id"])
+                item = found.get("item")
+                asked = item.get("run_id") if isinstance(item, dict) else None
+                self._progress.forget(host, found.get("run_id") or asked)
         self._say_failure(result)
         super().v2_runner_item_on_failed(result)
 

@@ -35,6 +35,7 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import
     cleaned,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight import asked_parameters
+from ansible_collections.hintfleet.bench.plugins.modules.run import ARGUMENTS
 
 RECORD_MIB = 16
 MOST_VALUES = 1 << 20  # in a record; each takes some hundred bytes once it is read
@@ -91,7 +92,8 @@ def check_answer(record: dict[str, Any], asked: dict[str, Any]) -> None:
     _check_same("provenance.qemu.accelerator", accelerator, asked["accelerator"])
     # Else a host would choose in what its runs may differ from others', unnoticed.
     _check_same("arm.differs", record["arm"].get("differs"), from_plan(asked["arm"]).differs)
-    _check_same("baseline", record.get("baseline"), asked["baseline"])
+    baseline = asked.get("baseline", ARGUMENTS["baseline"]["default"])
+    _check_same("baseline", record.get("baseline"), baseline)
     parameters = asked_parameters(asked)
     for name in sorted(parameters.keys() | (seen.keys() if isinstance(seen, dict) else set())):
         found = seen.get(name) if isinstance(seen, dict) else None

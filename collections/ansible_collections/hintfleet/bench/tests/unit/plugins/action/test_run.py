@@ -53,6 +53,19 @@ def test_a_cell_without_a_host_is_this_hosts(controller: Controller) -> None:
     assert controller.calls[0]["module_args"]["cell"]["host"] == HOST
 
 
+def test_what_may_be_left_out_may_be_left_out(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by who uses the module in a play of their own."""
+    honest = answer()
+    for name in ("baseline", "study_id"):
+        monkeypatch.delitem(ASKED, name)
+    monkeypatch.setitem(ASKED, "arm", {"name": "none", "mechanism": "none"})
+    result = controller.run(honest)
+    assert not result.get("failed"), result
+    assert controller.statuses() == {RUN_ID: "finished"}
+
+
 def test_numbers_that_were_given_as_text_are_numbers(controller: Controller) -> None:
     controller.run(answer(), block="1", order="2", cell=ASKED["cell"] | {"memory_mib": "960"})
     assert controller.statuses() == {RUN_ID: "finished"}

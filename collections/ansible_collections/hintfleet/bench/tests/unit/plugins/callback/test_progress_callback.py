@@ -303,9 +303,11 @@ def test_a_host_that_is_gone_is_not_waited_for() -> None:
     assert "cannot be reached" in callback._progress.fleet(80, 9)[0]
 
 
-def test_a_run_that_failed_is_told_once(passed_on: list[str]) -> None:
+@pytest.mark.parametrize("found", [{"run_id": RUN_ID}, {"item": PLANNED}, {"item": 7}, {}])
+def test_a_run_that_failed_is_told_once(passed_on: list[str], found: dict[str, Any]) -> None:
+    """Whatever a play of somebody else's loops over."""
     callback = Callback()
-    callback.v2_runner_item_on_failed(happened(RUN, run_id=RUN_ID, msg="no QEMU"))
+    callback.v2_runner_item_on_failed(happened(RUN, msg="no QEMU", **found))
     callback.v2_runner_on_failed(happened(RUN, results=[]))
     assert callback.lines == ["box: Do it: no QEMU"]
     assert passed_on == ["v2_runner_item_on_failed"]
