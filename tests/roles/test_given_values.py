@@ -282,8 +282,12 @@ AGED = {"name": "aged", "mechanism": "free_page_reporting", "reclaim": "damon"}
         ({"study_arms": [DROP]}, "Arm drop states a reclaim policy and guests have no files"),
         (
             {"study_arms": [AGED], "study_guest_files_mib": 8},
-            "states reclaim damon, and its guest kernel is built without CONFIG_DAMON_RECLAIM: set "
-            r"guest_kernel_fragments: \[handback\]",
+            "states reclaim damon, and its guest kernel is built without CONFIG_DAMON_RECLAIM: add "
+            "handback to guest_kernel_fragments",
+        ),
+        (
+            {"study_arms": [{"name": "d", "mechanism": "none", "files": "dax"}]},
+            "built without CONFIG_BLK_DEV_PMEM: add disk to guest_kernel_fragments",
         ),
         (
             {
@@ -292,7 +296,7 @@ AGED = {"name": "aged", "mechanism": "free_page_reporting", "reclaim": "damon"}
                 "guest_kernels": {"other": {"version": "6.12"}},
                 "guest_kernel_fragments": ["handback"],
             },
-            r"set fragments: \[handback\] in guest_kernels for other",
+            "add handback to the fragments of other in guest_kernels",
         ),
         (
             {"study_mechanisms": ["none", "ballooon"]},

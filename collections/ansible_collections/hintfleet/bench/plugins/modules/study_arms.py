@@ -111,7 +111,8 @@ ARGUMENTS = {
     "smallest_guest_mib": {"type": "int", "default": 0},
     "kernel_configs": {"type": "dict", "default": {}},
 }
-FRAGMENT = "handback"  # of roles/guest_kernel/files/config/fragments: all that pieces here need
+OF_DRIVERS = "handback"
+"""The fragment of roles/guest_kernel/files/config/fragments with all that mechanisms need."""
 
 
 def worked_out(params: dict[str, Any]) -> dict[str, Any]:
@@ -141,21 +142,21 @@ def _check_kernel(arm: Arm, config: str) -> None:
     """Raises BenchError if the arm states what its guest kernel is not built for."""
     built = set(re.findall(r"^CONFIG_(\w+)=[ym]$", config, re.MULTILINE))
     driver = DRIVERS.get(arm.mechanism)
-    wanted = [(f"the mechanism {arm.mechanism}", driver.needs)] if driver else []
+    wanted = [(f"the mechanism {arm.mechanism}", driver.needs, OF_DRIVERS)] if driver else []
     for piece, value in arm.states.items():
         policy = value.get("policy", "") if isinstance(value, dict) else value
-        wanted.append((f"{piece} {policy}", PIECES[piece].needs(value)))
-    for what, options in wanted:
+        wanted.append((f"{piece} {policy}", PIECES[piece].needs(value), PIECES[piece].fragment))
+    for what, options, fragment in wanted:
         missing = [option for option in options if option not in built]
         if missing:
             where = (
-                f"fragments: [{FRAGMENT}] in guest_kernels for {arm.states['kernel']}"
+                f"the fragments of {arm.states['kernel']} in guest_kernels"
                 if "kernel" in arm.states
-                else f"guest_kernel_fragments: [{FRAGMENT}]"
+                else "guest_kernel_fragments"
             )
             raise BenchError(
                 f"Arm {arm.name} states {what}, and its guest kernel is built without "
-                f"CONFIG_{missing[0]}: set {where}, or leave it out."
+                f"CONFIG_{missing[0]}: add {fragment} to {where}, or leave it out."
             )
 
 

@@ -44,6 +44,7 @@ class FilesWay(Piece):
 
     # A device, and what the kernel is told of it: no more of the command lines.
     differs = ("guest_root",)
+    fragment = "disk"
 
     def checked(self, value: Any) -> str:
         if value not in WAYS:

@@ -36,6 +36,8 @@ class Piece(ABC):
 
     differs: tuple[str, ...] = ()
     """Entries of a record's parity that may be others under an arm that states this."""
+    fragment = "handback"
+    """Of roles/guest_kernel/files/config/fragments, the one that has what `needs` says."""
 
     def checked(self, value: Any) -> Any:
         """The value in the form that records keep; raises ValueError with what to give instead."""
