@@ -291,6 +291,13 @@ AGED = {"name": "aged", "mechanism": "free_page_reporting", "reclaim": "damon"}
         ),
         (
             {
+                "study_arms": [{"name": "d", "mechanism": "none", "files": "dax"}],
+                "guest_kernel_fragments": ["disk"],
+            },
+            r"Arm d states files dax and guests boot into an initramfs.*guest_image_root=debian",
+        ),
+        (
+            {
                 "study_arms": [{**AGED, "kernel": "other"}],
                 "study_guest_files_mib": 8,
                 "guest_kernels": {"other": {"version": "6.12"}},

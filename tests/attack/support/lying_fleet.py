@@ -42,7 +42,7 @@ HONEST: dict[str, Any] = {
     "command dpkg-query": {"rc": 0, "stdout": ""},
     "builder_info": {**FIT_BUILDER, "kernel_series": "6.1"},
     "command uname": {"rc": 0, "stdout": "x86_64"},
-    "guest_kernel_build": {"due": False, "key": KERNEL["key"], "manifest": KERNEL},
+    "guest_kernel_build": {"due": False, "log": "", "key": KERNEL["key"], "manifest": KERNEL},
     "guest_image_build": {"key": IMAGE["key"], "manifest": IMAGE},
     "slurp": {"encoding": "base64", "content": base64.b64encode(CONTENT).decode()},
     "stat": {"stat": {"exists": True, "isdir": False, "checksum": "1", "mode": "0644"}},

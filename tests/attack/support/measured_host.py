@@ -32,7 +32,7 @@ SLOW = "page_hinting.age_ms=500"
 def answer(module: str, asked: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
     """What the host says to a module: runs are made, kernels are of the version asked for."""
     if module == "guest_kernel_build" and asked["version"] == OTHER_KERNEL["version"]:
-        return {"due": False, "key": OTHER_KERNEL["key"], "manifest": OTHER_KERNEL}
+        return {"due": False, "log": "/log", "key": OTHER_KERNEL["key"], "manifest": OTHER_KERNEL}
     return measured(asked) if module == "run" else told
 
 

@@ -157,7 +157,8 @@ def _sentence(name: str, option: dict[str, Any], value: Any) -> str:
     said = f"{name} is {json.dumps(value, default=str)}"
     kind = option.get("type", "str")
     if "choices" in option and kind != "list":
-        return f"{said}: choose from {', '.join(map(str, option['choices']))}."
+        choices = [str(one) or '""' for one in option["choices"]]
+        return f"{said}: choose from {', '.join(choices)}."
     if kind == "list" and option.get("elements") == "int":
         kind = "list of int"
     command, yaml = (text.format(name=name) for text in WRITTEN[kind])
