@@ -17,23 +17,24 @@ pytestmark = pytest.mark.guest
 FILES_MIB = 48
 DROP = {"reclaim": "drop_caches"}
 PULSE = {"margin_mib": 48, "pulse": True}
+ZSWAP = Path("/sys/module/zswap/parameters/enabled")
+COMPRESSED = {"zswap": True} if ZSWAP.exists() else {}
 ARMS: list[Any] = [
     "none",
     "free_page_reporting",
-    {"name": "none+drop", "mechanism": "none", "zswap": True, **DROP},
+    {"name": "none+drop", "mechanism": "none", **COMPRESSED, **DROP},
     {"name": "reporting+drop", "mechanism": "free_page_reporting", **DROP},
     "balloon",
     {"name": "pulse", "mechanism": "balloon", "balloon": PULSE},
     {"name": "lazy", "mechanism": "free_page_reporting", "discard": "free"},
 ]
-ZSWAP = Path("/sys/module/zswap/parameters/enabled")
 Record = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def records(playbooks: Playbooks) -> Iterator[dict[str, Record]]:
     """By arm the record of its one run."""
-    zswap = ZSWAP.read_text()
+    zswap = ZSWAP.read_text() if COMPRESSED else ""
     done = playbooks.run(
         "site", study_name="handback", study_workloads=["consolidation"], study_arms=ARMS,
         study_guest_files_mib=FILES_MIB, study_consolidation_max_guests=3,
@@ -43,7 +44,7 @@ def records(playbooks: Playbooks) -> Iterator[dict[str, Record]]:
     found = {record["arm"]["name"]: record for record in map(_read, paths)}
     assert {record["outcome"]["reason"] for record in found.values()} == {None}
     assert set(found) == {arm if isinstance(arm, str) else arm["name"] for arm in ARMS}
-    assert ZSWAP.read_text() == zswap
+    assert not COMPRESSED or ZSWAP.read_text() == zswap
     yield found
     playbooks.run("clean")
 
@@ -154,6 +155,7 @@ def test_memory_that_is_freed_lazily_stays_until_the_host_needs_it(
     assert any(held["freed_lazily"] > 50 for held in told)
 
 
+@pytest.mark.skipif(not COMPRESSED, reason="the kernel of this host has no zswap")
 def test_swap_is_kept_compressed_where_the_arm_says_so(records: dict[str, Record]) -> None:
     shown = records["none+drop"]["arm"]["shows"]["zswap"]
     kept = re.fullmatch(r"zswap is on \(.+\) and keeps (\d+) MiB in (\d+) MiB", shown)
