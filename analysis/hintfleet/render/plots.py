@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -20,6 +21,9 @@ from hintfleet.render.tables import Cell, ReportTable, Row, guests_in_turn, rank
 from hintfleet.render.words import arms
 from hintfleet.report.build import Report
 from hintfleet.statistics.units import change, number, quantity
+
+MOST_NAMED_GUESTS = 12
+"""Below an axis."""
 
 
 def plots(report: Report) -> tuple[list[Plot], list[Plot]]:
@@ -229,7 +233,8 @@ def _memhog(report: Report) -> Plot | None:
                 xs, ys, f"-{one.marker}", color=one.colour, linewidth=1.0, markersize=5,
                 label=name if one.told else None,
             )  # fmt: skip
-        axes.set_xticks(range(1, last + 1), [f"guest {k}" for k in range(1, last + 1)])
+        named = range(1, last + 1, max(1, math.ceil(last / MOST_NAMED_GUESTS)))
+        axes.set_xticks(named, [f"guest {k}" for k in named])
         axes.set_ylim(bottom=0)
         axes.set_ylabel("seconds of memhog")
         legend(axes, look, list(report.memhog))

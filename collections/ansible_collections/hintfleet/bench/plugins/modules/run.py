@@ -363,7 +363,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import arm_of
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import (
+    USUAL_BASELINE,
+    arm_of,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
 from ansible_collections.hintfleet.bench.plugins.module_utils.guest.channel import QMP_IMPORT_ERROR
 from ansible_collections.hintfleet.bench.plugins.module_utils.host.cgroup import (
@@ -411,7 +414,7 @@ ARGUMENTS = {
     "block": {"type": "int", "required": True},
     "order": {"type": "int", "required": True},
     "arm": {"type": "dict", "required": True, "options": ARM},
-    "baseline": {"type": "str", "default": "none"},
+    "baseline": {"type": "str", "default": USUAL_BASELINE},
     "proof_of": {"type": "str", "default": ""},
     "workload": {"type": "str", "choices": list(WORKLOADS), "required": True},
     "parameters": {"type": "dict", "required": True, "options": PARAMETERS},

@@ -16,7 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import from_plan
+from ansible_collections.hintfleet.bench.plugins.module_utils.arm.arm import (
+    USUAL_BASELINE,
+    from_plan,
+)
 from ansible_collections.hintfleet.bench.plugins.module_utils.errors import BenchError
 from ansible_collections.hintfleet.bench.plugins.module_utils.record.record import (
     LOG,
@@ -35,7 +38,6 @@ from ansible_collections.hintfleet.bench.plugins.module_utils.record.text import
     cleaned,
 )
 from ansible_collections.hintfleet.bench.plugins.module_utils.run.preflight import asked_parameters
-from ansible_collections.hintfleet.bench.plugins.modules.run import ARGUMENTS
 
 RECORD_MIB = 16
 MOST_VALUES = 1 << 20  # in a record; each takes some hundred bytes once it is read
@@ -92,8 +94,7 @@ def check_answer(record: dict[str, Any], asked: dict[str, Any]) -> None:
     _check_same("provenance.qemu.accelerator", accelerator, asked["accelerator"])
     # Else a host would choose in what its runs may differ from others', unnoticed.
     _check_same("arm.differs", record["arm"].get("differs"), from_plan(asked["arm"]).differs)
-    baseline = asked.get("baseline", ARGUMENTS["baseline"]["default"])
-    _check_same("baseline", record.get("baseline"), baseline)
+    _check_same("baseline", record.get("baseline"), asked.get("baseline", USUAL_BASELINE))
     parameters = asked_parameters(asked)
     for name in sorted(parameters.keys() | (seen.keys() if isinstance(seen, dict) else set())):
         found = seen.get(name) if isinstance(seen, dict) else None
