@@ -551,6 +551,19 @@ def test_a_document_of_empty_lists_is_not_parsed(file: Path) -> None:
         load_run(file)
 
 
+def test_a_guest_of_a_high_number_costs_a_row_and_no_more(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And not one for each number below it."""
+    changed(file, "result", "guests", 2, "guest", value=10**9)
+    study = file.parents[2]
+    text = everything(study, capsys)
+    assert "guest 1000000000, s" in text
+    assert "guest 4, s" not in text
+    assert main(["report", str(study), "--format", "html"]) in (0, 2)
+    assert main(["compare", str(study), str(study)]) in (0, 2)
+
+
 def test_no_text_is_looked_through_for_secrets_without_end(file: Path) -> None:
     """As long as a text may be: a search that goes back and forth over it takes a day."""
     changed(file, "parity", "odd", value="=" + "key" * 21_000)

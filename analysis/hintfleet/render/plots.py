@@ -17,7 +17,7 @@ from hintfleet.render.names import label
 from hintfleet.render.runs import known, memhog_seconds, places, shown
 from hintfleet.render.svg import FAINT, HEIGHT_INCHES, INK, SERIES, Plot, legend, looks, svg
 from hintfleet.render.sweep_plots import sweep_plots
-from hintfleet.render.tables import Cell, ReportTable, Row, guests_in_turn, ranked_arms
+from hintfleet.render.tables import Cell, ReportTable, Row, ranked_arms
 from hintfleet.render.words import arms
 from hintfleet.report.build import Report
 from hintfleet.statistics.units import change, number, quantity
@@ -211,13 +211,13 @@ def _memhog(report: Report) -> Plot | None:
     if not report.memhog:
         return None
     look = looks(report)
-    last = guests_in_turn(report)
     runs = [
         (name, where, seconds)
         for name, result in report.memhog.items()
         for few in (shown(result.observations),)
         for where, seconds in zip(places(few), memhog_seconds(few), strict=True)
     ]
+    last = max((len(seconds) for _, _, seconds in runs), default=0)
 
     def draw(axes: Any) -> None:
         gap = float("nan")

@@ -257,7 +257,7 @@ def memhog_table(report: Report) -> ReportTable:
     memhog = _groups(report)[1]
     last = guests_in_turn(report)
     rows = [_counts(report, {n: len(r.observations) for n, r in report.memhog.items()})]
-    for k in range(1, last + 1):
+    for k in _positions(report):
         rows.append(_row(report, f"guest {k}, s", memhog, f"guest{k}_seconds", _bare))
     rows += [
         _row(report, f"guest {last} vs none", memhog, "last_guest_vs_none", short),
@@ -527,9 +527,15 @@ def figures_table(report: Report, reasons: bool = True) -> ReportTable:
 
 
 def guests_in_turn(report: Report) -> int:
-    """How many guests ran memhog one after the other."""
+    """How many guests ran memhog one after the other: the number of the last."""
+    return max(_positions(report), default=0)
+
+
+def _positions(report: Report) -> list[int]:
+    """Numbers of guests that any run tells memhog's time of, as records count them: not all up to
+    the last, for that may be anything."""
     every = [result.observations.matrices["memhog_seconds"] for result in report.memhog.values()]
-    return max((max(one.measured, default=0) for one in every), default=0)
+    return sorted({position for one in every for position in one.measured})
 
 
 Group = Mapping[str, Figures]

@@ -230,7 +230,7 @@ def _entries(
     # what programs cost is of a number of tiles, and comparable where both sides have it of one
     equal = tiled[0] if tiled[0] == tiled[1] else 0
     of_tiles = sorted({p for s in (first, second) for p in programs(s.workloads["tile"], equal)})
-    last = min(_guests_in_turn(side) for side in (first, second))
+    in_turn = sorted(_guests_in_turn(first) & _guests_in_turn(second))
     of_first, of_second = _tasks(first), _tasks(second)
     common = max(of_first & of_second, default=0)
     told = sorted({1, max(of_first, default=1), max(of_second, default=1)})
@@ -246,10 +246,7 @@ def _entries(
         ),
         both("density", "guests_at_first_swap"),
         both("density", "more_guests_than_none"),
-        *(
-            both("memhog", f"guest{k}_seconds", change("memhog", seconds(k)))
-            for k in range(1, last + 1)
-        ),
+        *(both("memhog", f"guest{k}_seconds", change("memhog", seconds(k))) for k in in_turn),
         both("memhog", "last_guest_vs_none"),
         both("memhog", "swap_end_mib"),
         *(
@@ -306,8 +303,9 @@ def _entries(
     return tuple(e for e in entries if e.first or e.second or e.change)
 
 
-def _guests_in_turn(side: Side) -> int:
-    return max(side.workloads["memhog"].matrices["memhog_seconds"].measured, default=0)
+def _guests_in_turn(side: Side) -> set[int]:
+    """Numbers of guests that any run tells memhog's time of."""
+    return set(side.workloads["memhog"].matrices["memhog_seconds"].measured)
 
 
 def _hosts(side: Side) -> set[str]:
